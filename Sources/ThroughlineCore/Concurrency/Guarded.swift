@@ -1,0 +1,81 @@
+internal import Glibc
+
+/// A value behind a lock, with a condition to wait on: the one place where the project locks.
+///
+/// Built on `pthread_mutex` and not on `Synchronization.Mutex`, because ThreadSanitizer on Linux follows the former,
+/// and because waiting with a deadline needs a condition variable. Nothing that blocks or calls back runs inside
+/// `withLock`.
+package final class Guarded<State>: @unchecked Sendable {
+    // Unchecked: `state` is touched only between lock and unlock of `mutex`.
+    private var state: State
+    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+    private let condition: UnsafeMutablePointer<pthread_cond_t>
+
+    package init(_ state: sending State) {
+        self.state = state
+        mutex = .allocate(capacity: 1)
+        condition = .allocate(capacity: 1)
+        pthread_mutex_init(mutex, nil)
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(condition, &attributes)
+        pthread_condattr_destroy(&attributes)
+    }
+
+    deinit {
+        pthread_cond_destroy(condition)
+        pthread_mutex_destroy(mutex)
+        condition.deallocate()
+        mutex.deallocate()
+    }
+
+    /// Runs `body` alone with the value.
+    @discardableResult
+    package func withLock<Result: ~Copyable, Failure: Error>(
+        _ body: (inout State) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return try body(&state)
+    }
+
+    /// Runs `body` alone with the value, then wakes everyone who waits in `wait`.
+    @discardableResult
+    package func withLockAndWake<Result: ~Copyable, Failure: Error>(
+        _ body: (inout State) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        pthread_mutex_lock(mutex)
+        defer {
+            pthread_cond_broadcast(condition)
+            pthread_mutex_unlock(mutex)
+        }
+        return try body(&state)
+    }
+
+    /// Wakes everyone who waits in `wait`.
+    package func wake() { pthread_cond_broadcast(condition) }
+
+    /// Calls `body` alone with the value until it returns something, sleeping between calls until woken.
+    ///
+    /// - Parameters:
+    ///   - deadline: when to stop waiting; `.never` waits until woken. May be moved earlier or later by `body`.
+    ///   - body: returns a result, or `nil` to go on waiting.
+    /// - Returns: what `body` returned, or `nil` when the deadline passed (after one last call of `body`).
+    package func wait<Result: ~Copyable>(
+        until deadline: Instant, _ body: (inout State) -> Result?
+    ) -> Result? {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        while true {
+            if let result = body(&state) { return result }
+            if deadline == .never {
+                pthread_cond_wait(condition, mutex)
+                continue
+            }
+            var time = timespec(
+                tv_sec: Int(deadline.nanoseconds / 1_000_000_000), tv_nsec: Int(deadline.nanoseconds % 1_000_000_000))
+            if pthread_cond_timedwait(condition, mutex, &time) == ETIMEDOUT { return body(&state) }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+internal import CPosix
+internal import Glibc
+
+/// A named thread for work that blocks in C. It must be joined; leaking one is a programmer's error.
+package final class WorkerThread: @unchecked Sendable {
+    // Unchecked: `handle` is written once before the object escapes, `joined` only by the one caller of `join`.
+    private var handle = pthread_t()
+    private var joined = false
+
+    private final class Start {
+        let name: String
+        let body: @Sendable () -> Void
+        init(name: String, body: @escaping @Sendable () -> Void) {
+            self.name = name
+            self.body = body
+        }
+    }
+
+    /// Starts `body` on a new thread.
+    ///
+    /// - Parameters:
+    ///   - name: at most 15 bytes are shown by the system.
+    ///   - stackSize: bytes; libavformat's own threads live with 512 KiB.
+    package init(name: String, stackSize: Int = 1 << 20, _ body: @escaping @Sendable () -> Void) {
+        var attributes = pthread_attr_t()
+        pthread_attr_init(&attributes)
+        pthread_attr_setstacksize(&attributes, stackSize)
+        let start = Unmanaged.passRetained(Start(name: name, body: body))
+        let result = pthread_create(
+            &handle, &attributes,
+            { context in
+                let start = Unmanaged<Start>.fromOpaque(context!).takeRetainedValue()
+                tl_name_thread(start.name)
+                start.body()
+                return nil
+            }, start.toOpaque())
+        pthread_attr_destroy(&attributes)
+        precondition(result == 0, "pthread_create: error \(result)")
+    }
+
+    deinit { precondition(joined, "a worker thread was not joined") }
+
+    /// Waits for the thread to end. Called once, never from the thread itself.
+    package func join() {
+        precondition(!joined, "a worker thread was joined twice")
+        joined = true
+        pthread_join(handle, nil)
+    }
+}
