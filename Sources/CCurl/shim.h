@@ -3,9 +3,57 @@
 
 #include <curl/curl.h>
 
-/// `curl_easy_setopt` is variadic, which Swift cannot call: one function for each type of value.
+// libcurl's setters and getters are variadic, which Swift cannot call: one function for each type of value.
+
+/// `curl_easy_setopt` with a number or a switch.
 static inline CURLcode tl_setopt_long(CURL *easy, CURLoption option, long value) {
     return curl_easy_setopt(easy, option, value);
 }
+
+/// `curl_easy_setopt` with a string, which libcurl copies; `NULL` unsets the option.
+static inline CURLcode tl_setopt_string(CURL *easy, CURLoption option, const char *value) {
+    return curl_easy_setopt(easy, option, value);
+}
+
+/// `curl_easy_setopt` with a pointer that stays the caller's: a callback's context, the error buffer.
+static inline CURLcode tl_setopt_pointer(CURL *easy, CURLoption option, void *value) {
+    return curl_easy_setopt(easy, option, value);
+}
+
+/// `curl_easy_setopt` with a list that stays the caller's and must outlive the transfer.
+static inline CURLcode tl_setopt_list(CURL *easy, CURLoption option, struct curl_slist *value) {
+    return curl_easy_setopt(easy, option, value);
+}
+
+/// `curl_easy_setopt` with a callback that takes bytes: of the body or of a header line.
+static inline CURLcode tl_setopt_callback(CURL *easy, CURLoption option, curl_write_callback value) {
+    return curl_easy_setopt(easy, option, value);
+}
+
+/// `curl_easy_getinfo` of a `long`.
+static inline CURLcode tl_getinfo_long(CURL *easy, CURLINFO info, long *value) {
+    return curl_easy_getinfo(easy, info, value);
+}
+
+/// `curl_easy_getinfo` of a `curl_off_t`: sizes, and times in microseconds.
+static inline CURLcode tl_getinfo_offset(CURL *easy, CURLINFO info, curl_off_t *value) {
+    return curl_easy_getinfo(easy, info, value);
+}
+
+/// `curl_multi_setopt` with a number.
+static inline CURLMcode tl_multi_setopt_long(CURLM *multi, CURLMoption option, long value) {
+    return curl_multi_setopt(multi, option, value);
+}
+
+/// The result of a finished transfer (`CURLMsg` holds it in a union); `CURLE_OK` for other messages.
+static inline CURLcode tl_message_result(const CURLMsg *message) {
+    return message->msg == CURLMSG_DONE ? message->data.result : CURLE_OK;
+}
+
+/// `CURLAUTH_BASIC`, a macro with a cast in it.
+static const long tl_auth_basic = (long)CURLAUTH_BASIC;
+
+/// `CURLAUTH_DIGEST`, likewise.
+static const long tl_auth_digest = (long)CURLAUTH_DIGEST;
 
 #endif

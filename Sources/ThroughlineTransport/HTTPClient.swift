@@ -1,0 +1,523 @@
+internal import CCurl
+package import ThroughlineCore
+
+/// Pulls the bytes of one HTTP(S) resource: `open` at an offset, `read` until it returns 0, `open` elsewhere.
+///
+/// Every call returns by its deadline, and within milliseconds once the abort switch is tripped. A reader that does not
+/// read pushes back to the origin: at most 256 KiB wait here (and as much again inside libcurl with TLS and HTTP/2).
+/// Nothing happens between calls, so what befell the connection meanwhile is reported by the next one, after the bytes
+/// that came before it.
+///
+/// Used by one thread at a time, which debug builds assert. libcurl runs on that thread alone (name resolution excepted).
+package final class HTTPClient {
+    /// Bodies of which no more than this is missing are received to their end, so that the connection can serve the
+    /// next request; it takes no longer than a new connection would.
+    private static let drainLimit: Int64 = 64 << 10
+
+    private let options: HTTPRequestOptions
+    private let abort: AbortSwitch
+    private let credentials: HTTPRequestOptions.Credentials
+    /// Where credentials and further headers belong.
+    private let home: HTTPAddress
+    private var address: HTTPAddress
+    /// Where redirects led last time; the next request goes there at once.
+    private var settled: HTTPAddress?
+    private var transfer: CurlTransfer?
+    /// Schemes of HTTP authentication to use; found out with the first response.
+    private var schemes: Int
+    private var lastConnect = Duration.milliseconds(20)
+    private var busy = false
+    /// What every read from now on ends with.
+    private var end: Result<Void, TransportError>?
+
+    /// The head of the response whose body is being read.
+    package private(set) var head: HTTPResponseHead?
+    /// Of the last response, or of the attempt that failed.
+    package private(set) var timings: TransportTimings?
+    /// The offset in the object of the next byte that `read` returns.
+    package private(set) var position: Int64 = 0
+    /// Bytes that `read` can return without waiting.
+    package var bufferedByteCount: Int { transfer?.receiver.bufferedCount ?? 0 }
+
+    /// Checks the URL and the options; speaks to nobody yet.
+    ///
+    /// - Parameters:
+    ///   - url: `http` or `https`, at most 8 KiB. A user and password in it are used unless `options` has credentials,
+    ///     and appear in no message.
+    ///   - abort: ends all calls; may be shared by any number of clients.
+    /// - Throws: `.invalidURL`, `.unsupportedScheme`, `.invalidOptions`.
+    package init(
+        url: String, options: HTTPRequestOptions = HTTPRequestOptions(), abort: AbortSwitch
+    ) throws(TransportError) {
+        let address = try HTTPAddress(url)
+        var credentials = options.credentials
+        if case .none = credentials, let user = address.user {
+            credentials = .userPassword(user: user, password: address.password ?? "")
+        }
+        try options.validate(for: address, credentials)
+        self.options = options
+        self.abort = abort
+        self.address = address
+        self.credentials = credentials
+        home = address
+        schemes = address.scheme == "https" ? tl_auth_basic : tl_auth_basic | tl_auth_digest
+        transfer = try CurlTransfer(abort: abort)
+        configure()
+    }
+
+    private func configure() {
+        guard let transfer else { return }
+        transfer.set(CURLOPT_USERAGENT, options.userAgent)
+        transfer.set(
+            CURLOPT_CONNECTTIMEOUT_MS, Int(clamping: max(1, options.connectTimeout.wholeNanoseconds / 1_000_000)))
+        transfer.set(
+            CURLOPT_HTTP_VERSION,
+            options.version == .http1 ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS)
+        if let file = options.caFile { transfer.set(CURLOPT_CAINFO, file) }
+    }
+
+    /// Reads from another URL from the next `open` on, over the same connections where the host is the same.
+    ///
+    /// Credentials and further headers still go only to where the first URL led.
+    package func retarget(to url: String) throws(TransportError) {
+        address = try HTTPAddress(url)
+        settled = nil
+    }
+
+    /// Ends the body and the connections. Nothing can be opened after it.
+    package func close() {
+        transfer = nil
+        head = nil
+        end = .failure(failure(.aborted, "the client was closed"))
+    }
+
+    // MARK: - Opening
+
+    /// Requests the object from `offset` on, and returns when the final response has begun.
+    ///
+    /// Replaces a body under way. A `Range` is asked for at offset 0 too, so that `acceptsRanges` is learnt.
+    ///
+    /// - Parameters:
+    ///   - offset: of the first byte; not negative.
+    ///   - end: the offset after the last byte wanted; `nil` for all there is. More is never handed out, less may be.
+    ///   - deadline: for all of it: connecting, redirects, authentication.
+    /// - Throws: `.httpStatus` for every status but 2xx; `.rangeNotHonoured` when other bytes came than were asked for;
+    ///   the codes of broken connections. No body is under way then.
+    @discardableResult
+    package func open(
+        at offset: Int64, until end: Int64? = nil, deadline: Instant
+    ) throws(TransportError) -> HTTPResponseHead {
+        precondition(offset >= 0 && offset < end ?? .max, "a range from \(offset) to \(end ?? .max)")
+        enter()
+        defer { leave() }
+        head = nil
+        timings = nil
+        position = offset
+        self.end = nil
+        do throws(TransportError) {
+            let transfer = try usableTransfer()
+            abandon(transfer, by: deadline)
+            let head: HTTPResponseHead
+            if let settled {
+                do throws(TransportError) {
+                    head = try exchange(transfer, from: settled, offset, end, deadline)
+                } catch  where error.code.mayBeOfRedirect {
+                    self.settled = nil
+                    head = try exchange(transfer, from: address, offset, end, deadline)
+                }
+            } else {
+                head = try exchange(transfer, from: address, offset, end, deadline)
+            }
+            self.head = head
+            return head
+        } catch {
+            transfer?.remove()
+            self.end = .failure(error)
+            throw error
+        }
+    }
+
+    /// Requests, and follows where that leads.
+    private func exchange(
+        _ transfer: CurlTransfer, from first: HTTPAddress, _ offset: Int64, _ end: Int64?, _ deadline: Instant
+    ) throws(TransportError) -> HTTPResponseHead {
+        var target = first
+        var redirects = 0
+        var range: String? = "\(offset)-" + (end.map { String($0 - 1) } ?? "")
+        while true {
+            try send(transfer, to: target, range: range)
+            try awaitHead(transfer, from: target, deadline)
+            let header = transfer.receiver.header
+            let message = "answered \(header.status)"
+            switch header.status {
+            case 301, 302, 303, 307, 308:
+                guard let location = header.value(of: "location") else {
+                    throw failure(.httpStatus(header.status), message + " without a Location", at: target)
+                }
+                redirects += 1
+                guard redirects <= options.maximumRedirects else {
+                    throw failure(
+                        .tooManyRedirects, "redirected more than \(options.maximumRedirects) times", at: target)
+                }
+                let next = try redirect(from: target, to: location)
+                abandon(transfer, by: deadline)
+                target = next
+            case 401 where schemes == tl_auth_basic && offers(transfer, tl_auth_digest) && sendsPassword(to: target):
+                schemes = tl_auth_digest
+                abandon(transfer, by: deadline)
+            case 416 where header.contentRange?.total == offset:
+                settled = target
+                transfer.remove()
+                self.end = .success(())
+                return responseHead(header, target, start: offset, length: 0, total: offset)
+            case 416 where offset == 0 && end == nil && range != nil:
+                // Some live servers refuse any range of what has no length.
+                range = nil
+                abandon(transfer, by: deadline)
+            case 200..<300:
+                if redirects > 0 { settled = target }
+                learnScheme(transfer)
+                return try accept(transfer, header, target, offset, end)
+            default:
+                let error = TransportError(
+                    .httpStatus(header.status), described(message, at: target), retryAfter: header.retryAfter)
+                abandon(transfer, by: deadline)
+                throw error
+            }
+        }
+    }
+
+    private func send(_ transfer: CurlTransfer, to target: HTTPAddress, range: String?) throws(TransportError) {
+        if abort.isAborted { throw failure(.aborted, "aborted", at: target) }
+        transfer.set(CURLOPT_URL, target.url)
+        transfer.set(CURLOPT_RANGE, range)
+        transfer.set(CURLOPT_HTTPAUTH, schemes)
+        var lines: [String] = []
+        var (user, password): (String?, String?) = (nil, nil)
+        if home.sharesSecrets(with: target) {
+            // libcurl takes "name;" for an empty value; "name:" would remove the field.
+            lines = options.headers.map { $0.value.isEmpty ? "\($0.name);" : "\($0.name): \($0.value)" }
+            switch credentials {
+            case .none: break
+            case .bearer(let token): lines.append("Authorization: Bearer \(token)")
+            case .userPassword(let name, let secret): (user, password) = (name, secret)
+            }
+        }
+        transfer.set(CURLOPT_USERNAME, user)
+        transfer.set(CURLOPT_PASSWORD, password)
+        transfer.setHeaders(lines)
+        try transfer.start()
+    }
+
+    private func awaitHead(
+        _ transfer: CurlTransfer, from target: HTTPAddress, _ deadline: Instant
+    ) throws(TransportError) {
+        while true {
+            transfer.perform()
+            if abort.isAborted { throw failure(.aborted, "aborted", at: target) }
+            if transfer.receiver.headIsFinal || (transfer.result == CURLE_OK && transfer.receiver.header.isComplete) {
+                measure(transfer)
+                return
+            }
+            if let result = transfer.result {
+                measure(transfer)
+                throw failure(result, transfer, at: target)
+            }
+            let now = Instant.now
+            if now >= deadline {
+                measure(transfer)
+                let isConnected = transfer.time(CURLINFO_PRETRANSFER_TIME_T) != nil
+                throw failure(
+                    isConnected ? .timedOut : .connectTimedOut,
+                    isConnected ? "no answer in time" : "no connection in time",
+                    at: target)
+            }
+            transfer.sleep(atMost: deadline - now)
+        }
+    }
+
+    /// Checks that the response brings what was asked for.
+    private func accept(
+        _ transfer: CurlTransfer, _ header: HeaderFields, _ target: HTTPAddress, _ offset: Int64, _ end: Int64?
+    ) throws(TransportError) -> HTTPResponseHead {
+        let wanted = end.map { $0 - offset } ?? .max
+        let head: HTTPResponseHead
+        if header.status == 206 {
+            guard let range = header.contentRange, let bounds = range.bounds, bounds.lowerBound == offset else {
+                let said =
+                    header.value(of: "content-range").map { "\"\($0.printable(limit: 60))\"" } ?? "no Content-Range"
+                throw failure(.rangeNotHonoured, "answered 206 with \(said)", at: target)
+            }
+            // The end is within 10^18, so this cannot overflow.
+            let length = min(bounds.upperBound - offset + 1, wanted)
+            head = responseHead(header, target, start: offset, length: length, total: range.total)
+        } else {
+            guard offset == 0 else {
+                throw failure(.rangeNotHonoured, "answered \(header.status) with the whole object", at: target)
+            }
+            let total = header.status == 204 || header.status == 205 ? 0 : header.contentLength
+            head = responseHead(header, target, start: 0, length: total.map { min($0, wanted) }, total: total)
+        }
+        transfer.receiver.beginBody(limit: head.contentLength ?? wanted)
+        return head
+    }
+
+    private func responseHead(
+        _ header: HeaderFields, _ target: HTTPAddress, start: Int64, length: Int64?, total: Int64?
+    ) -> HTTPResponseHead {
+        HTTPResponseHead(
+            status: header.status, effectiveURL: target.url, contentType: header.value(of: "content-type"),
+            contentLength: length, totalLength: total, rangeStart: start,
+            acceptsRanges: header.status == 206 || header.status == 416
+                || header.value(of: "accept-ranges")?.lowercased() == "bytes",
+            etag: header.value(of: "etag"), lastModified: header.value(of: "last-modified"),
+            retryAfter: header.retryAfter, altSvc: header.value(of: "alt-svc"), headers: header.fields)
+    }
+
+    private func redirect(from target: HTTPAddress, to location: String) throws(TransportError) -> HTTPAddress {
+        let next: HTTPAddress
+        do throws(TransportError) {
+            next = try HTTPAddress(location, relativeTo: target)
+        } catch {
+            throw failure(.redirectRefused, "redirected to nowhere: \(error.message)", at: target)
+        }
+        if options.redirectsMayLeaveHost { return next }
+        guard
+            next.host == address.host || options.allowedRedirectHosts.contains(where: { $0.lowercased() == next.host })
+        else {
+            throw failure(.redirectRefused, "redirected to \(next.redacted), a host that is not allowed", at: target)
+        }
+        guard target.scheme == "http" || next.scheme == "https" else {
+            throw failure(.redirectRefused, "redirected from TLS to \(next.redacted)", at: target)
+        }
+        return next
+    }
+
+    private func offers(_ transfer: CurlTransfer, _ scheme: Int) -> Bool {
+        transfer.number(CURLINFO_HTTPAUTH_AVAIL) & scheme != 0
+    }
+
+    /// With one scheme left, libcurl authenticates the next request at once, without asking first.
+    private func learnScheme(_ transfer: CurlTransfer) {
+        if offers(transfer, tl_auth_digest) {
+            schemes = tl_auth_digest
+        } else if offers(transfer, tl_auth_basic) {
+            schemes = tl_auth_basic
+        }
+    }
+
+    private func sendsPassword(to target: HTTPAddress) -> Bool {
+        if case .userPassword = credentials { home.sharesSecrets(with: target) } else { false }
+    }
+
+    // MARK: - Reading
+
+    /// Reads at least one byte, or returns 0: the body's true end.
+    ///
+    /// - Parameters:
+    ///   - destination: where the bytes go; not empty.
+    ///   - deadline: when to give up with `.timedOut`. The body stays open: another read may go on with it.
+    ///   - beforeBlocking: called once before the thread sleeps, when no byte was at hand.
+    /// - Throws: `.closedEarly` when the body ends short of its length, `.reset`, `.timedOut`, `.aborted`. Except for
+    ///   `.aborted`, only after every byte received has been read.
+    package func read(
+        into destination: UnsafeMutableRawBufferPointer, deadline: Instant, beforeBlocking: (() -> Void)? = nil
+    ) throws(TransportError) -> Int {
+        precondition(!destination.isEmpty, "a read of no bytes")
+        enter()
+        defer { leave() }
+        if abort.isAborted { throw failure(.aborted, "aborted") }
+        guard let transfer, let head else {
+            try end?.get()
+            throw failure(.other, "nothing is open")
+        }
+        let receiver = transfer.receiver
+        let buffered = receiver.take(into: destination)
+        if buffered > 0 {
+            if receiver.wantsResume { transfer.resume() }
+            position += Int64(buffered)
+            return buffered
+        }
+        if let end {
+            try end.get()
+            return 0
+        }
+        var hasTold = false
+        while true {
+            if receiver.limitReached { return finish(transfer) }
+            let count = receiver.receiving(into: destination) {
+                if receiver.isPaused { transfer.resume() }
+                transfer.perform()
+            }
+            if count > 0 {
+                position += Int64(count)
+                return count
+            }
+            if abort.isAborted { throw failure(.aborted, "aborted") }
+            if receiver.limitReached { return finish(transfer) }
+            if let result = transfer.result {
+                do throws(TransportError) {
+                    if result != CURLE_OK { throw failure(result, transfer) }
+                    if let length = head.contentLength, receiver.received < length {
+                        throw failure(.closedEarly, "the body ended after \(receiver.received) of \(length) bytes")
+                    }
+                } catch {
+                    end = .failure(error)
+                    throw error
+                }
+                return finish(transfer)
+            }
+            let now = Instant.now
+            if now >= deadline { throw failure(.timedOut, "no byte in time") }
+            if !hasTold {
+                hasTold = true
+                beforeBlocking?()
+            }
+            transfer.sleep(atMost: deadline - now)
+        }
+    }
+
+    /// The whole of the rest of the body, for playlists and other short documents.
+    ///
+    /// - Parameters:
+    ///   - limit: most bytes to take.
+    ///   - deadline: for all of it.
+    /// - Throws: `.tooLong` beyond `limit`, and what `read` throws.
+    package func readAll(limit: Int, deadline: Instant) throws(TransportError) -> [UInt8] {
+        if let length = head?.contentLength, length > Int64(limit) {
+            throw failure(.tooLong, "a body of \(length) bytes; \(limit) are allowed")
+        }
+        let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 32 << 10, alignment: 16)
+        defer { chunk.deallocate() }
+        var bytes: [UInt8] = []
+        while true {
+            let count = try read(into: chunk, deadline: deadline)
+            if count == 0 { return bytes }
+            guard bytes.count + count <= limit else {
+                throw failure(.tooLong, "a body of more than the \(limit) bytes allowed")
+            }
+            bytes.append(contentsOf: chunk[..<count])
+        }
+    }
+
+    private func finish(_ transfer: CurlTransfer) -> Int {
+        end = .success(())
+        return 0
+    }
+
+    // MARK: - Parts
+
+    private func usableTransfer() throws(TransportError) -> CurlTransfer {
+        if abort.isAborted { throw failure(.aborted, "aborted") }
+        guard let transfer else { throw failure(.aborted, "the client was closed") }
+        return transfer
+    }
+
+    /// Ends the transfer under way, receiving what little is missing so that its connection can be used again.
+    private func abandon(_ transfer: CurlTransfer, by deadline: Instant) {
+        let receiver = transfer.receiver
+        defer { transfer.remove() }
+        guard transfer.result == nil, receiver.header.isComplete else { return }
+        // Of an unknown length only the bodies of redirects and errors are tried: those are short.
+        if let length = receiver.header.contentLength {
+            guard length - receiver.received <= Self.drainLimit else { return }
+        } else if receiver.mode == .body {
+            return
+        }
+        let start = receiver.received
+        let patience = min(max(lastConnect, .milliseconds(5)), .milliseconds(200))
+        let end = min(Instant.now + patience, deadline)
+        receiver.discard()
+        if receiver.isPaused { transfer.resume() }
+        while true {
+            transfer.perform()
+            let now = Instant.now
+            let isBounded = receiver.received - start <= Self.drainLimit && now < end && !abort.isAborted
+            guard transfer.result == nil, isBounded else { return }
+            transfer.sleep(atMost: end - now)
+        }
+    }
+
+    private func measure(_ transfer: CurlTransfer) {
+        let isReused = transfer.number(CURLINFO_NUM_CONNECTS) == 0
+        let connect = transfer.time(CURLINFO_APPCONNECT_TIME_T) ?? transfer.time(CURLINFO_CONNECT_TIME_T)
+        if !isReused, let connect { lastConnect = connect }
+        timings = TransportTimings(
+            connect: isReused ? nil : connect, firstByte: transfer.time(CURLINFO_STARTTRANSFER_TIME_T),
+            reusedConnection: isReused && transfer.time(CURLINFO_PRETRANSFER_TIME_T) != nil)
+    }
+
+    private func enter() {
+        assert(!busy, "an HTTPClient is used by two threads at once, or from its own callback")
+        busy = true
+    }
+
+    private func leave() { busy = false }
+
+    // MARK: - Errors
+
+    private func described(_ what: String, at target: HTTPAddress? = nil) -> String {
+        "GET \((target ?? settled ?? address).redacted) at byte \(position): \(what)"
+    }
+
+    private func failure(
+        _ code: TransportError.Code, _ what: String, at target: HTTPAddress? = nil
+    ) -> TransportError {
+        TransportError(code, described(what, at: target))
+    }
+
+    private func failure(_ result: CURLcode, _ transfer: CurlTransfer, at target: HTTPAddress? = nil) -> TransportError
+    {
+        switch transfer.receiver.violation {
+        case .headersBeyondBounds: return failure(.protocolError, "the header is beyond all bounds", at: target)
+        case .notHTTP: return failure(.protocolError, "the answer is not HTTP", at: target)
+        case nil: break
+        }
+        let code = TransportError.Code(result, systemError: Int32(clamping: transfer.number(CURLINFO_OS_ERRNO)))
+        return failure(code, transfer.explanation(of: result), at: target)
+    }
+}
+
+extension TransportError.Code {
+    /// Whether asking the first URL again may help, when it was its redirect's target that failed.
+    fileprivate var mayBeOfRedirect: Bool {
+        switch self {
+        case .httpStatus(let status): status < 500 && status != 429
+        case .dns, .refused, .unreachable, .reset, .closedEarly, .rangeNotHonoured, .redirectRefused, .tooManyRedirects:
+            true
+        default: false
+        }
+    }
+}
+
+extension HTTPRequestOptions {
+    /// Nothing that would end its header line may get into one.
+    func validate(for address: HTTPAddress, _ credentials: Credentials) throws(TransportError) {
+        func isPrintable(_ text: String) -> Bool { text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f || $0 == 0x09 } }
+        func isToken(_ text: String) -> Bool {
+            !text.isEmpty
+                && text.utf8.allSatisfy { byte in
+                    UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte | 0x20 || 0x30...0x39 ~= byte
+                        || "!#$%&'*+-.^_`|~".utf8.contains(byte)
+                }
+        }
+        func refuse(_ what: String) -> TransportError {
+            TransportError(.invalidOptions, "\(address.redacted): \(what)")
+        }
+        for header in headers {
+            guard isToken(header.name), isPrintable(header.value), header.name.lowercased() != "range" else {
+                throw refuse("the header \"\(header.name.printable(limit: 40))\" cannot be sent")
+            }
+        }
+        guard isPrintable(userAgent) else { throw refuse("the user agent holds control characters") }
+        switch credentials {
+        case .none: break
+        case .bearer(let token):
+            guard isPrintable(token) else { throw refuse("the bearer token holds control characters") }
+        case .userPassword(let user, let password):
+            guard isPrintable(user), isPrintable(password), !user.contains(":") else {
+                throw refuse("the user name or password holds a colon or control characters")
+            }
+        }
+    }
+}
