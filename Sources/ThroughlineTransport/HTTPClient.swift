@@ -473,6 +473,8 @@ package final class HTTPClient {
         case .notHTTP: return failure(.protocolError, "the answer is not HTTP", at: target)
         case nil: break
         }
+        // libcurl takes a header without an end for a response without a body.
+        if result == CURLE_OK { return failure(.closedEarly, "closed within the header", at: target) }
         let code = TransportError.Code(result, systemError: Int32(clamping: transfer.number(CURLINFO_OS_ERRNO)))
         return failure(code, transfer.explanation(of: result), at: target)
     }

@@ -1,0 +1,281 @@
+internal import Glibc
+internal import Testing
+internal import ThroughlineCore
+internal import ThroughlineTransport
+
+/// Deadlines, the abort switch, connections that do not come about, and back-pressure.
+@Suite(.timeLimit(.minutes(1)))
+struct BlockingTests {
+    private func opening(_ client: HTTPClient, deadline: Instant = .now + .seconds(5)) -> TransportError? {
+        failure { () throws(TransportError) in try client.open(at: 0, deadline: deadline) }
+    }
+
+    // MARK: Deadlines
+
+    @Test func silenceAndGoingOnAfterwards() throws {
+        let release = Gate()
+        let server = ScriptedServer { listener in
+            let connection = listener.accept()
+            connection.request()
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")
+            release.pass()
+            connection.send("def")
+            connection.awaitClose()
+        }
+        let client = try client(server)
+        try client.open()
+        #expect(try client.read(10) == Array("abc".utf8))
+        let start = Instant.now
+        let error = failure { () throws(TransportError) in try client.read(10, deadline: start + .milliseconds(30)) }
+        #expect(error?.code == .timedOut)
+        #expect(Instant.now - start >= .milliseconds(30))
+        #expect(Instant.now - start < .seconds(1))
+        #expect(client.position == 3)
+        release.open()
+        #expect(try client.read(10) == Array("def".utf8))
+        #expect(try client.read(10).isEmpty)
+        client.close()
+    }
+
+    @Test func aPassedDeadlineStillGivesWhatIsThere() throws {
+        let server = ScriptedServer(serving: pattern(100))
+        let client = try client(server)
+        try client.open()
+        #expect(try client.read(60, deadline: Instant(nanoseconds: 0)).isEmpty == false)
+    }
+
+    @Test func beforeBlockingIsCalledOnceAndOnlyThen() throws {
+        let release = Gate()
+        let server = ScriptedServer { listener in
+            let connection = listener.accept()
+            connection.request()
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")
+            release.pass()
+            connection.send("def")
+            connection.awaitClose()
+        }
+        let client = try client(server)
+        try client.open()
+        _ = try client.read(3)
+        var calls = 0
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 2, alignment: 1)
+        defer { memory.deallocate() }
+        let body = {
+            calls += 1
+            release.open()
+        }
+        #expect(try client.read(into: memory, deadline: .now + .seconds(5), beforeBlocking: body) > 0)
+        #expect(calls == 1)
+        // The last byte lies here already.
+        #expect(try client.read(into: memory, deadline: .now + .seconds(5), beforeBlocking: body) == 1)
+        #expect(calls == 1)
+        client.close()
+    }
+
+    @Test func noAnswerInTime() throws {
+        let server = ScriptedServer { listener in
+            let connection = listener.accept()
+            connection.request()
+            connection.awaitClose()
+        }
+        let client = try client(server)
+        #expect(opening(client, deadline: .now + .milliseconds(50))?.code == .timedOut)
+        client.close()
+    }
+
+    // MARK: Connections that do not come about
+
+    @Test func nobodyListens() throws {
+        let (descriptor, port) = ScriptedServer.listen(backlog: 1)
+        close(descriptor)
+        let client = try HTTPClient(url: "http://127.0.0.1:\(port)/", abort: AbortSwitch())
+        let error = opening(client)
+        #expect(error?.code == .refused)
+        #expect(error?.message.contains("127.0.0.1:\(port)") == true)
+    }
+
+    @Test func noSuchName() throws {
+        let client = try HTTPClient(url: "http://nowhere.invalid/", abort: AbortSwitch())
+        #expect(opening(client)?.code == .dns)
+    }
+
+    /// A listener whose queue is full lets SYN packets fall: connecting to it takes for ever.
+    private func withFullListener(_ body: (_ url: String) throws -> Void) rethrows {
+        let (descriptor, port) = ScriptedServer.listen(backlog: 0)
+        var waiting: [Int32] = []
+        for _ in 0..<8 {
+            let peer = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_port = UInt16(port).bigEndian
+            address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+            withUnsafePointer(to: &address) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    _ = connect(peer, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                }
+            }
+            waiting.append(peer)
+        }
+        defer {
+            for peer in waiting { close(peer) }
+            close(descriptor)
+        }
+        try body("http://127.0.0.1:\(port)/")
+    }
+
+    @Test func connectingTakesTooLong() throws {
+        try withFullListener { url in
+            var options = HTTPRequestOptions()
+            options.connectTimeout = .milliseconds(50)
+            #expect(opening(try HTTPClient(url: url, options: options, abort: AbortSwitch()))?.code == .connectTimedOut)
+            let patient = try HTTPClient(url: url, abort: AbortSwitch())
+            #expect(opening(patient, deadline: .now + .milliseconds(50))?.code == .connectTimedOut)
+        }
+    }
+
+    // MARK: Abort
+
+    /// Aborts from another thread once `gate` is open and returns how long after that `body` ended.
+    private func timeToEnd(
+        _ abort: AbortSwitch, after gate: Gate, _ body: () throws(TransportError) -> some Any
+    ) -> Duration {
+        let when = Guarded<Instant?>(nil)
+        let thread = WorkerThread(name: "aborter") {
+            gate.pass()
+            // The blocking call is about to sleep; whether it does already makes no difference to it.
+            when.withLock { $0 = .now }
+            abort.abort()
+        }
+        let error = failure(body)
+        let end = Instant.now
+        thread.join()
+        #expect(error?.code == .aborted)
+        return end - (when.withLock { $0 } ?? end)
+    }
+
+    /// Of several, the middle one: the machine may be busy with other tests now and then.
+    private func expectPrompt(_ times: [Duration]) {
+        #expect(times.sorted()[times.count / 2] < .milliseconds(10), "\(times)")
+    }
+
+    @Test func abortWhileAwaitingAnAnswer() throws {
+        expectPrompt(
+            try (0..<5).map { _ in
+                let received = Gate()
+                let server = ScriptedServer { listener in
+                    let connection = listener.accept()
+                    connection.request()
+                    received.open()
+                    connection.awaitClose()
+                }
+                let abort = AbortSwitch()
+                let client = try client(server, abort: abort)
+                defer { client.close() }
+                return timeToEnd(abort, after: received) { () throws(TransportError) in
+                    try client.open(at: 0, deadline: .never)
+                }
+            })
+    }
+
+    @Test func abortWithinABody() throws {
+        expectPrompt(
+            try (0..<5).map { _ in
+                let server = ScriptedServer { listener in
+                    let connection = listener.accept()
+                    connection.request()
+                    connection.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")
+                    connection.awaitClose()
+                }
+                let abort = AbortSwitch()
+                let client = try client(server, abort: abort)
+                defer { client.close() }
+                try client.open()
+                _ = try client.read(3)
+                let asleep = Gate()
+                let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 8, alignment: 1)
+                defer { memory.deallocate() }
+                return timeToEnd(abort, after: asleep) { () throws(TransportError) in
+                    try client.read(into: memory, deadline: .never) { asleep.open() }
+                }
+            })
+    }
+
+    @Test func abortWhileConnecting() throws {
+        try withFullListener { url in
+            let abort = AbortSwitch()
+            var options = HTTPRequestOptions()
+            options.connectTimeout = .seconds(20)
+            let client = try HTTPClient(url: url, options: options, abort: abort)
+            let gate = Gate()
+            gate.open()
+            #expect(
+                timeToEnd(abort, after: gate) { () throws(TransportError) in try client.open(at: 0, deadline: .never) }
+                    < .milliseconds(500))
+        }
+    }
+
+    @Test func abortIsForGood() throws {
+        let server = ScriptedServer(serving: pattern(10))
+        let abort = AbortSwitch()
+        let (client, other) = (try client(server, abort: abort), try client(server, abort: abort))
+        try client.open()
+        abort.abort()
+        #expect(abort.isAborted)
+        #expect(failure { () throws(TransportError) in try client.read(1) }?.code == .aborted)
+        #expect(opening(client)?.code == .aborted)
+        #expect(opening(other)?.code == .aborted)
+    }
+
+    @Test func closedClient() throws {
+        let client = try HTTPClient(url: "http://127.0.0.1:1/", abort: AbortSwitch())
+        client.close()
+        #expect(opening(client)?.code == .aborted)
+        #expect(failure { () throws(TransportError) in try client.read(1) }?.code == .aborted)
+    }
+
+    // MARK: Back-pressure
+
+    @Test func unreadBodyPushesBack() throws {
+        let progress = Guarded((sent: 0, stalled: false))
+        let release = Gate()
+        let object = pattern(16 << 20)
+        let server = ScriptedServer { listener in
+            let connection = listener.accept()
+            connection.request()
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: \(object.count)\r\n\r\n")
+            // Send without blocking until nothing more goes for a while.
+            var sent = 0
+            var silent = 0
+            while sent < object.count, silent < 20 {
+                let count = object[sent...].withUnsafeBytes {
+                    send(connection.descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+                }
+                if count > 0 {
+                    sent += count
+                    silent = 0
+                } else {
+                    silent += 1
+                    var descriptor = pollfd(fd: connection.descriptor, events: Int16(POLLOUT), revents: 0)
+                    poll(&descriptor, 1, 20)
+                }
+            }
+            progress.withLockAndWake { $0 = (sent, true) }
+            release.pass()
+            connection.send(object[sent...])
+            connection.awaitClose()
+        }
+        let client = try client(server)
+        try client.open()
+        var bytes = try client.read(10)
+        let sent = progress.wait(until: .now + .seconds(10)) { $0.stalled ? $0.sent : nil }
+        // What the kernel's buffers hold, and no more.
+        #expect((sent ?? .max) < object.count)
+        #expect(client.bufferedByteCount <= 256 << 10)
+        release.open()
+        let (rest, error) = client.drain(by: 50_000)
+        bytes += rest
+        #expect(same(bytes, object))
+        #expect(error == nil)
+        client.close()
+    }
+}

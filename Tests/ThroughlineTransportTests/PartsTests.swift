@@ -1,0 +1,85 @@
+internal import Testing
+internal import ThroughlineCore
+
+@testable internal import ThroughlineTransport
+
+/// The pieces that look at bytes from the network, one by one.
+@Suite(.timeLimit(.minutes(1)))
+struct PartsTests {
+    @Test(arguments: [
+        ("bytes 0-9/10", 0...9, 10), ("BYTES 5-5/*", 5...5, nil), ("bytes */7", nil, 7),
+    ] as [(String, ClosedRange<Int64>?, Int64?)])
+    func contentRanges(text: String, bounds: ClosedRange<Int64>?, total: Int64?) {
+        let range = ContentRange(text)
+        #expect(range != nil)
+        #expect(range?.bounds == bounds)
+        #expect(range?.total == total)
+    }
+
+    @Test(arguments: [
+        "", "bytes", "bytes 0-9", "bytes 9-0/10", "bytes 0-10/10", "bytes -1-5/10", "bytes 0-/10", "bytes 0-9/x",
+        "bytes 0-9/10/11", "bytes 0-9 /10", "items 0-9/10", "bytes 0-9999999999999999999/*", "bytes +1-2/3",
+    ])
+    func notContentRanges(text: String) { #expect(ContentRange(text) == nil) }
+
+    @Test(arguments: [
+        ("http://user:pass@host:80/path?token=1#x", "http://host:80/path?..."),
+        ("https://a:b@c@host/", "https://host/"),
+        ("http://host/a@b", "http://host/a@b"),
+        ("user:pass@host/x", "host/x"),
+        ("http://ho\u{1b}st/", "http://ho?st/"),
+        ("", ""), ("://", "://"), ("?", "?..."),
+    ])
+    func redaction(url: String, shown: String) { #expect(HTTPAddress.redacted(url) == shown) }
+
+    @Test(arguments: [
+        ("http://h/a", "http://h/b", true), ("http://h/", "http://H:80/", true), ("http://h/", "https://h/", true),
+        ("https://h/", "http://h/", false), ("http://h/", "http://h:8080/", false), ("http://h:8080/", "https://h/", false),
+        ("http://h/", "http://h.example/", false),
+    ])
+    func secrets(home: String, target: String, shared: Bool) throws {
+        #expect(try HTTPAddress(home).sharesSecrets(with: try HTTPAddress(target)) == shared)
+    }
+
+    @Test func ringAgainstAnArray() {
+        var random = SystemRandomNumberGenerator()
+        var ring = ByteRing(capacity: 1000)
+        var model: [UInt8] = []
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 1000, alignment: 1)
+        defer { memory.deallocate() }
+        for step in 0..<5000 {
+            let some = pattern(Int.random(in: 0...ring.free, using: &random), seed: step)
+            some.withUnsafeBytes { ring.append($0) }
+            model += some
+            if step % 50 == 0 {
+                ring.truncate(to: model.count / 2)
+                model.removeLast(model.count - model.count / 2)
+            }
+            let wanted = Int.random(in: 0...1000, using: &random)
+            let count = ring.take(into: UnsafeMutableRawBufferPointer(rebasing: memory[..<wanted]))
+            #expect(count == min(wanted, model.count))
+            #expect(same(Array(memory[..<count]), Array(model.prefix(count))))
+            model.removeFirst(count)
+            #expect(ring.count == model.count)
+        }
+    }
+
+    /// Header lines of nonsense: bounded, and nothing traps.
+    @Test func headerLinesOfNonsense() {
+        var random = SystemRandomNumberGenerator()
+        let seeds = ["HTTP/1.1 200 OK\r\n", "Content-Range: bytes 0-9/10\r\n", "Retry-After: 1\r\n", "\r\n", ":\r\n", " x\r\n"]
+        for _ in 0..<3000 {
+            var fields = HeaderFields()
+            for _ in 0..<8 {
+                var line = Array((seeds.randomElement(using: &random) ?? "").utf8)
+                for _ in 0..<Int.random(in: 0...3, using: &random) where !line.isEmpty {
+                    line[Int.random(in: 0..<line.count, using: &random)] = .random(in: 0...255, using: &random)
+                }
+                line.removeLast(Int.random(in: 0...line.count, using: &random))
+                _ = line.withUnsafeBytes { fields.take($0) }
+            }
+            _ = (fields.contentRange, fields.contentLength, fields.retryAfter)
+            #expect(fields.fields.count <= HeaderFields.maximumCount)
+        }
+    }
+}

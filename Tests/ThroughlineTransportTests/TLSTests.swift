@@ -1,0 +1,158 @@
+internal import Foundation
+internal import Testing
+internal import ThroughlineCore
+internal import ThroughlineTransport
+
+/// Against servers that others wrote: openssl's, and nginx where it is installed.
+@Suite(.timeLimit(.minutes(1)))
+struct TLSTests {
+    let folder: URL
+    /// A certificate for 127.0.0.1 that nobody has signed but itself.
+    let certificate: String
+    let key: String
+    static let nginx = ["/usr/sbin/nginx", "/usr/bin/nginx"].first(where: FileManager.default.isExecutableFile)
+    static let openssl = ["/usr/bin/openssl"].first(where: FileManager.default.isExecutableFile)
+
+    init() throws {
+        folder = FileManager.default.temporaryDirectory.appending(path: "throughline-tls-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        certificate = folder.appending(path: "certificate.pem").path()
+        key = folder.appending(path: "key.pem").path()
+        guard let openssl = Self.openssl else { return }
+        let process = try start(
+            openssl,
+            [
+                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                "-subj", "/CN=throughline", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out",
+                certificate,
+            ])
+        process.waitUntilExit()
+    }
+
+    private func start(_ program: String, _ arguments: [String]) throws -> Process {
+        let process = Process()
+        process.executableURL = URL(filePath: program)
+        process.arguments = arguments
+        process.currentDirectoryURL = folder
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        return process
+    }
+
+    private func freePort() -> Int {
+        let (descriptor, port) = ScriptedServer.listen(backlog: 1)
+        close(descriptor)
+        return port
+    }
+
+    /// Asks until the server has come up.
+    private func opened(_ client: HTTPClient) throws -> HTTPResponseHead {
+        let end = Instant.now + .seconds(10)
+        while true {
+            do throws(TransportError) {
+                return try client.open()
+            } catch where error.code == .refused && Instant.now < end {
+                _ = Guarded(()).wait(until: .now + .milliseconds(5)) { _ in nil as Void? }
+            }
+        }
+    }
+
+    private func client(_ url: String, trusting file: String?) throws -> HTTPClient {
+        var options = HTTPRequestOptions()
+        options.caFile = file
+        return try HTTPClient(url: url, options: options, abort: AbortSwitch())
+    }
+
+    @Test(.enabled(if: openssl != nil))
+    func aCertificateNobodySigned() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let object = pattern(200_000)
+        try Data(object).write(to: folder.appending(path: "object"))
+        let port = freePort()
+        let process = try start(
+            try #require(Self.openssl),
+            ["s_server", "-accept", "127.0.0.1:\(port)", "-cert", certificate, "-key", key, "-WWW", "-quiet"])
+        defer {
+            process.terminate()
+            process.waitUntilExit()
+        }
+        // s_server answers in HTTP/1.0 without a length: the end is that of the TLS session.
+        let trusting = try client("https://127.0.0.1:\(port)/object", trusting: certificate)
+        #expect(try opened(trusting).status == 200)
+        let (bytes, _) = trusting.drain()
+        #expect(same(bytes, object))
+
+        let wary = try client("https://127.0.0.1:\(port)/object", trusting: nil)
+        let error = failure { () throws(TransportError) in try wary.open() }
+        #expect(error?.code == .tls, "\(error?.message ?? "none")")
+
+        let otherName = try client("https://localhost:\(port)/object", trusting: certificate)
+        let nameError = failure { () throws(TransportError) in try otherName.open() }
+        #expect(nameError?.code == .tls, "\(nameError?.message ?? "none")")
+    }
+
+    @Test func notTLSAtAll() throws {
+        let server = ScriptedServer { listener in
+            let connection = listener.accept()
+            connection.send("HTTP/1.1 400 Bad Request\r\n\r\n")
+            connection.awaitClose()
+        }
+        let client = try HTTPClient(url: "https://127.0.0.1:\(server.port)/", abort: AbortSwitch())
+        #expect(failure { () throws(TransportError) in try client.open() }?.code == .tls)
+    }
+
+    /// TLS and HTTP/2 are where libcurl delivers more than the ring holds, and has to be paused.
+    @Test(.enabled(if: nginx != nil && openssl != nil), arguments: [HTTPRequestOptions.Version.automatic, .http1])
+    func slowReader(version: HTTPRequestOptions.Version) throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let object = pattern(6 << 20)
+        try Data(object).write(to: folder.appending(path: "object"))
+        let port = freePort()
+        try """
+        daemon off; master_process off; pid \(folder.path())/pid; error_log /dev/null;
+        events {}
+        http {
+            access_log off;
+            client_body_temp_path \(folder.path())/a; proxy_temp_path \(folder.path())/b;
+            fastcgi_temp_path \(folder.path())/c; uwsgi_temp_path \(folder.path())/d; scgi_temp_path \(folder.path())/e;
+            server {
+                listen 127.0.0.1:\(port) ssl http2;
+                ssl_certificate \(certificate); ssl_certificate_key \(key);
+                root \(folder.path());
+            }
+        }
+        """.write(to: folder.appending(path: "nginx.conf"), atomically: true, encoding: .utf8)
+        let process = try start(
+            try #require(Self.nginx), ["-p", folder.path(), "-e", "/dev/null", "-c", folder.path() + "/nginx.conf"])
+        defer {
+            process.terminate()
+            process.waitUntilExit()
+        }
+        var options = HTTPRequestOptions()
+        options.caFile = certificate
+        options.version = version
+        let client = try HTTPClient(
+            url: "https://127.0.0.1:\(port)/object", options: options, abort: AbortSwitch())
+        let head = try opened(client)
+        #expect(head.status == 206)
+        #expect(head.totalLength == 6 << 20)
+        var (bytes, mostBuffered): ([UInt8], Int) = ([], 0)
+        while true {
+            let some = try client.read(7001)
+            if some.isEmpty { break }
+            bytes += some
+            mostBuffered = max(mostBuffered, client.bufferedByteCount)
+        }
+        #expect(same(bytes, object))
+        #expect(mostBuffered <= 256 << 10)
+        // With HTTP/2, leaving a body keeps the connection; with HTTP/1.1 it does not.
+        try client.open(at: 1 << 20)
+        #expect(same(try client.read(1), [object[1 << 20]]))
+        try client.open(at: 2 << 20)
+        #expect(client.timings?.reusedConnection == (version == .automatic))
+        #expect(same(client.drain(by: 1 << 19).bytes, Array(object[(2 << 20)...])))
+        #expect(failure { () throws(TransportError) in try client.open(at: 7 << 20) }?.code == .httpStatus(416))
+    }
+}
