@@ -6,9 +6,10 @@ internal import ThroughlineCore
 /// The pieces that look at bytes from the network, one by one.
 @Suite(.timeLimit(.minutes(1)))
 struct PartsTests {
-    @Test(arguments: [
-        ("bytes 0-9/10", 0...9, 10), ("BYTES 5-5/*", 5...5, nil), ("bytes */7", nil, 7),
-    ] as [(String, ClosedRange<Int64>?, Int64?)])
+    @Test(
+        arguments: [
+            ("bytes 0-9/10", 0...9, 10), ("BYTES 5-5/*", 5...5, nil), ("bytes */7", nil, 7),
+        ] as [(String, ClosedRange<Int64>?, Int64?)])
     func contentRanges(text: String, bounds: ClosedRange<Int64>?, total: Int64?) {
         let range = ContentRange(text)
         #expect(range != nil)
@@ -34,7 +35,8 @@ struct PartsTests {
 
     @Test(arguments: [
         ("http://h/a", "http://h/b", true), ("http://h/", "http://H:80/", true), ("http://h/", "https://h/", true),
-        ("https://h/", "http://h/", false), ("http://h/", "http://h:8080/", false), ("http://h:8080/", "https://h/", false),
+        ("https://h/", "http://h/", false), ("http://h/", "http://h:8080/", false),
+        ("http://h:8080/", "https://h/", false),
         ("http://h/", "http://h.example/", false),
     ])
     func secrets(home: String, target: String, shared: Bool) throws {
@@ -67,7 +69,9 @@ struct PartsTests {
     /// Header lines of nonsense: bounded, and nothing traps.
     @Test func headerLinesOfNonsense() {
         var random = SystemRandomNumberGenerator()
-        let seeds = ["HTTP/1.1 200 OK\r\n", "Content-Range: bytes 0-9/10\r\n", "Retry-After: 1\r\n", "\r\n", ":\r\n", " x\r\n"]
+        let seeds = [
+            "HTTP/1.1 200 OK\r\n", "Content-Range: bytes 0-9/10\r\n", "Retry-After: 1\r\n", "\r\n", ":\r\n", " x\r\n",
+        ]
         for _ in 0..<3000 {
             var fields = HeaderFields()
             for _ in 0..<8 {

@@ -41,6 +41,12 @@ struct TLSTests {
         return process
     }
 
+    /// Not with SIGTERM: a child of a worker thread inherits its signal mask, in which that is blocked.
+    private func end(_ process: Process) {
+        kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
+    }
+
     private func freePort() -> Int {
         let (descriptor, port) = ScriptedServer.listen(backlog: 1)
         close(descriptor)
@@ -50,13 +56,11 @@ struct TLSTests {
     /// Asks until the server has come up.
     private func opened(_ client: HTTPClient) throws -> HTTPResponseHead {
         let end = Instant.now + .seconds(10)
-        while true {
-            do throws(TransportError) {
-                return try client.open()
-            } catch where error.code == .refused && Instant.now < end {
-                _ = Guarded(()).wait(until: .now + .milliseconds(5)) { _ in nil as Void? }
-            }
+        while let error = failure({ () throws(TransportError) in try client.open() }) {
+            guard error.code == .refused, Instant.now < end else { throw error }
+            _ = Guarded(()).wait(until: .now + .milliseconds(5)) { _ in nil as Void? }
         }
+        return try #require(client.head)
     }
 
     private func client(_ url: String, trusting file: String?) throws -> HTTPClient {
@@ -74,10 +78,7 @@ struct TLSTests {
         let process = try start(
             try #require(Self.openssl),
             ["s_server", "-accept", "127.0.0.1:\(port)", "-cert", certificate, "-key", key, "-WWW", "-quiet"])
-        defer {
-            process.terminate()
-            process.waitUntilExit()
-        }
+        defer { end(process) }
         // s_server answers in HTTP/1.0 without a length: the end is that of the TLS session.
         let trusting = try client("https://127.0.0.1:\(port)/object", trusting: certificate)
         #expect(try opened(trusting).status == 200)
@@ -126,10 +127,7 @@ struct TLSTests {
         """.write(to: folder.appending(path: "nginx.conf"), atomically: true, encoding: .utf8)
         let process = try start(
             try #require(Self.nginx), ["-p", folder.path(), "-e", "/dev/null", "-c", folder.path() + "/nginx.conf"])
-        defer {
-            process.terminate()
-            process.waitUntilExit()
-        }
+        defer { end(process) }
         var options = HTTPRequestOptions()
         options.caFile = certificate
         options.version = version
