@@ -147,6 +147,27 @@ struct RangeTests {
         client.close()
     }
 
+    @Test func aKeptConnectionThatTheOriginClosed() throws {
+        let closed = Gate()
+        let server = ScriptedServer { [object] listener in
+            let first = listener.accept()
+            first.serve(object, to: first.request())
+            first.close()
+            closed.open()
+            let second = listener.accept()
+            second.serve(object, to: second.request())
+            second.awaitClose()
+        }
+        let client = try client(server)
+        try client.open(at: 0, until: 10)
+        #expect(client.drain().error == nil)
+        closed.pass()
+        try client.open(at: 10, until: 20)
+        #expect(same(client.drain().bytes, Array(object[10..<20])))
+        #expect(client.timings?.reusedConnection == false)
+        client.close()
+    }
+
     @Test func anotherURLOverTheSameConnection() throws {
         let server = ScriptedServer(serving: object)
         let client = try client(server, "/one")

@@ -196,12 +196,22 @@ final class Gate: Sendable {
     func pass() { _ = isOpen.wait(until: .now + .seconds(10)) { $0 ? true : nil } }
 }
 
-/// Bytes that tell their own offset, so that a mistake by any number of bytes shows.
+/// Bytes that tell their own offset, so that a mistake by any number of bytes shows (but for multiples of the block's
+/// length, a prime near 256 KiB).
 func pattern(_ count: Int, seed: Int = 0) -> [UInt8] {
-    (0..<count).map { index in
-        let mixed = (UInt64(index + seed) &+ 1) &* 0x9e37_79b9_7f4a_7c15
-        return UInt8(truncatingIfNeeded: mixed >> 32)
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(count)
+    var index = seed % patternBlock.count
+    while bytes.count < count {
+        let some = patternBlock[index...].prefix(count - bytes.count)
+        bytes += some
+        index = 0
     }
+    return bytes
+}
+
+private let patternBlock: [UInt8] = (0..<262_139).map { (index: UInt64) in
+    UInt8(truncatingIfNeeded: ((index &+ 1) &* 0x9e37_79b9_7f4a_7c15) >> 32)
 }
 
 extension HTTPClient {
