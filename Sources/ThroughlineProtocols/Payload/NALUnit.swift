@@ -166,11 +166,11 @@ package struct NALUnitIterator: IteratorProtocol {
             let pair =
                 lowZeros != 0 ? at + lowZeros.trailingZeroBitCount / 8 : at + 8 + highZeros.trailingZeroBitCount / 8
             guard pair + 2 < count else { return count }
-            switch payload[pair + 2] {
-            case 1: return pair
-            case 0: at = pair + 1
-            default: at = pair + 3
-            }
+            // Padding can be long: a run of zeros is left in one go.
+            var end = pair + 2
+            while end < count, payload[end] == 0 { end += 1 }
+            if end < count, payload[end] == 1 { return end - 2 }
+            at = end + 1
         }
         while at + 3 <= count {
             if payload[at + 2] > 1 {

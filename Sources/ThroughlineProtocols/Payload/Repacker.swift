@@ -118,12 +118,11 @@ package struct Repacker: Sendable {
     private static func strip(
         _ payload: UnsafeRawBufferPointer, _ configuration: AudioSpecificConfig
     ) throws(RepackError) -> UnsafeRawBufferPointer {
-        guard let header = ADTSHeader(payload), header.frameLength == payload.count,
-            header.frameLength > header.size
-        else {
-            // Several frames in one packet are as good as one that cannot be said in the other form.
-            throw ADTSHeader.fills(payload) ? .notRepresentable : .malformed
+        guard ADTSHeader.fills(payload), let header = ADTSHeader(payload), header.frameLength > header.size else {
+            throw .malformed
         }
+        // Several frames in one packet would need several packets.
+        guard header.frameLength == payload.count else { throw .notRepresentable }
         guard header.blockCount == 1 else { throw .notRepresentable }
         guard header.configuration.sharesCore(with: configuration) else {
             throw .configurationMismatch(header.configuration, configuration)
