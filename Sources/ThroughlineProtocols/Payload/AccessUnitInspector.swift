@@ -56,7 +56,7 @@ package struct AccessUnitInspector: Sendable {
         self.framing = framing
     }
 
-    /// Nil when the packet is not what its form says, for instance cut short.
+    /// Nil when the packet is not what its form says, for instance cut short behind lengths.
     package func inspect(_ payload: UnsafeRawBufferPointer) -> Findings? {
         var findings = Findings()
         var isIntra = true

@@ -20,7 +20,8 @@ package struct Fingerprint: RawRepresentable, Hashable, Sendable, CustomStringCo
     }
 
     /// Nil when there is no payload to speak of (empty, or nothing but parameter sets and the like), and when the packet
-    /// is not what its form says: half an access unit has no fingerprint.
+    /// is not what its form says. Lengths and ADTS headers show that a packet was cut; start codes do not, so that an
+    /// Annex B packet cut inside its last slice has a fingerprint, of its own.
     package static func of(payload: UnsafeRawBufferPointer, form: PayloadForm) -> Fingerprint? {
         var hash = PayloadHash()
         switch form {
