@@ -71,9 +71,13 @@ package struct Repacker: Sendable {
         switch route {
         case .copy: true
         case .units(_, let source, let target):
-            source == target && dropping.isEmpty && !(isKey && insertParameterSets && !parameterSets.isEmpty)
+            source == target && dropping.isEmpty && !inserts(isKey: isKey, asked: insertParameterSets)
         case .stripADTS, .addADTS: false
         }
+    }
+
+    private func inserts(isKey: Bool, asked: Bool) -> Bool {
+        isKey && asked && !parameterSets.isEmpty
     }
 
     /// Replaces `output` with the packet in the form asked for; its capacity is kept, so that one array serves a whole
@@ -96,7 +100,7 @@ package struct Repacker: Sendable {
             case .copy:
                 output.append(contentsOf: payload)
             case .units(let codec, let source, let target):
-                let inserts = isKey && insertParameterSets && !parameterSets.isEmpty
+                let inserts = inserts(isKey: isKey, asked: insertParameterSets)
                 try UnitWriter(repacker: self, codec: codec, source: source, target: target)
                     .write(payload, inserting: inserts, into: &output)
             case .stripADTS(let configuration):

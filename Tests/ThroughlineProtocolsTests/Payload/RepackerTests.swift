@@ -87,6 +87,7 @@ import Testing
             (["65cc"], ["67aa", "68bb", "65cc"]),
             (["09f0", "0605", "65cc"], ["09f0", "67aa", "68bb", "0605", "65cc"]),
             (["09f0", "6701", "6801", "65cc"], ["09f0", "6701", "6801", "65cc"]),
+            (["0605", "6701", "6801", "65cc"], ["0605", "6701", "6801", "65cc"]),
             (["6701", "0605", "65cc"], ["6701", "68bb", "0605", "65cc"]),
             (["0605", "6801", "65cc"], ["67aa", "6801", "0605", "65cc"]),
         ] as [([String], [String])])
@@ -103,6 +104,9 @@ import Testing
         #expect(
             units(try prefixed.repacked(payload, isKey: true, inserting: true), .lengthPrefixes(size: 2))
                 == expected.filter { $0 != "09f0" }.map { bytes(hex: $0) })
+        #expect(
+            units(try prefixed.repacked(payload, isKey: false, inserting: true), .lengthPrefixes(size: 2))
+                == packet.filter { $0 != "09f0" }.map { bytes(hex: $0) })
     }
 
     @Test func hevcNeedsAllThreeKinds() throws {
