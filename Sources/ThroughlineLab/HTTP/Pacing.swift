@@ -1,0 +1,16 @@
+/// How fast an origin delivers at most, per connection: a token bucket that is looked at every 10 ms or so.
+///
+/// The burst is there at once on a new connection, and again after a connection has been idle.
+///
+///     Pacing(bytesPerSecond: 5_000_000 / 8 * 5 / 4, burst: 5_000_000 / 8)  // 5 Mbit/s at 1.25 times real time, 1 s ahead
+public struct Pacing: Sendable, Hashable {
+    /// Body bytes per second, at least 1.
+    public var bytesPerSecond: Int
+    /// Body bytes that come as fast as the connection takes them, before the rate counts; at least 50 ms worth are used.
+    public var burst: Int
+
+    public init(bytesPerSecond: Int, burst: Int = 0) {
+        self.bytesPerSecond = bytesPerSecond
+        self.burst = burst
+    }
+}
