@@ -8,7 +8,7 @@ struct HTTPFaultTests {
     let file: TemporaryFile
     let witness = Witness()
 
-    init() throws { file = try TemporaryFile(size: 1_000_003) }
+    init() throws { file = try TemporaryFile.film.get() }
 
     func origin(_ faults: String..., pacing: Pacing? = nil) async throws -> HTTPOrigin {
         var options = witness.options
@@ -22,7 +22,7 @@ struct HTTPFaultTests {
     func resetsAndClosesAtTheByte(place: Int) async throws {
         for (kind, ending) in [("reset", RawClient.Ending.reset), ("close", .closed)] {
             let origin = try await origin("\(kind)@byte=\(place)")
-            try await blocking { [file] in
+            try await blocking { [file] () throws in
                 // From the start, from within, and from the very byte.
                 for first in Set([0, place / 2, place]) {
                     let got = try RawClient.fetch(origin, range: "bytes=\(first)-")
@@ -44,7 +44,7 @@ struct HTTPFaultTests {
 
     @Test func aResetLeavesWhatTheClientHasNotReadYet() async throws {
         let origin = try await origin("reset@byte=100000")
-        try await blocking { [file, witness] in
+        try await blocking { [file, witness] () throws in
             let client = try RawClient(port: origin.port)
             client.request("/film.ts")
             // The client reads nothing before the reset has been sent.
@@ -60,7 +60,7 @@ struct HTTPFaultTests {
 
     @Test func aResetWaitsForASlowClient() async throws {
         let origin = try await origin("reset@byte=1000000")
-        try await blocking { [file, witness] in
+        try await blocking { [file, witness] () throws in
             let client = try RawClient(port: origin.port, receiveBuffer: 4096)
             client.request("/film.ts")
             _ = try client.head()
@@ -96,7 +96,7 @@ struct HTTPFaultTests {
 
     @Test func aResponseBehindThePlaceIsSparedUntilTheFaultHasStruck() async throws {
         let origin = try await origin("reset@byte=500000")
-        try await blocking {
+        try await blocking { () throws in
             #expect(try RawClient.fetch(origin, range: "bytes=900000-").ending == .complete)
             #expect(try RawClient.fetch(origin).bytes.count == 500_000)
             let behind = try RawClient.fetch(origin, range: "bytes=900000-")
@@ -107,7 +107,7 @@ struct HTTPFaultTests {
 
     @Test func onceHitsASingleResponse() async throws {
         let origin = try await origin("reset@50%,once", "close@50%,once")
-        try await blocking { [file] in
+        try await blocking { [file] () throws in
             #expect(try RawClient.fetch(origin).ending == .reset)
             #expect(try RawClient.fetch(origin).ending == .closed)
             #expect(try RawClient.fetch(origin).bytes == file.bytes)
@@ -116,7 +116,7 @@ struct HTTPFaultTests {
 
     @Test func refusesAfterAReset() async throws {
         let origin = try await origin("reset@byte=1000", "refuse")
-        try await blocking { [witness] in
+        try await blocking { [witness] () throws in
             #expect(try RawClient.fetch(origin).ending == .reset)
             #expect(RawClient.isRefused(port: origin.port))
             #expect(witness.all.contains(.closedPort))
@@ -128,7 +128,7 @@ struct HTTPFaultTests {
 
     @Test func refusingLeavesOpenConnectionsAlone() async throws {
         let origin = try await origin()
-        try await blocking { [file] in
+        try await blocking { [file] () throws in
             let client = try RawClient(port: origin.port)
             #expect(try client.get("/film.ts", range: "bytes=0-9").status == 206)
             #expect(client.body(10).ending == .complete)
@@ -140,32 +140,37 @@ struct HTTPFaultTests {
     }
 
     @Test func refusesForAWhile() async throws {
-        let origin = try await origin("refuse,for=200ms")
-        try await blocking { [file, witness] in
+        let origin = try await origin()
+        try await blocking { [file, witness] () throws in
+            origin.inject(try Fault(parsing: "refuse,for=500ms"))
             #expect(RawClient.isRefused(port: origin.port))
-            #expect(witness.saw { $0.contains(.listening(port: origin.port)) })
+            #expect(witness.saw { $0.last == .listening(port: origin.port) })
             #expect(try RawClient.fetch(origin).bytes == file.bytes)
         }
     }
 
     @Test func theFileIsGoneAfterAReset() async throws {
         let origin = try await origin("reset@byte=1000,once", "status=404")
-        try await blocking {
+        try await blocking { () throws in
             #expect(try RawClient.fetch(origin).ending == .reset)
             #expect(try RawClient.fetch(origin).head.status == 404)
         }
     }
 
     @Test func overloadIsAnsweredWithRetryAfterAndRecovers() async throws {
-        let origin = try await origin("status=503,retry-after=3,for=200ms", "status=429,once")
-        try await blocking { [witness] in
+        let origin = try await origin("status=503,retry-after=3,for=1s@requests=0", "status=429,once")
+        try await blocking { [witness] () throws in
             let client = try RawClient(port: origin.port)
             let head = try client.get("/film.ts")
             #expect(head.status == 503)
             #expect(head["Retry-After"] == "3")
             #expect(client.body(head.length).ending == .complete)
-            let overloaded = try! Fault(parsing: "status=503,retry-after=3,for=200ms")
-            #expect(witness.saw { $0.contains(.recovered(overloaded)) })
+            #expect(
+                witness.saw {
+                    $0.contains {
+                        if case .recovered(let fault) = $0 { fault.trigger == .afterRequests(0) } else { false }
+                    }
+                })
             let once = try client.get("/film.ts")
             #expect(once.status == 429)
             #expect(once["Retry-After"] == nil)
@@ -176,7 +181,7 @@ struct HTTPFaultTests {
 
     @Test func statusAfterSomeRequests() async throws {
         let origin = try await origin("status=500@requests=2")
-        try await blocking {
+        try await blocking { () throws in
             let statuses = try (0..<4).map { _ in try RawClient.fetch(origin, range: "bytes=0-0").head.status }
             #expect(statuses == [206, 206, 500, 500])
         }
@@ -185,7 +190,7 @@ struct HTTPFaultTests {
     @Test func aFaultForOnePathOnly() async throws {
         let origin = try await origin("status=410,path=/film.ts")
         origin.serve(ServedFile(path: file.path), at: "/other.ts")
-        try await blocking {
+        try await blocking { () throws in
             #expect(try RawClient.fetch(origin).head.status == 410)
             #expect(try RawClient.fetch(origin, "/other.ts").head.status == 200)
         }
@@ -193,7 +198,7 @@ struct HTTPFaultTests {
 
     @Test func stallsAtTheByteAndGoesOn() async throws {
         let origin = try await origin("stall@byte=300000,for=400ms")
-        try await blocking { [file, witness] in
+        try await blocking { [file, witness] () throws in
             let client = try RawClient(port: origin.port, patience: .milliseconds(100))
             let head = try client.get("/film.ts")
             let (before, ending) = client.body(head.length)
@@ -209,7 +214,7 @@ struct HTTPFaultTests {
 
     @Test func stallsForGoodUntilHealed() async throws {
         let origin = try await origin("stall@byte=1")
-        try await blocking { [file] in
+        try await blocking { [file] () throws in
             let client = try RawClient(port: origin.port, patience: .milliseconds(100))
             let head = try client.get("/film.ts")
             #expect(client.body(head.length).bytes.count == 1)
@@ -222,8 +227,8 @@ struct HTTPFaultTests {
     }
 
     @Test func acceptsAndNeverAnswers() async throws {
-        let origin = try await origin("silent,for=300ms")
-        try await blocking {
+        let origin = try await origin("silent,for=1s@requests=0")
+        try await blocking { () throws in
             let client = try RawClient(port: origin.port, patience: .milliseconds(50))
             client.request("/film.ts", range: "bytes=0-0")
             #expect(client.body(1).ending == .silence)
@@ -232,7 +237,7 @@ struct HTTPFaultTests {
             #expect(try client.head().status == 206)
         }
         let once = try await self.origin("silent,once")
-        try await blocking {
+        try await blocking { () throws in
             let first = try RawClient(port: once.port, patience: .milliseconds(100))
             first.request("/film.ts")
             #expect(first.body(1).ending == .silence)
@@ -244,7 +249,7 @@ struct HTTPFaultTests {
 
     @Test func throttlesFromTheByteOn() async throws {
         let origin = try await origin("throttle=200k@byte=900000")
-        try await blocking { [file] in
+        try await blocking { [file] () throws in
             let client = try RawClient(port: origin.port)
             let head = try client.get("/film.ts")
             let before = client.body(900_000)
@@ -259,7 +264,7 @@ struct HTTPFaultTests {
 
     @Test func delaysTheHead() async throws {
         let origin = try await origin("delay=150ms")
-        try await blocking { [file] in
+        try await blocking { [file] () throws in
             let client = try RawClient(port: origin.port)
             for _ in 0..<2 {
                 let start = Instant.now
@@ -272,7 +277,7 @@ struct HTTPFaultTests {
 
     @Test func delaysAResponseInProgressOnce() async throws {
         let origin = try await origin("delay=200ms@byte=400000,once")
-        try await blocking { [file] in
+        try await blocking { [file] () throws in
             let client = try RawClient(port: origin.port, patience: .milliseconds(50))
             let head = try client.get("/film.ts")
             let (before, ending) = client.body(head.length)
@@ -285,7 +290,7 @@ struct HTTPFaultTests {
 
     @Test func aShortFileIsServedHonestly() async throws {
         let origin = try await origin("short@byte=600000")
-        try await blocking { [file] in
+        try await blocking { [file] () throws in
             let whole = try RawClient.fetch(origin)
             #expect(whole.head.status == 200)
             #expect(whole.head.length == 600_000)
@@ -301,7 +306,7 @@ struct HTTPFaultTests {
 
     @Test func shortInMidResponseCloses() async throws {
         let origin = try await origin("stall@byte=300000,once")
-        try await blocking { [file, witness] in
+        try await blocking { [file, witness] () throws in
             let client = try RawClient(port: origin.port)
             let head = try client.get("/film.ts")
             #expect(client.body(300_000).ending == .complete)
@@ -316,7 +321,7 @@ struct HTTPFaultTests {
 
     @Test func corruptsEachThousandthByte() async throws {
         let origin = try await origin("corrupt@byte=123456")
-        try await blocking { [file] in
+        try await blocking { [file] () throws in
             var expected = file.bytes
             for index in stride(from: 123_456, to: expected.count, by: 1000) { expected[index] = ~expected[index] }
             #expect(try RawClient.fetch(origin).bytes == expected)
@@ -329,7 +334,7 @@ struct HTTPFaultTests {
     @Test func injectedFaultsStrikeAResponseInProgress() async throws {
         for (fault, ending) in [(Fault(.reset), RawClient.Ending.reset), (Fault(.close), .closed)] {
             let origin = try await origin("stall@byte=1000")
-            try await blocking { [witness] in
+            try await blocking { [witness] () throws in
                 let client = try RawClient(port: origin.port)
                 _ = try client.get("/film.ts")
                 #expect(client.body(1000).ending == .complete)
@@ -343,7 +348,7 @@ struct HTTPFaultTests {
     @Test func aTimeCountsFromTheFirstByte() async throws {
         // 400 kB/s: the 1 MB take more than two seconds, and the reset comes after one fifth of that.
         let origin = try await origin("reset@500ms", pacing: Pacing(bytesPerSecond: 400_000))
-        try await blocking { [file] in
+        try await blocking { [file] () throws in
             let got = try RawClient.fetch(origin)
             #expect(got.ending == .reset)
             #expect(got.bytes == Array(file.bytes[..<got.bytes.count]))
@@ -355,7 +360,7 @@ struct HTTPFaultTests {
     @Test func killsAndRevivesAtTheSamePort() async throws {
         let origin = try await origin("stall@byte=1000")
         let port = origin.port
-        try await blocking {
+        try await blocking { () throws in
             let busy = try RawClient(port: port)
             _ = try busy.get("/film.ts")
             #expect(busy.body(1000).ending == .complete)

@@ -63,7 +63,9 @@ final class RawClient {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        if result != 0 { throw Failure(description: errno == ECONNREFUSED ? "refused" : String(cString: strerror(errno))) }
+        if result != 0 {
+            throw Failure(description: errno == ECONNREFUSED ? "refused" : String(cString: strerror(errno)))
+        }
     }
 
     deinit { close(descriptor) }
@@ -83,7 +85,7 @@ final class RawClient {
 
     func send(_ text: String) {
         let bytes = Array(text.utf8)
-        _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL.rawValue))
+        _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
     }
 
     func request(_ path: String, method: String = "GET", range: String? = nil, headers: [String] = []) {
@@ -97,6 +99,9 @@ final class RawClient {
         request(path, method: method, range: range, headers: headers)
         return try head()
     }
+
+    /// Asks, and forgets the body; returns how much of it came.
+    func getAndSkip(_ path: String) throws -> Int { skip(try get(path).length) }
 
     func head() throws -> Head {
         var end: Int?
@@ -188,6 +193,9 @@ final class Witness: Sendable {
 
 /// A file with bytes that tell their place, removed with the object.
 final class TemporaryFile: Sendable {
+    /// A megabyte and three bytes, made once.
+    static let film = Result { try TemporaryFile(size: 1_000_003) }
+
     let path: String
     let bytes: [UInt8]
 
@@ -205,6 +213,9 @@ final class TemporaryFile: Sendable {
         }
         close(descriptor)
     }
+
+    /// Makes the file longer, with zeros that take no room.
+    func extend(to size: Int) -> Bool { truncate(path, size) == 0 }
 
     deinit { unlink(path) }
 }

@@ -175,7 +175,9 @@ private struct FaultParser {
         let (name, value) = split(word)
         switch (name, value) {
         case ("byte", let value?):
-            guard let size = size(value) else { throw problem("byte needs a number, like reset@byte=100000 or byte=2M") }
+            guard let size = size(value) else {
+                throw problem("byte needs a number, like reset@byte=100000 or byte=2M")
+            }
             return .atByte(size)
         case ("npt", let value?):
             guard let time = npt(value) else {
@@ -276,7 +278,9 @@ private struct FaultParser {
         if parts.count > 1, total >= 60_000_000_000 { return nil }
         var unit: Int64 = 60
         for (index, part) in parts.dropLast().reversed().enumerated() {
-            guard let number = digits(part), number < (index == 0 && parts.count == 3 ? 60 : 100_000) else { return nil }
+            guard let number = digits(part), number < (index == 0 && parts.count == 3 ? 60 : 100_000) else {
+                return nil
+            }
             total += number * unit * 1_000_000_000
             unit *= 60
         }

@@ -113,6 +113,14 @@ extension Fault.Kind {
         default: false
         }
     }
+
+    /// Whether a response that it hits is over.
+    var endsResponses: Bool {
+        switch self {
+        case .reset, .close, .short: true
+        default: false
+        }
+    }
 }
 
 extension Fault.Trigger {

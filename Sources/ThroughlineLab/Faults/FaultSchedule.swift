@@ -144,6 +144,9 @@ struct FaultSchedule {
         return changes
     }
 
+    /// How many faults are kept.
+    var count: Int { entries.count }
+
     /// Whether the listening socket is to be closed.
     var refuses: Bool { entries.contains { $0.fault.kind == .refuse && $0.isActive } }
 
@@ -309,10 +312,14 @@ struct FaultSchedule {
             let isPlace = entry.fault.trigger.isPlace
             let place = isPlace ? passage.place(of: entry) : 0
             if !passage.owned.contains(entry.id) {
+                // A response ends once: the next fault that would end it waits for another.
+                if entry.isOnce, entry.fault.kind.endsResponses, reset != nil || close != nil { continue }
                 switch entry.phase {
                 case .over: continue
                 case .armed:
-                    guard isPlace, !midWrite, place >= passage.cursor, passage.promised.contains(place) else { continue }
+                    guard isPlace, !midWrite, place >= passage.cursor, passage.promised.contains(place) else {
+                        continue
+                    }
                     guard place == passage.cursor else {
                         limit = min(limit, place)
                         continue

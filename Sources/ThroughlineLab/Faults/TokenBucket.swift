@@ -26,9 +26,14 @@ struct TokenBucket {
 
     /// Bytes that may be sent now.
     func available(at now: Instant) -> Int64 {
-        let missing = max(0, (fullAt - now).wholeNanoseconds)
-        // Half a byte may be missing for the rounding; never more than the burst is there.
-        return max(0, burst - (missing.scaled(by: rate, over: 1_000_000_000) ?? .max))
+        let missing = UInt64(max(0, (fullAt - now).wholeNanoseconds))
+        let product = missing.multipliedFullWidth(by: UInt64(rate))
+        let second: UInt64 = 1_000_000_000
+        guard product.high < second else { return 0 }
+        // A byte of which a part is missing is not there.
+        let (bytes, rest) = second.dividingFullWidth(product)
+        guard bytes < UInt64(burst) else { return 0 }
+        return burst - Int64(bytes) - (rest > 0 ? 1 : 0)
     }
 
     /// Takes `bytes` out; going below empty is paid back later.

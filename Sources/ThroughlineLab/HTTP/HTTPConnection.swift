@@ -107,13 +107,15 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
 
     private func receive(_ exchange: Exchange, again: Bool) {
         let reception = core.schedule.requestArrived(exchange.path, again: again, at: .now)
-        defer { core.settle() }
+        core.settle()
         switch reception {
         case .silence: exchange.phase = .silenced(forGood: false)
         case .silenceForGood: exchange.phase = .silenced(forGood: true)
         case .answer, .refuse:
             exchange.phase = .beforeHead
-            guard let (delay, faults) = core.schedule.headDelay(exchange.path, at: .now) else {
+            let held = core.schedule.headDelay(exchange.path, at: .now)
+            core.settle()
+            guard let (delay, faults) = held else {
                 return answer(exchange, reception, delayedBy: [])
             }
             loop.scheduleTask(in: .nanoseconds(delay.wholeNanoseconds)) {
@@ -167,6 +169,7 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
             let truncated = core.schedule.truncation(
                 exchange.path, size: size, wanted: wanted.bytes(of: size), byteOffset: byteOffset, at: .now)
         {
+            core.settle()
             length = min(size, max(0, truncated))
             wanted = ByteRange(range, size: length)
         }
@@ -242,12 +245,12 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
             guard exchange.isWriting else { return proceed(exchange) }
             let step = core.schedule.next(for: &exchange.passage!, midWrite: true, at: .now)
             noteFaults(exchange)
+            core.settle()
             switch step {
             case .reset(false): reset(.reset)
             case .close(false): finish(.closed)
             default: break
             }
-            core.settle()
         case .silenced, .beforeHead, .ending: break
         }
     }
@@ -261,7 +264,8 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
         let now = Instant.now
         var step = core.schedule.next(for: &exchange.passage!, at: now)
         noteFaults(exchange)
-        defer { core.settle() }
+        // First, so that a port that is to close with this step is closed before the client can know.
+        core.settle()
         if case .pause(let pause) = step { exchange.pausedUntil = max(exchange.pausedUntil ?? now, now) + pause }
         if let pausedUntil = exchange.pausedUntil {
             if pausedUntil > now {
