@@ -197,7 +197,7 @@ struct HTTPFaultTests {
     }
 
     @Test func stallsAtTheByteAndGoesOn() async throws {
-        let origin = try await origin("stall@byte=300000,for=400ms")
+        let origin = try await origin("stall@byte=300000,for=1s")
         try await blocking { [file, witness] () throws in
             let client = try RawClient(port: origin.port, patience: .milliseconds(100))
             let head = try client.get("/film.ts")
@@ -258,7 +258,7 @@ struct HTTPFaultTests {
             let time = Instant.now - start
             #expect(before.bytes + after.bytes == file.bytes)
             // 100 003 bytes at 200 kB/s are half a second. Never more than 3 % faster; slower only as the machine is.
-            #expect(time > .milliseconds(485) && time < .milliseconds(900), "\(time)")
+            #expect(time > .milliseconds(485) && time < .seconds(2), "\(time)")
         }
     }
 
@@ -276,7 +276,7 @@ struct HTTPFaultTests {
     }
 
     @Test func delaysAResponseInProgressOnce() async throws {
-        let origin = try await origin("delay=200ms@byte=400000,once")
+        let origin = try await origin("delay=600ms@byte=400000,once")
         try await blocking { [file] () throws in
             let client = try RawClient(port: origin.port, patience: .milliseconds(50))
             let head = try client.get("/film.ts")
@@ -349,11 +349,14 @@ struct HTTPFaultTests {
         // 400 kB/s: the 1 MB take more than two seconds, and the reset comes after one fifth of that.
         let origin = try await origin("reset@500ms", pacing: Pacing(bytesPerSecond: 400_000))
         try await blocking { [file] () throws in
+            let start = Instant.now
             let got = try RawClient.fetch(origin)
+            let milliseconds = Int((Instant.now - start).wholeNanoseconds / 1_000_000)
             #expect(got.ending == .reset)
             #expect(got.bytes == Array(file.bytes[..<got.bytes.count]))
-            // At most the bytes of half a second and of the smallest burst; late ticks make it fewer.
-            #expect(got.bytes.count <= 225_000 && got.bytes.count > 100_000, "\(got.bytes.count)")
+            // Not before its time, however late the machine makes it; the rate and its burst of 50 ms hold until then.
+            #expect(milliseconds >= 500)
+            #expect(got.bytes.count > 0 && got.bytes.count <= 400 * (milliseconds + 1 + 50))
         }
     }
 

@@ -157,6 +157,23 @@ struct HTTPOriginTests {
         }
     }
 
+    @Test func aFileThatBecomesShorterEndsItsResponses() async throws {
+        let shrinking = try TemporaryFile(size: 100_000)
+        let origin = try await HTTPOrigin.start(
+            serving: ["/film.ts": ServedFile(path: shrinking.path)], faults: [Fault(parsing: "stall@byte=1000")],
+            options: witness.options)
+        try await blocking { [witness] () throws in
+            let client = try RawClient(port: origin.port)
+            _ = try client.get("/film.ts")
+            #expect(client.body(1000).ending == .complete)
+            #expect(shrinking.resize(to: 1500))
+            origin.heal()
+            #expect(client.body(99_000).bytes.count <= 500)
+            #expect(witness.sawEnd(.abandoned) != nil)
+            #expect(try RawClient.fetch(origin).head.length == 1500)
+        }
+    }
+
     @Test func anOriginThatNobodyHoldsIsGone() async throws {
         var origin: HTTPOrigin? = try await HTTPOrigin.start(
             serving: ["/film.ts": ServedFile(path: file.path)], options: witness.options)
@@ -183,7 +200,7 @@ struct HTTPOriginTests {
     @Test func aSlowClientHoldsTheOriginBack() async throws {
         // 64 MiB in a sparse file, for a client that reads none of it and holds little.
         let big = try TemporaryFile(size: 0)
-        try #require(big.extend(to: 64 << 20))
+        try #require(big.resize(to: 64 << 20))
         for faults in [[], [Fault(.corrupt)]] {
             let origin = try await HTTPOrigin.start(serving: ["/film.ts": big.path], faults: faults)
             try await blocking { () throws in
@@ -220,9 +237,9 @@ struct HTTPOriginTests {
             let time = Instant.now - start
             #expect(bytes == file.bytes)
             // 750 003 bytes at the rate are 1.5 s. Never more than 3 % faster; slower only as the machine is.
-            #expect(time > .milliseconds(1455) && time < .milliseconds(2000), "\(time)")
+            #expect(time > .milliseconds(1455) && time < .seconds(4), "\(time)")
             // 5000 bytes are one tick.
-            #expect(longest < .milliseconds(250), "\(longest)")
+            #expect(longest < .seconds(1), "\(longest)")
         }
     }
 }

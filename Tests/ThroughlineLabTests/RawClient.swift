@@ -214,8 +214,8 @@ final class TemporaryFile: Sendable {
         close(descriptor)
     }
 
-    /// Makes the file longer, with zeros that take no room.
-    func extend(to size: Int) -> Bool { truncate(path, size) == 0 }
+    /// Makes the file shorter, or longer with zeros that take no room.
+    func resize(to size: Int) -> Bool { truncate(path, size) == 0 }
 
     deinit { unlink(path) }
 }

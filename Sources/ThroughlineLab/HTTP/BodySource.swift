@@ -57,6 +57,9 @@ final class BodySource {
             buffer = slice
         case .file(let handle, let descriptor):
             if corruption.isEmpty {
+                // Asked to send what is not there, the event loop would try for ever.
+                var status = stat()
+                guard fstat(descriptor, &status) == 0, range.upperBound <= Int64(status.st_size) else { return nil }
                 return .fileRegion(
                     FileRegion(
                         fileHandle: handle, readerIndex: Int(range.lowerBound), endIndex: Int(range.upperBound)))

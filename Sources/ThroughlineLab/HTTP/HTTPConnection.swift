@@ -326,7 +326,9 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
         exchange.holdsUnflushed = false
         channel.writeAndFlush(OutboundOut.body(piece)).whenComplete { result in
             exchange.isWriting = false
-            guard case .success = result, self.current === exchange else { return }
+            guard self.current === exchange else { return }
+            // The connection broke, or the file became shorter.
+            guard case .success = result else { return self.finish(.abandoned) }
             self.core.update(exchange.number) { $0.bytesSent += count }
             if rate != nil || self.pacing != nil {
                 // Paced: nothing is gained by looking before the next tick, unless a burst is there.
