@@ -1,0 +1,222 @@
+internal import CFFmpeg
+package import ThroughlineCore
+
+/// libavcodec's decoder of one video or audio flow. Used on one thread at a time.
+package final class Decoder: @unchecked Sendable {
+    // Unchecked: handed from the thread that opens it to the one that decodes, never used by two at once.
+    package let flow: FlowFormat
+    /// Packets that the decoder refused, and pictures that it marked as damaged.
+    package private(set) var errorCount = 0
+
+    private let context: UnsafeMutablePointer<AVCodecContext>
+    private let frame: UnsafeMutablePointer<AVFrame>
+    private let scratch: UnsafeMutablePointer<AVPacket>
+
+    /// - Parameter threads: 1 for the least delay and memory.
+    package init(flow: FlowFormat, threads: Int = 1) throws(MediaError) {
+        FFmpegLibrary.prepare()
+        self.flow = flow
+        guard let codec = avcodec_find_decoder(AVCodecID(rawValue: flow.codecID)) else {
+            throw MediaError(code: tl_averror(ENOSYS), operation: "find a decoder for \(flow.codecName)")
+        }
+        guard let context = avcodec_alloc_context3(codec), let frame = av_frame_alloc(), let scratch = av_packet_alloc()
+        else { throw MediaError(code: tl_averror(ENOMEM), operation: "open a decoder") }
+        self.context = context
+        self.frame = frame
+        self.scratch = scratch
+        LiveHandles.made()
+        try check(avcodec_parameters_to_context(context, flow.parameters), "configure the decoder")
+        context.pointee.pkt_timebase = AVRational(num: flow.timeBase.numerator, den: flow.timeBase.denominator)
+        context.pointee.thread_count = Int32(threads)
+        try check(avcodec_open2(context, codec, nil), "open the decoder of \(flow.codecName)")
+    }
+
+    deinit {
+        var context: UnsafeMutablePointer<AVCodecContext>? = context
+        avcodec_free_context(&context)
+        var frame: UnsafeMutablePointer<AVFrame>? = frame
+        av_frame_free(&frame)
+        var packet: UnsafeMutablePointer<AVPacket>? = scratch
+        av_packet_free(&packet)
+        LiveHandles.freed()
+    }
+
+    /// Decodes a packet; nil drains the decoder at the end. Damage is counted, not thrown: the viewer would see it.
+    ///
+    /// - Parameter body: called for each frame, which is valid during the call only.
+    package func decode<Failure: Error>(
+        _ packet: borrowing Packet?, _ body: (borrowing DecodedFrame) throws(Failure) -> Void
+    ) throws(Failure) {
+        var result: Int32
+        switch packet {
+        case .some(let packet):
+            guard av_packet_ref(scratch, packet.av) >= 0 else { return }
+            scratch.pointee.pts = packet.pts?.value(in: flow.timeBase) ?? tl_no_timestamp
+            scratch.pointee.dts = packet.dts?.value(in: flow.timeBase) ?? tl_no_timestamp
+            scratch.pointee.duration = packet.duration.value(in: flow.timeBase)
+            result = avcodec_send_packet(context, scratch)
+            av_packet_unref(scratch)
+        case .none:
+            result = avcodec_send_packet(context, nil)
+        }
+        if result < 0, result != tl_averror_eof { errorCount += 1 }
+        while true {
+            result = avcodec_receive_frame(context, frame)
+            if result < 0 { break }
+            if frame.pointee.decode_error_flags != 0 || frame.pointee.flags & AV_FRAME_FLAG_CORRUPT != 0 {
+                errorCount += 1
+            }
+            let decoded = DecodedFrame(frame: frame, flow: flow)
+            try body(decoded)
+            av_frame_unref(frame)
+        }
+        if result != tl_averror(EAGAIN), result != tl_averror_eof { errorCount += 1 }
+    }
+}
+
+/// One decoded picture, or one decoded run of audio samples. Valid during the call that hands it out.
+package struct DecodedFrame: ~Copyable {
+    let frame: UnsafeMutablePointer<AVFrame>
+    package let flow: FlowFormat
+
+    /// Presentation time on the timeline of the packets.
+    package var pts: MediaTime? {
+        let best = frame.pointee.best_effort_timestamp
+        return best == tl_no_timestamp ? nil : MediaTime(value: best, timeBase: flow.timeBase)
+    }
+
+    package var duration: MediaTime {
+        if flow.kind == .audio, frame.pointee.sample_rate > 0 {
+            return MediaTime(
+                value: Int64(frame.pointee.nb_samples), timeBase: TimeBase(1, frame.pointee.sample_rate)) ?? .zero
+        }
+        return MediaTime(value: frame.pointee.pkt_duration, timeBase: flow.timeBase) ?? .zero
+    }
+
+    /// The samples without padding: planes of a picture one after the other, audio interleaved.
+    package func withSamples<Result>(
+        scratch: inout [UInt8], _ body: (UnsafeRawBufferPointer) -> Result
+    ) -> Result? {
+        if flow.kind == .video {
+            let format = AVPixelFormat(rawValue: frame.pointee.format)
+            let (width, height) = (frame.pointee.width, frame.pointee.height)
+            let size = av_image_get_buffer_size(format, width, height, 1)
+            guard size > 0 else { return nil }
+            if scratch.count < Int(size) { scratch = [UInt8](repeating: 0, count: Int(size)) }
+            let frame = frame
+            let copied = scratch.withUnsafeMutableBufferPointer { target in
+                withUnsafePointer(to: &frame.pointee.data) { data in
+                    withUnsafePointer(to: &frame.pointee.linesize) { lines in
+                        data.withMemoryRebound(to: UnsafePointer<UInt8>?.self, capacity: 8) { data in
+                            lines.withMemoryRebound(to: Int32.self, capacity: 8) { lines in
+                                av_image_copy_to_buffer(
+                                    target.baseAddress, Int32(target.count), data, lines, format, width, height, 1)
+                            }
+                        }
+                    }
+                }
+            }
+            guard copied >= 0 else { return nil }
+            return scratch.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[..<Int(size)])) }
+        }
+        let format = AVSampleFormat(rawValue: frame.pointee.format)
+        let width = Int(av_get_bytes_per_sample(format))
+        let channels = Int(frame.pointee.ch_layout.nb_channels)
+        let count = Int(frame.pointee.nb_samples)
+        let size = width * channels * count
+        guard size > 0, let planes = frame.pointee.extended_data else { return nil }
+        if av_sample_fmt_is_planar(format) == 0 || channels == 1 {
+            guard let first = planes[0] else { return nil }
+            return body(UnsafeRawBufferPointer(start: first, count: size))
+        }
+        if scratch.count < size { scratch = [UInt8](repeating: 0, count: size) }
+        scratch.withUnsafeMutableBytes { target in
+            for channel in 0..<channels {
+                guard let plane = planes[channel] else { continue }
+                var source = UnsafeRawPointer(plane)
+                var index = channel * width
+                for _ in 0..<count {
+                    target.baseAddress!.advanced(by: index).copyMemory(from: source, byteCount: width)
+                    source += width
+                    index += width * channels
+                }
+            }
+        }
+        return scratch.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[..<size])) }
+    }
+
+    /// Brightness averaged over a grid of `columns` by `rows` cells, row by row; nil for what is not planar video.
+    package func lumaGrid(columns: Int, rows: Int) -> [Float]? {
+        guard flow.kind == .video, let data = frame.pointee.data.0 else { return nil }
+        guard let description = av_pix_fmt_desc_get(AVPixelFormat(rawValue: frame.pointee.format)) else { return nil }
+        let component = description.pointee.comp.0
+        let (width, height) = (Int(frame.pointee.width), Int(frame.pointee.height))
+        let stride = Int(frame.pointee.linesize.0)
+        let step = Int(component.step)
+        guard columns > 0, rows > 0, width >= columns, height >= rows, step == 1 || step == 2, stride > 0 else {
+            return nil
+        }
+        var grid = [Float](repeating: 0, count: columns * rows)
+        for row in 0..<rows {
+            let (top, bottom) = (row * height / rows, (row + 1) * height / rows)
+            for column in 0..<columns {
+                let (left, right) = (column * width / columns, (column + 1) * width / columns)
+                var sum: UInt64 = 0
+                for y in top..<bottom {
+                    let line = data + y * stride + Int(component.offset)
+                    for x in left..<right {
+                        sum += step == 1 ? UInt64(line[x]) : UInt64(line[x * 2]) | UInt64(line[x * 2 + 1]) << 8
+                    }
+                }
+                grid[row * columns + column] = Float(sum) / Float((bottom - top) * (right - left))
+            }
+        }
+        return grid
+    }
+}
+
+extension Decoder {
+    /// The flow that comes out of this decoder: raw pictures or interleaved samples. Nil where that is not known
+    /// before decoding.
+    package func rawFlow() throws(MediaError) -> FlowFormat? {
+        var holder: UnsafeMutablePointer<AVFormatContext>? = avformat_alloc_context()
+        guard let context = holder, let stream = avformat_new_stream(context, nil) else {
+            avformat_free_context(holder)
+            return nil
+        }
+        defer {
+            avformat_free_context(context)
+            holder = nil
+        }
+        try flow.apply(to: stream)
+        guard let parameters = stream.pointee.codecpar else { return nil }
+        av_freep(&parameters.pointee.extradata)
+        parameters.pointee.extradata_size = 0
+        if flow.kind == .video {
+            parameters.pointee.codec_id = AV_CODEC_ID_RAWVIDEO
+        } else {
+            let format = av_get_packed_sample_fmt(AVSampleFormat(rawValue: parameters.pointee.format))
+            parameters.pointee.codec_id = av_get_pcm_codec(format, -1)
+            parameters.pointee.format = format.rawValue
+            guard parameters.pointee.sample_rate > 0 else { return nil }
+            stream.pointee.time_base = AVRational(num: 1, den: parameters.pointee.sample_rate)
+        }
+        return try FlowFormat(index: flow.index, stream: stream)
+    }
+}
+
+extension Packet {
+    /// A packet of raw samples.
+    package static func raw(
+        _ samples: UnsafeRawBufferPointer, flow: Int, pts: MediaTime?, duration: MediaTime
+    ) throws(MediaError) -> Packet {
+        var packet = try Packet()
+        try packet.replacePayload(with: samples)
+        packet.av.pointee.flags |= AV_PKT_FLAG_KEY
+        packet.flow = flow
+        packet.pts = pts
+        packet.dts = pts
+        packet.duration = duration
+        return packet
+    }
+}

@@ -1,0 +1,252 @@
+internal import CFFmpeg
+package import ThroughlineCore
+
+/// Where a demuxer gets its bytes. Called on the demuxer's thread only; calls may block.
+package protocol ByteInput: AnyObject {
+    /// Fills at most the whole buffer with at least one byte.
+    func read(into buffer: UnsafeMutableRawBufferPointer) -> ByteInputResult
+    /// Moves to an absolute byte offset. False where that cannot be done.
+    func seek(to offset: Int64) -> Bool
+    /// Length in bytes, where it is known.
+    var length: Int64? { get }
+    /// Whether `seek` can succeed.
+    var isSeekable: Bool { get }
+}
+
+/// What a read gave.
+package enum ByteInputResult: Sendable {
+    case bytes(Int)
+    case end
+    case failed
+}
+
+/// libavformat's demuxer over our own bytes: packets out, on one thread.
+///
+/// Opening ends as soon as every flow is known, which is what makes a start fast: the duration of a container that does
+/// not state it is not searched for, and frame rates are not measured. Confined to the thread of its ingest.
+package final class Demuxer {
+    package struct Options: Sendable {
+        /// Name of an input format that is tried alone, when the content is known.
+        package var format: String?
+        /// Search the end of the bytes for the duration when no header states it. Costs reads at the end.
+        package var measuresDuration = false
+        /// Bytes read at most to find out what the flows are.
+        package var probeByteLimit: Int64 = 5_000_000
+        package init() {}
+    }
+
+    /// The flows, by index. A flow keeps its place for the life of the demuxer.
+    package private(set) var flows: [FlowFormat] = []
+    /// FFmpeg's name of the container.
+    package let container: String
+    /// The first presentation time of the container's own timeline; NPT is counted from here.
+    package private(set) var start: MediaTime = .zero
+    /// Length of the presentation, where it is stated or was measured.
+    package private(set) var duration: MediaTime?
+
+    private let context: UnsafeMutablePointer<AVFormatContext>
+    private let io: UnsafeMutablePointer<AVIOContext>
+    /// What libavformat's callbacks see; lives as long as the contexts that point to it.
+    private let bridge: Bridge
+    /// Flow index by stream index, nil for streams that are not flows.
+    private var flowOfStream: [Int?] = []
+
+    private final class Bridge {
+        let input: any ByteInput
+        /// Set once the input has failed: what libavformat still hands out may be cut in half.
+        var failed = false
+        var offset: Int64 = 0
+        init(input: any ByteInput) { self.input = input }
+    }
+
+    /// Opens the container and finds its flows.
+    ///
+    /// - Throws: `MediaError`; `isNotMedia` where the bytes are not media that libavformat knows.
+    package init(input: any ByteInput, options: Options = Options()) throws(MediaError) {
+        FFmpegLibrary.prepare()
+        let bridge = Bridge(input: input)
+        self.bridge = bridge
+        let size = 64 * 1024
+        let opaque = Unmanaged.passUnretained(bridge).toOpaque()
+        guard let buffer = av_malloc(size) else {
+            throw MediaError(code: tl_averror(ENOMEM), operation: "allocate a read buffer")
+        }
+        guard
+            let io = avio_alloc_context(
+                buffer.assumingMemoryBound(to: UInt8.self), Int32(size), 0, opaque,
+                Demuxer.readCallback, nil, input.isSeekable ? Demuxer.seekCallback : nil)
+        else {
+            av_free(buffer)
+            throw MediaError(code: tl_averror(ENOMEM), operation: "allocate an I/O context")
+        }
+        self.io = io
+        io.pointee.seekable = input.isSeekable ? AVIO_SEEKABLE_NORMAL : 0
+
+        var context = avformat_alloc_context()
+        guard context != nil else {
+            Demuxer.free(io)
+            throw MediaError(code: tl_averror(ENOMEM), operation: "allocate a demuxer")
+        }
+        context!.pointee.pb = io
+        context!.pointee.fps_probe_size = 0
+        context!.pointee.skip_estimate_duration_from_pts = options.measuresDuration ? 0 : 1
+        context!.pointee.probesize = options.probeByteLimit
+        context!.pointee.flags |= AVFMT_FLAG_CUSTOM_IO
+        var format: UnsafePointer<AVInputFormat>?
+        if let name = options.format {
+            format = av_find_input_format(name)
+        }
+        // A failed open frees the context, but neither the I/O context nor its buffer.
+        let opened = avformat_open_input(&context, nil, format, nil)
+        guard opened >= 0, let context else {
+            Demuxer.free(io)
+            throw MediaError(code: opened, operation: "recognise the content as media")
+        }
+        self.context = context
+        container = String(cString: context.pointee.iformat.pointee.name)
+        LiveHandles.made()
+
+        // A transport stream has named its flows by now, and others may appear at any time: waiting for those would
+        // make every start last as long as the probe is allowed to.
+        if context.pointee.nb_streams > 0 { context.pointee.ctx_flags &= ~AVFMTCTX_NOHEADER }
+        let found = avformat_find_stream_info(context, nil)
+        guard found >= 0 else { throw MediaError(code: found, operation: "find the flows") }
+        try adoptStreams()
+        if flows.isEmpty { throw MediaError(code: tl_averror_invalid_data, operation: "find a flow in the content") }
+        if context.pointee.start_time != tl_no_timestamp {
+            start = MediaTime(value: context.pointee.start_time, timeBase: TimeBase(1, AV_TIME_BASE)) ?? .zero
+        }
+        start = exactStart() ?? start
+        let isGuess = context.pointee.duration_estimation_method == AVFMT_DURATION_FROM_BITRATE
+        if context.pointee.duration > 0, !isGuess {
+            duration = MediaTime(value: context.pointee.duration, timeBase: TimeBase(1, AV_TIME_BASE))
+        }
+    }
+
+    deinit {
+        var handle: UnsafeMutablePointer<AVFormatContext>? = context
+        avformat_close_input(&handle)
+        Demuxer.free(io)
+        LiveHandles.freed()
+    }
+
+    private static func free(_ io: UnsafeMutablePointer<AVIOContext>) {
+        av_freep(&io.pointee.buffer)
+        var handle: UnsafeMutablePointer<AVIOContext>? = io
+        avio_context_free(&handle)
+    }
+
+    /// Takes up the streams that libavformat knows and we do not.
+    private func adoptStreams() throws(MediaError) {
+        while flowOfStream.count < Int(context.pointee.nb_streams) {
+            guard let stream = context.pointee.streams[flowOfStream.count] else { break }
+            if let flow = try FlowFormat(index: flows.count, stream: stream) {
+                flowOfStream.append(flows.count)
+                flows.append(flow)
+            } else {
+                flowOfStream.append(nil)
+                stream.pointee.discard = AVDISCARD_ALL
+            }
+        }
+    }
+
+    /// The least start of all streams in flicks: libavformat's own sum of it is rounded to microseconds.
+    private func exactStart() -> MediaTime? {
+        var least: MediaTime?
+        for index in 0..<Int(context.pointee.nb_streams) {
+            guard let stream = context.pointee.streams[index], let flow = flowOfStream[index], !flows[flow].isSparse,
+                stream.pointee.start_time != tl_no_timestamp,
+                let time = MediaTime(value: stream.pointee.start_time, timeBase: flows[flow].timeBase)
+            else { continue }
+            least = min(least ?? time, time)
+        }
+        return least
+    }
+
+    /// Reads only these flows from now on; the packets of others are skipped where they lie.
+    package func select(_ selected: (FlowFormat) -> Bool) {
+        for (index, flow) in flowOfStream.enumerated() {
+            guard let flow, let stream = context.pointee.streams[index] else { continue }
+            stream.pointee.discard = selected(flows[flow]) ? AVDISCARD_DEFAULT : AVDISCARD_ALL
+        }
+    }
+
+    /// The next packet in the order of the container, its times counted from `start`.
+    ///
+    /// - Returns: nil at the end, and after the input has failed: what the demuxer may still hold then is not known to
+    ///   be whole and is not handed out.
+    /// - Throws: `MediaError` when the container is broken.
+    package func read() throws(MediaError) -> Packet? {
+        while true {
+            var packet = try Packet()
+            let result = av_read_frame(context, packet.av)
+            if bridge.failed || result == tl_averror_eof { return nil }
+            if result == tl_averror(EAGAIN) { continue }
+            try check(result, "read a packet")
+            let index = Int(packet.av.pointee.stream_index)
+            if index >= flowOfStream.count { try adoptStreams() }
+            guard index < flowOfStream.count, let flow = flowOfStream[index] else { continue }
+            let base = flows[flow].timeBase
+            packet.flow = flow
+            if packet.av.pointee.pts != tl_no_timestamp {
+                packet.pts = MediaTime(value: packet.av.pointee.pts, timeBase: base).map { $0 - start }
+            }
+            if packet.av.pointee.dts != tl_no_timestamp {
+                packet.dts = MediaTime(value: packet.av.pointee.dts, timeBase: base).map { $0 - start }
+            }
+            if packet.av.pointee.duration > 0 {
+                packet.duration = MediaTime(value: packet.av.pointee.duration, timeBase: base) ?? .zero
+            }
+            return packet
+        }
+    }
+
+    /// Goes to the last place at or before an NPT from which reading can start: a key frame where the container has an
+    /// index.
+    package func seek(to npt: NPT) throws(MediaError) {
+        let target = (npt + start).value(in: TimeBase(1, AV_TIME_BASE))
+        try check(av_seek_frame(context, -1, target, AVSEEK_FLAG_BACKWARD), "seek to \(npt)")
+    }
+
+    /// True once the input has reported a failure.
+    package var inputFailed: Bool { bridge.failed }
+
+    // libavformat calls these on the thread that called it.
+    private static let readCallback: @convention(c) (UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt8>?, Int32) ->
+        Int32 = { opaque, buffer, size in
+            guard let opaque, let buffer, size > 0 else { return tl_averror(EINVAL) }
+            let bridge = Unmanaged<Bridge>.fromOpaque(opaque).takeUnretainedValue()
+            if bridge.failed { return tl_averror(EIO) }
+            switch bridge.input.read(into: UnsafeMutableRawBufferPointer(start: buffer, count: Int(size))) {
+            case .bytes(let count):
+                bridge.offset += Int64(count)
+                return Int32(count)
+            case .end:
+                return tl_averror_eof
+            case .failed:
+                bridge.failed = true
+                return tl_averror(EIO)
+            }
+        }
+
+    private static let seekCallback: @convention(c) (UnsafeMutableRawPointer?, Int64, Int32) -> Int64 = {
+        opaque, offset, whence in
+        guard let opaque else { return Int64(tl_averror(EINVAL)) }
+        let bridge = Unmanaged<Bridge>.fromOpaque(opaque).takeUnretainedValue()
+        if whence & AVSEEK_SIZE != 0 { return bridge.input.length ?? Int64(tl_averror(ENOSYS)) }
+        var target = offset
+        switch whence & ~AVSEEK_FORCE {
+        case SEEK_SET: break
+        case SEEK_CUR: target = bridge.offset &+ offset
+        case SEEK_END:
+            guard let length = bridge.input.length else { return Int64(tl_averror(ENOSYS)) }
+            target = length &+ offset
+        default: return Int64(tl_averror(EINVAL))
+        }
+        guard target >= 0 else { return Int64(tl_averror(EINVAL)) }
+        if bridge.failed { return Int64(tl_averror(EIO)) }
+        guard bridge.input.seek(to: target) else { return Int64(tl_averror(EIO)) }
+        bridge.offset = target
+        return target
+    }
+}

@@ -1,0 +1,45 @@
+internal import CFFmpeg
+
+/// A failure reported by libavformat, libavcodec or libavutil.
+package struct MediaError: Error, Hashable, CustomStringConvertible {
+    /// The libav* error code. The corresponding C values are `AVERROR(errno)` and the `AVERROR_*` tags.
+    package let code: Int32
+    /// What was being done, in words that fit after "cannot": "open the container".
+    package let operation: String
+
+    package init(code: Int32, operation: String) {
+        self.code = code
+        self.operation = operation
+    }
+
+    /// No demuxer recognises the bytes, or they are not what their format promises.
+    package var isNotMedia: Bool {
+        code == tl_averror_invalid_data || code == tl_averror_demuxer_not_found
+    }
+
+    /// The libav* text for the code.
+    package var reason: String {
+        var buffer = [CChar](repeating: 0, count: 128)
+        av_strerror(code, &buffer, buffer.count)
+        return buffer.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+    }
+
+    package var description: String { "cannot \(operation): \(reason)" }
+
+    static let invalidData = MediaError(code: tl_averror_invalid_data, operation: "read the container")
+}
+
+/// The one door for libav* calls that can fail: a negative result becomes an error.
+@discardableResult
+@inline(__always)
+func check(_ result: Int32, _ operation: @autoclosure () -> String) throws(MediaError) -> Int32 {
+    if result < 0 { throw MediaError(code: result, operation: operation()) }
+    return result
+}
+
+/// `AVERROR(ENOMEM)` for constructors that return nothing.
+@inline(__always)
+func allocated<Handle>(_ handle: Handle?, _ operation: String) throws(MediaError) -> Handle {
+    guard let handle else { throw MediaError(code: tl_averror(ENOMEM), operation: operation) }
+    return handle
+}

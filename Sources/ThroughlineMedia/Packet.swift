@@ -1,0 +1,79 @@
+internal import CFFmpeg
+package import ThroughlineCore
+
+/// One packet of one flow: an owned `AVPacket`, and its times on the timeline of whoever holds it.
+///
+/// The times are kept beside the `AVPacket`, in flicks: whoever moves a packet from one timeline to another changes
+/// them here, and the muxer alone turns them back into a container's units.
+package struct Packet: ~Copyable, @unchecked Sendable {
+    // Unchecked: the AVPacket has one owner, and its payload is reference-counted by libavutil with atomics.
+    let av: UnsafeMutablePointer<AVPacket>
+    /// Index of the flow in the list of the ingest or, once spliced, of the output.
+    package var flow: Int
+    /// Presentation time, where the container tells it.
+    package var pts: MediaTime?
+    /// Decode time, where the container tells it.
+    package var dts: MediaTime?
+    /// Zero where the container does not tell it.
+    package var duration: MediaTime
+
+    /// An empty packet to read into.
+    init() throws(MediaError) {
+        av = try allocated(av_packet_alloc(), "allocate a packet")
+        flow = 0
+        pts = nil
+        dts = nil
+        duration = .zero
+        LiveHandles.made()
+    }
+
+    deinit {
+        var handle: UnsafeMutablePointer<AVPacket>? = av
+        av_packet_free(&handle)
+        LiveHandles.freed()
+    }
+
+    /// Another handle on the same payload.
+    package borrowing func reference() throws(MediaError) -> Packet {
+        var copy = try Packet()
+        try check(av_packet_ref(copy.av, av), "reference a packet")
+        copy.flow = flow
+        copy.pts = pts
+        copy.dts = dts
+        copy.duration = duration
+        return copy
+    }
+
+    /// Decoding can start here.
+    package var isKey: Bool { av.pointee.flags & AV_PKT_FLAG_KEY != 0 }
+    /// The decoder is to decode this packet and show nothing of it (an edit list cuts it away).
+    package var isDiscarded: Bool { av.pointee.flags & AV_PKT_FLAG_DISCARD != 0 }
+    /// The container says that the payload is damaged.
+    package var isCorrupt: Bool { av.pointee.flags & AV_PKT_FLAG_CORRUPT != 0 }
+    /// Payload size in bytes.
+    package var byteCount: Int { Int(av.pointee.size) }
+    /// Byte position in the container, -1 where it is not known.
+    package var bytePosition: Int64 { av.pointee.pos }
+
+    /// The time by which the packet is due at the decoder: its decode time, else its presentation time.
+    package var due: MediaTime? { dts ?? pts }
+
+    /// The payload; valid inside `body` only.
+    package borrowing func withPayload<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        body(UnsafeRawBufferPointer(start: av.pointee.data, count: max(0, Int(av.pointee.size))))
+    }
+
+    /// Puts another payload in place of the present one; flags and side data stay.
+    package mutating func replacePayload(with bytes: UnsafeRawBufferPointer) throws(MediaError) {
+        guard bytes.count <= Int(Int32.max) - Int(AV_INPUT_BUFFER_PADDING_SIZE) else { throw .invalidData }
+        let buffer = try allocated(
+            av_buffer_alloc(bytes.count + Int(AV_INPUT_BUFFER_PADDING_SIZE)), "allocate a payload")
+        let data = buffer.pointee.data!
+        if let base = bytes.baseAddress { memcpy(data, base, bytes.count) }
+        memset(data + bytes.count, 0, Int(AV_INPUT_BUFFER_PADDING_SIZE))
+        av_buffer_unref(&av.pointee.buf)
+        av.pointee.buf = buffer
+        av.pointee.data = data
+        av.pointee.size = Int32(bytes.count)
+    }
+}
