@@ -1,0 +1,229 @@
+/// Decides where the stream comes from: facts and the time in, one order out.
+///
+/// A pure state machine: it opens nothing, waits for nothing and reads no clock. Whoever runs it tells it what happened
+/// and does what it orders, one order at a time; each order is answered by exactly one fact.
+///
+///     start --> .open --opened--> playing --changeObserved--> .resume | .replace | .wait | .giveUp
+///                 |                  ^                             |
+///            attemptFailed           '-----------joined------------'--attemptFailed / waitEnded--> the next order
+///
+/// The grades fall through by themselves: an origin is first asked for the same bytes (`resume`), and when its object
+/// turns out to be another, for the same packets or the same programme (`replace`).
+package struct HandoffController: Sendable {
+    package enum Order: Hashable, Sendable {
+        /// Open the first ingest on this origin.
+        case open(OriginID)
+        /// Put this origin's bytes under the running ingest.
+        case resume(OriginID)
+        /// Open a new ingest on this origin and join it to what was received.
+        case replace(OriginID)
+        /// Nobody can be asked before this moment.
+        case wait(until: Instant)
+        /// Nobody is left to ask, or the viewer's patience has ended.
+        case giveUp(reason: String)
+    }
+
+    /// Why an attempt came to nothing.
+    package enum AttemptFailure: Hashable, Sendable {
+        /// The origin did not deliver.
+        case undelivered(ChangeEvent)
+        /// The origin holds other bytes: the next grade may do.
+        case differentObject(String)
+        /// The origin holds something that must not be joined.
+        case refused(ChangeEvent.Cause, String)
+    }
+
+    package struct Attempt: Hashable, Sendable {
+        package let origin: OriginID
+        package let order: Order
+        package let began: Instant
+        package var ended: Instant?
+        package var failure: AttemptFailure?
+    }
+
+    /// One handoff from its cause to its end.
+    package struct Move: Sendable {
+        package let event: ChangeEvent
+        /// The origin that is left; nil for the first opening.
+        package let from: OriginID?
+        package let began: Instant
+        package fileprivate(set) var attempts: [Attempt] = []
+        /// The running ingest can go on with another source under it.
+        fileprivate var canResume: Bool
+        /// Origins that were asked since the last wait.
+        fileprivate var asked: Set<OriginID> = []
+        /// Origins that cannot help with this move, whatever the time.
+        fileprivate var barred: Set<OriginID> = []
+    }
+
+    private enum State: Sendable {
+        case idle
+        case moving(Move)
+        case playing(OriginID)
+        case gaveUp(Move)
+    }
+
+    /// No wait is shorter: origins that fail at once must not make a busy loop.
+    package static let shortestWait: Duration = .milliseconds(50)
+    /// Attempts that are kept for the report of one move.
+    package static let attemptLimit = 200
+
+    package private(set) var roster: OriginRoster
+    private var state: State = .idle
+    /// The origin whose bytes the running ingest was opened on.
+    private var ingestOrigin: OriginID?
+    /// Pairs of origins whose objects differ.
+    private var different: Set<[OriginID]> = []
+    private let giveUpAfter: Duration
+
+    /// - Parameter giveUpAfter: how long to try without receiving anything new.
+    package init(roster: OriginRoster, giveUpAfter: Duration) {
+        self.roster = roster
+        self.giveUpAfter = giveUpAfter
+    }
+
+    /// The origin that delivers, or delivered last.
+    package var current: OriginID? {
+        switch state {
+        case .playing(let origin): origin
+        case .moving(let move), .gaveUp(let move): move.from
+        case .idle: nil
+        }
+    }
+
+    /// The move under way, or the one that came to nothing.
+    package var move: Move? {
+        switch state {
+        case .moving(let move), .gaveUp(let move): move
+        case .idle, .playing: nil
+        }
+    }
+
+    /// Begins with the best origin.
+    package mutating func start(at now: Instant) -> Order {
+        guard case .idle = state else { preconditionFailure("started in \(state)") }
+        let move = Move(
+            event: ChangeEvent(cause: .operatorRequest, detail: "start"), from: nil, began: now, canResume: false)
+        return advance(move, at: now)
+    }
+
+    /// A reason to leave the origin that delivers.
+    ///
+    /// - Parameters:
+    ///   - canResume: the running ingest can take the same bytes from elsewhere, from where it is.
+    ///   - jitter: a random number in 0..<1.
+    package mutating func changeObserved(
+        _ event: ChangeEvent, canResume: Bool, at now: Instant, jitter: Double
+    ) -> Order {
+        guard case .playing(let origin) = state else { preconditionFailure("a change event in \(state)") }
+        var move = Move(event: event, from: origin, began: now, canResume: canResume)
+        // A lone break of an origin with a clean record is best answered by asking the same origin again.
+        let isLoneBreak = event.cause.isBrokenConnection && roster.isTrusted(origin, at: now)
+        roster.failed(origin, cause: event.cause, retryAfter: event.retryAfter, at: now, jitter: jitter)
+        if event.cause.isContentFault { move.barred.insert(origin) }
+        if isLoneBreak { return ask(origin, for: move, at: now) }
+        move.asked.insert(origin)
+        return advance(move, at: now)
+    }
+
+    /// The origin that was asked delivers: for `open` its flows are known, for the others the first new media is here.
+    ///
+    /// - Returns: the move as it went, for the report.
+    @discardableResult
+    package mutating func joined(at now: Instant) -> Move {
+        guard case .moving(var move) = state, var attempt = move.attempts.last else {
+            preconditionFailure("joined in \(state)")
+        }
+        attempt.ended = now
+        move.attempts[move.attempts.count - 1] = attempt
+        if case .resume = attempt.order {} else { ingestOrigin = attempt.origin }
+        roster.delivered(attempt.origin, at: now)
+        state = .playing(attempt.origin)
+        return move
+    }
+
+    /// Media arrives from the current origin. Called now and then, not for every packet.
+    package mutating func delivered(at now: Instant) {
+        if case .playing(let origin) = state { roster.delivered(origin, at: now) }
+    }
+
+    /// The last order came to nothing.
+    ///
+    /// - Parameter jitter: a random number in 0..<1.
+    package mutating func attemptFailed(_ failure: AttemptFailure, at now: Instant, jitter: Double) -> Order {
+        guard case .moving(var move) = state, var attempt = move.attempts.last else {
+            preconditionFailure("an attempt failed in \(state)")
+        }
+        attempt.ended = now
+        attempt.failure = failure
+        move.attempts[move.attempts.count - 1] = attempt
+        switch failure {
+        case .undelivered(let event):
+            roster.failed(attempt.origin, cause: event.cause, retryAfter: event.retryAfter, at: now, jitter: jitter)
+            if event.cause.isContentFault { move.barred.insert(attempt.origin) }
+        case .differentObject:
+            if let ingestOrigin { different.insert([ingestOrigin, attempt.origin]) }
+            // The same origin, one grade lower; it answered, so nothing is held against it.
+            if !isTooLate(move, at: now) { return ask(attempt.origin, for: move, at: now) }
+        case .refused(_, let reason):
+            roster.ruleOut(attempt.origin, because: reason)
+        }
+        return advance(move, at: now)
+    }
+
+    /// The moment of the last `.wait` has come.
+    package mutating func waitEnded(at now: Instant) -> Order {
+        guard case .moving(var move) = state else { preconditionFailure("a wait ended in \(state)") }
+        move.asked = []
+        return advance(move, at: now)
+    }
+
+    private func isTooLate(_ move: Move, at now: Instant) -> Bool { now - move.began >= giveUpAfter }
+
+    private mutating func advance(_ move: Move, at now: Instant) -> Order {
+        let usable = roster.ids.filter { roster[$0].ruledOut == nil && !move.barred.contains($0) }
+        guard !usable.isEmpty else { return giveUp(move, because: "no origin is left that could go on") }
+        if isTooLate(move, at: now) {
+            return giveUp(move, because: "nothing new was received for \(giveUpAfter.secondsText) s")
+        }
+        let ready = usable.filter { !move.asked.contains($0) && !roster.isUnderPenalty($0, at: now) }
+        if let next = roster.ranked(ready).first { return ask(next, for: move, at: now) }
+        // The first opening asks everyone once: whoever started the player wants to know.
+        if move.from == nil { return giveUp(move, because: "every origin was asked") }
+        let soonest = usable.map { roster[$0].penaltyEnds ?? now }.min() ?? now
+        state = .moving(move)
+        return .wait(until: min(max(soonest, now + Self.shortestWait), move.began + giveUpAfter))
+    }
+
+    private mutating func ask(_ origin: OriginID, for move: Move, at now: Instant) -> Order {
+        var move = move
+        move.asked.insert(origin)
+        let order: Order
+        if move.from == nil {
+            order = .open(origin)
+        } else if move.canResume, let ingestOrigin, !different.contains([ingestOrigin, origin]) {
+            order = .resume(origin)
+        } else {
+            // The running ingest ends here; from now on only a new one can go on.
+            move.canResume = false
+            order = .replace(origin)
+        }
+        if move.attempts.count >= Self.attemptLimit { move.attempts.removeFirst() }
+        move.attempts.append(Attempt(origin: origin, order: order, began: now))
+        state = .moving(move)
+        return order
+    }
+
+    private mutating func giveUp(_ move: Move, because reason: String) -> Order {
+        state = .gaveUp(move)
+        return .giveUp(reason: reason)
+    }
+}
+
+extension Duration {
+    /// Seconds with at most one decimal, for people.
+    package var secondsText: String {
+        let tenths = (wholeNanoseconds &+ 50_000_000) / 100_000_000
+        return tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(tenths % 10)"
+    }
+}

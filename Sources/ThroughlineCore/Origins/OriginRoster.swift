@@ -1,0 +1,112 @@
+/// An origin by its place in the configuration.
+public struct OriginID: Hashable, Sendable, Comparable {
+    public let index: Int
+    public init(_ index: Int) { self.index = index }
+    public static func < (a: OriginID, b: OriginID) -> Bool { a.index < b.index }
+}
+
+/// What is known of each origin, and which of them is the best to ask next.
+///
+/// A failure puts a penalty on an origin that grows with each failure in a row and expires:
+///
+/// | failures in a row | penalty, at most |
+/// | --- | --- |
+/// | 1 | 0.5 s |
+/// | 2 | 1 s |
+/// | 3 | 2 s |
+/// | 7 and more | 30 s |
+///
+/// The penalty is drawn evenly between a tenth of that and all of it (full jitter with a floor), so that many players
+/// do not come back at the same moment. A `Retry-After` of the origin is honoured as it stands.
+package struct OriginRoster: Sendable {
+    package struct Traits: Sendable {
+        /// Lower is asked first.
+        package var priority: Int
+        /// Among equals of priority, the greater is asked first.
+        package var weight: Int
+        package init(priority: Int, weight: Int) {
+            self.priority = priority
+            self.weight = weight
+        }
+    }
+
+    package struct Health: Sendable {
+        package var failuresInARow = 0
+        package var failures = 0
+        package var lastFailure: Instant?
+        package var lastCause: ChangeEvent.Cause?
+        package var penaltyEnds: Instant?
+        /// Why the origin is not asked again in this run.
+        package var ruledOut: String?
+    }
+
+    package static let firstPenalty: Duration = .milliseconds(500)
+    package static let greatestPenalty: Duration = .seconds(30)
+    /// An origin that delivered for this long after a failure starts with a clean record.
+    package static let recoveryTime: Duration = .seconds(10)
+
+    private let traits: [Traits]
+    package private(set) var health: [Health]
+
+    package init(_ traits: [Traits]) {
+        self.traits = traits
+        health = Array(repeating: Health(), count: traits.count)
+    }
+
+    package var ids: [OriginID] { traits.indices.map { OriginID($0) } }
+
+    package subscript(id: OriginID) -> Health { health[id.index] }
+
+    /// - Parameter jitter: a random number in 0..<1.
+    package mutating func failed(
+        _ id: OriginID, cause: ChangeEvent.Cause, retryAfter: Duration?, at now: Instant, jitter: Double
+    ) {
+        var record = health[id.index]
+        record.failuresInARow = min(record.failuresInARow + 1, 1000)
+        record.failures += 1
+        record.lastFailure = now
+        record.lastCause = cause
+        if let retryAfter, retryAfter > .zero {
+            record.penaltyEnds = now + min(retryAfter, .seconds(3600))
+        } else {
+            let doublings = min(record.failuresInARow - 1, 10)
+            let most = min(Self.greatestPenalty, Self.firstPenalty * (1 << doublings))
+            let share = 0.1 + 0.9 * min(max(jitter, 0), 1)
+            record.penaltyEnds = now + .nanoseconds(Int64(Double(most.wholeNanoseconds) * share))
+        }
+        health[id.index] = record
+    }
+
+    /// The origin has delivered media at this moment.
+    package mutating func delivered(_ id: OriginID, at now: Instant) {
+        guard let last = health[id.index].lastFailure else { return }
+        health[id.index].penaltyEnds = nil
+        if now - last >= Self.recoveryTime {
+            health[id.index].failuresInARow = 0
+            health[id.index].lastFailure = nil
+        }
+    }
+
+    package mutating func ruleOut(_ id: OriginID, because reason: String) { health[id.index].ruledOut = reason }
+
+    package func isUnderPenalty(_ id: OriginID, at now: Instant) -> Bool {
+        health[id.index].penaltyEnds.map { $0 > now } ?? false
+    }
+
+    /// Whether the record is clean: nothing went wrong for `recoveryTime`.
+    package func isTrusted(_ id: OriginID, at now: Instant) -> Bool {
+        health[id.index].lastFailure.map { now - $0 >= Self.recoveryTime } ?? true
+    }
+
+    /// The order in which to ask: by priority, then fewest failures in a row, then weight, then as configured.
+    package func ranked(_ candidates: [OriginID]) -> [OriginID] {
+        candidates.sorted { a, b in
+            let (x, y) = (traits[a.index], traits[b.index])
+            if x.priority != y.priority { return x.priority < y.priority }
+            let (f, g) = (health[a.index].failuresInARow, health[b.index].failuresInARow)
+            if f != g { return f < g }
+            if x.weight != y.weight { return x.weight > y.weight }
+            return a < b
+        }
+    }
+}

@@ -1,0 +1,39 @@
+/// Gives every packet of a flow a decode time, and keeps decode times increasing, as muxers demand.
+///
+/// Containers may state none (Matroska with reordered pictures after a seek), and two origins may count them from
+/// different reorder delays.
+package struct DecodeClock: Sendable {
+    /// One unit of the flow's time base: the least step between two decode times.
+    private let step: MediaTime
+    private var last: MediaTime?
+    private var lastDuration: MediaTime = .zero
+
+    package init(timeBase: TimeBase) {
+        step = max(MediaTime(value: 1, timeBase: timeBase) ?? .zero, MediaTime(flicks: 1))
+    }
+
+    /// The last decode time given out.
+    package var lastDecode: MediaTime? { last }
+
+    /// What lies after this decode time was replaced: count on from there.
+    package mutating func cut(to time: MediaTime?) { last = time }
+
+    /// Times that a muxer accepts: decode times increase, and no presentation time lies before its decode time.
+    package mutating func next(
+        pts: MediaTime?, dts: MediaTime?, duration: MediaTime
+    ) -> (pts: MediaTime, dts: MediaTime) {
+        var decode: MediaTime
+        if let dts {
+            decode = dts
+        } else if let last {
+            decode = last + max(lastDuration, step)
+            if let pts { decode = min(decode, pts) }
+        } else {
+            decode = pts ?? .zero
+        }
+        if let last, decode <= last { decode = last + step }
+        last = decode
+        lastDuration = duration
+        return (max(pts ?? decode, decode), decode)
+    }
+}
