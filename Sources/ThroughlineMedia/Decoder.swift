@@ -41,25 +41,33 @@ package final class Decoder: @unchecked Sendable {
         LiveHandles.freed()
     }
 
-    /// Decodes a packet; nil drains the decoder at the end. Damage is counted, not thrown: the viewer would see it.
+    /// Decodes a packet. Damage is counted, not thrown: the viewer would see it.
     ///
     /// - Parameter body: called for each frame, which is valid during the call only.
     package func decode<Failure: Error>(
-        _ packet: borrowing Packet?, _ body: (borrowing DecodedFrame) throws(Failure) -> Void
+        _ packet: borrowing Packet, _ body: (borrowing DecodedFrame) throws(Failure) -> Void
     ) throws(Failure) {
+        guard av_packet_ref(scratch, packet.av) >= 0 else { return }
+        scratch.pointee.pts = packet.pts?.value(in: flow.timeBase) ?? tl_no_timestamp
+        scratch.pointee.dts = packet.dts?.value(in: flow.timeBase) ?? tl_no_timestamp
+        scratch.pointee.duration = packet.duration.value(in: flow.timeBase)
+        let result = avcodec_send_packet(context, scratch)
+        av_packet_unref(scratch)
+        try receive(after: result, body)
+    }
+
+    /// Hands out the frames that the decoder still holds. Nothing can be decoded after it.
+    package func drain<Failure: Error>(
+        _ body: (borrowing DecodedFrame) throws(Failure) -> Void
+    ) throws(Failure) {
+        try receive(after: avcodec_send_packet(context, nil), body)
+    }
+
+    private func receive<Failure: Error>(
+        after sent: Int32, _ body: (borrowing DecodedFrame) throws(Failure) -> Void
+    ) throws(Failure) {
+        if sent < 0, sent != tl_averror_eof { errorCount += 1 }
         var result: Int32
-        switch packet {
-        case .some(let packet):
-            guard av_packet_ref(scratch, packet.av) >= 0 else { return }
-            scratch.pointee.pts = packet.pts?.value(in: flow.timeBase) ?? tl_no_timestamp
-            scratch.pointee.dts = packet.dts?.value(in: flow.timeBase) ?? tl_no_timestamp
-            scratch.pointee.duration = packet.duration.value(in: flow.timeBase)
-            result = avcodec_send_packet(context, scratch)
-            av_packet_unref(scratch)
-        case .none:
-            result = avcodec_send_packet(context, nil)
-        }
-        if result < 0, result != tl_averror_eof { errorCount += 1 }
         while true {
             result = avcodec_receive_frame(context, frame)
             if result < 0 { break }
@@ -93,56 +101,64 @@ package struct DecodedFrame: ~Copyable {
         return MediaTime(value: frame.pointee.pkt_duration, timeBase: flow.timeBase) ?? .zero
     }
 
-    /// The samples without padding: planes of a picture one after the other, audio interleaved.
-    package func withSamples<Result>(
-        scratch: inout [UInt8], _ body: (UnsafeRawBufferPointer) -> Result
-    ) -> Result? {
-        if flow.kind == .video {
-            let format = AVPixelFormat(rawValue: frame.pointee.format)
-            let (width, height) = (frame.pointee.width, frame.pointee.height)
-            let size = av_image_get_buffer_size(format, width, height, 1)
-            guard size > 0 else { return nil }
-            if scratch.count < Int(size) { scratch = [UInt8](repeating: 0, count: Int(size)) }
-            let frame = frame
-            let copied = scratch.withUnsafeMutableBufferPointer { target in
-                withUnsafePointer(to: &frame.pointee.data) { data in
-                    withUnsafePointer(to: &frame.pointee.linesize) { lines in
-                        data.withMemoryRebound(to: UnsafePointer<UInt8>?.self, capacity: 8) { data in
-                            lines.withMemoryRebound(to: Int32.self, capacity: 8) { lines in
-                                av_image_copy_to_buffer(
-                                    target.baseAddress, Int32(target.count), data, lines, format, width, height, 1)
-                            }
-                        }
+    /// A packet of the samples without padding: planes of a picture one after the other, audio interleaved. Nil for
+    /// formats that have no such form (those of hardware decoders).
+    package func rawPacket() throws(MediaError) -> Packet? {
+        let size = flow.kind == .video ? pictureSize : soundSize
+        guard size > 0 else { return nil }
+        var packet = try Packet()
+        try check(av_new_packet(packet.av, Int32(clamping: size)), "allocate a payload")
+        guard let target = packet.av.pointee.data else { return nil }
+        if flow.kind == .video { try copyPicture(to: target, size: size) } else { copySound(to: target) }
+        packet.av.pointee.flags |= AV_PKT_FLAG_KEY
+        packet.flow = flow.index
+        packet.pts = pts
+        packet.dts = pts
+        packet.duration = duration
+        return packet
+    }
+
+    private var pictureSize: Int {
+        let format = AVPixelFormat(rawValue: frame.pointee.format)
+        return Int(av_image_get_buffer_size(format, frame.pointee.width, frame.pointee.height, 1))
+    }
+
+    private func copyPicture(to target: UnsafeMutablePointer<UInt8>, size: Int) throws(MediaError) {
+        let (frame, format) = (frame, AVPixelFormat(rawValue: frame.pointee.format))
+        let result = withUnsafePointer(to: &frame.pointee.data) { data in
+            withUnsafePointer(to: &frame.pointee.linesize) { lines in
+                data.withMemoryRebound(to: UnsafePointer<UInt8>?.self, capacity: 8) { data in
+                    lines.withMemoryRebound(to: Int32.self, capacity: 8) { lines in
+                        av_image_copy_to_buffer(
+                            target, Int32(clamping: size), data, lines, format, frame.pointee.width,
+                            frame.pointee.height, 1)
                     }
                 }
             }
-            guard copied >= 0 else { return nil }
-            return scratch.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[..<Int(size)])) }
         }
-        let format = AVSampleFormat(rawValue: frame.pointee.format)
-        let width = Int(av_get_bytes_per_sample(format))
-        let channels = Int(frame.pointee.ch_layout.nb_channels)
-        let count = Int(frame.pointee.nb_samples)
-        let size = width * channels * count
-        guard size > 0, let planes = frame.pointee.extended_data else { return nil }
-        if av_sample_fmt_is_planar(format) == 0 || channels == 1 {
-            guard let first = planes[0] else { return nil }
-            return body(UnsafeRawBufferPointer(start: first, count: size))
+        try check(result, "copy a picture")
+    }
+
+    private var sampleWidth: Int { Int(av_get_bytes_per_sample(AVSampleFormat(rawValue: frame.pointee.format))) }
+    private var channels: Int { Int(frame.pointee.ch_layout.nb_channels) }
+    private var soundSize: Int { sampleWidth * channels * Int(frame.pointee.nb_samples) }
+
+    private func copySound(to target: UnsafeMutablePointer<UInt8>) {
+        guard let planes = frame.pointee.extended_data else { return }
+        if av_sample_fmt_is_planar(AVSampleFormat(rawValue: frame.pointee.format)) == 0 || channels == 1 {
+            if let first = planes[0] { memcpy(target, first, soundSize) }
+            return
         }
-        if scratch.count < size { scratch = [UInt8](repeating: 0, count: size) }
-        scratch.withUnsafeMutableBytes { target in
-            for channel in 0..<channels {
-                guard let plane = planes[channel] else { continue }
-                var source = UnsafeRawPointer(plane)
-                var index = channel * width
-                for _ in 0..<count {
-                    target.baseAddress!.advanced(by: index).copyMemory(from: source, byteCount: width)
-                    source += width
-                    index += width * channels
-                }
+        let (width, step) = (sampleWidth, sampleWidth * channels)
+        for channel in 0..<channels {
+            guard var source = planes[channel] else { continue }
+            var place = target + channel * width
+            for _ in 0..<frame.pointee.nb_samples {
+                memcpy(place, source, width)
+                source += width
+                place += step
             }
         }
-        return scratch.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[..<size])) }
     }
 
     /// Brightness averaged over a grid of `columns` by `rows` cells, row by row; nil for what is not planar video.
@@ -202,21 +218,5 @@ extension Decoder {
             stream.pointee.time_base = AVRational(num: 1, den: parameters.pointee.sample_rate)
         }
         return try FlowFormat(index: flow.index, stream: stream)
-    }
-}
-
-extension Packet {
-    /// A packet of raw samples.
-    package static func raw(
-        _ samples: UnsafeRawBufferPointer, flow: Int, pts: MediaTime?, duration: MediaTime
-    ) throws(MediaError) -> Packet {
-        var packet = try Packet()
-        try packet.replacePayload(with: samples)
-        packet.av.pointee.flags |= AV_PKT_FLAG_KEY
-        packet.flow = flow
-        packet.pts = pts
-        packet.dts = pts
-        packet.duration = duration
-        return packet
     }
 }

@@ -150,17 +150,21 @@ package final class Demuxer {
         }
     }
 
-    /// The least start of all streams in flicks: libavformat's own sum of it is rounded to microseconds.
+    /// The first picture, or where there are none the first sample.
+    ///
+    /// Not the least start of all flows: whether a container counts the priming samples of an audio encoder differs
+    /// from one to the next, and the pictures of the same encode stand at the same NPT in all of them.
     private func exactStart() -> MediaTime? {
-        var least: MediaTime?
+        var starts: [(kind: FlowKind, time: MediaTime)] = []
         for index in 0..<Int(context.pointee.nb_streams) {
             guard let stream = context.pointee.streams[index], let flow = flowOfStream[index], !flows[flow].isSparse,
                 stream.pointee.start_time != tl_no_timestamp,
                 let time = MediaTime(value: stream.pointee.start_time, timeBase: flows[flow].timeBase)
             else { continue }
-            least = min(least ?? time, time)
+            starts.append((flows[flow].kind, time))
         }
-        return least
+        let pictures = starts.filter { $0.kind == .video }
+        return (pictures.isEmpty ? starts : pictures).map(\.time).min()
     }
 
     /// Reads only these flows from now on; the packets of others are skipped where they lie.
@@ -201,11 +205,13 @@ package final class Demuxer {
         }
     }
 
-    /// Goes to the last place at or before an NPT from which reading can start: a key frame where the container has an
-    /// index.
-    package func seek(to npt: NPT) throws(MediaError) {
+    /// Goes to the last place at or before an NPT from which reading can start.
+    ///
+    /// - Parameter anyPacket: any packet will do; otherwise a key frame is sought, where the container has an index.
+    package func seek(to npt: NPT, anyPacket: Bool = false) throws(MediaError) {
         let target = (npt + start).value(in: TimeBase(1, AV_TIME_BASE))
-        try check(av_seek_frame(context, -1, target, AVSEEK_FLAG_BACKWARD), "seek to \(npt)")
+        let flags = AVSEEK_FLAG_BACKWARD | (anyPacket ? AVSEEK_FLAG_ANY : 0)
+        try check(av_seek_frame(context, -1, target, flags), "seek to \(npt)")
     }
 
     /// True once the input has reported a failure.

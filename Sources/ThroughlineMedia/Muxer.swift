@@ -64,8 +64,8 @@ package final class Muxer: @unchecked Sendable {
         self.scratch = scratch
         io.pointee.seekable = output.isSeekable ? AVIO_SEEKABLE_NORMAL : 0
         context.pointee.pb = io
-        // Each packet is on its way when it is written: what comes out of a pipe must not lag behind the pacer.
-        context.pointee.flush_packets = output.isSeekable ? 0 : 1
+        // `flush` says when: once for each batch, not for each packet.
+        context.pointee.flush_packets = 0
         LiveHandles.made()
         // Everything is set: from here on a thrown error frees it all in `deinit`.
         for flow in flows {

@@ -59,8 +59,10 @@ package struct Packet: ~Copyable, @unchecked Sendable {
     package var due: MediaTime? { dts ?? pts }
 
     /// The payload; valid inside `body` only.
-    package borrowing func withPayload<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
-        body(UnsafeRawBufferPointer(start: av.pointee.data, count: max(0, Int(av.pointee.size))))
+    package borrowing func withPayload<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try body(UnsafeRawBufferPointer(start: av.pointee.data, count: max(0, Int(av.pointee.size))))
     }
 
     /// Puts another payload in place of the present one; flags and side data stay.

@@ -58,24 +58,22 @@ package final class Guarded<State>: @unchecked Sendable {
 
     /// Calls `body` alone with the value until it returns something, sleeping between calls until woken.
     ///
-    /// - Parameters:
-    ///   - deadline: when to stop waiting; `.never` waits until woken. May be moved earlier or later by `body`.
-    ///   - body: returns a result, or `nil` to go on waiting.
-    /// - Returns: what `body` returned, or `nil` when the deadline passed (after one last call of `body`).
-    package func wait<Result: ~Copyable>(
-        until deadline: Instant, _ body: (inout State) -> Result?
-    ) -> Result? {
+    /// - Parameter body: returns a result, or `nil` to go on waiting, at the latest until the moment that it puts into
+    ///   its second argument (`.never` unless it does). It is called again then.
+    package func wait<Result: ~Copyable>(_ body: (inout State, inout Instant) -> Result?) -> Result {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         while true {
-            if let result = body(&state) { return result }
+            var deadline = Instant.never
+            if let result = body(&state, &deadline) { return result }
             if deadline == .never {
                 pthread_cond_wait(condition, mutex)
-                continue
+            } else {
+                var time = timespec(
+                    tv_sec: Int(deadline.nanoseconds / 1_000_000_000),
+                    tv_nsec: Int(deadline.nanoseconds % 1_000_000_000))
+                pthread_cond_timedwait(condition, mutex, &time)
             }
-            var time = timespec(
-                tv_sec: Int(deadline.nanoseconds / 1_000_000_000), tv_nsec: Int(deadline.nanoseconds % 1_000_000_000))
-            if pthread_cond_timedwait(condition, mutex, &time) == ETIMEDOUT { return body(&state) }
         }
     }
 }

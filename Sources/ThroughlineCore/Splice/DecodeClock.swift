@@ -5,10 +5,13 @@
 package struct DecodeClock: Sendable {
     /// One unit of the flow's time base: the least step between two decode times.
     private let step: MediaTime
+    /// Pictures that the decoder holds back for reordering.
+    private let reorderDepth: Int
     private var last: MediaTime?
     private var lastDuration: MediaTime = .zero
 
-    package init(timeBase: TimeBase) {
+    package init(timeBase: TimeBase, reorderDepth: Int) {
+        self.reorderDepth = max(0, min(reorderDepth, 16))
         step = max(MediaTime(value: 1, timeBase: timeBase) ?? .zero, MediaTime(flicks: 1))
     }
 
@@ -29,7 +32,9 @@ package struct DecodeClock: Sendable {
             decode = last + max(lastDuration, step)
             if let pts { decode = min(decode, pts) }
         } else {
-            decode = pts ?? .zero
+            // The first picture is decoded as many pictures ahead of its presentation as are held back.
+            decode = (pts ?? .zero) - MediaTime(flicks: duration.flicks.multipliedReportingOverflow(
+                by: Int64(reorderDepth)).partialValue)
         }
         if let last, decode <= last { decode = last + step }
         last = decode

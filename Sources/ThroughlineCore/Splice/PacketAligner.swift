@@ -192,7 +192,12 @@ package struct PacketAligner: Sendable {
         return true
     }
 
-    /// Whether a flow was joined by recognised packets, and not by time alone.
+    /// Whether the packet before the first new one was recognised as the last that was received.
+    package func isExact(flow index: Int) -> Bool {
+        index < flows.count && flows[index].followed.map { $0 == flows[index].tail.count - 1 } ?? false
+    }
+
+    /// Packets of a flow that were recognised by their fingerprints.
     package func recognised(flow index: Int) -> Int { index < flows.count ? flows[index].recognised : 0 }
 
     /// The distance between the timelines: old time less new time.

@@ -16,7 +16,7 @@ package enum PayloadForm: Hashable, Sendable {
     package enum Codec: Hashable, Sendable {
         case h264, hevc, aac, other
 
-        var video: VideoCodec? {
+        package var video: VideoCodec? {
             switch self {
             case .h264: .h264
             case .hevc: .hevc

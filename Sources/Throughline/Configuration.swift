@@ -1,0 +1,84 @@
+public import ThroughlineCore
+
+/// A server that can deliver the stream.
+public struct Origin: Sendable, Hashable {
+    /// `http:`, `https:` or `file:` URL, or the path of a file.
+    public var url: String
+    /// Lower is asked first.
+    public var priority: Int
+    /// Among origins of the same priority, the greater is asked first.
+    public var weight: Int
+    /// Further header fields of requests, sent to the origin's own host only.
+    public var headers: [Header]
+    /// Sent as `Authorization: Bearer`. A user and a password are part of the URL.
+    public var bearerToken: String?
+    /// Certificate authorities to trust in place of the system's: path of a PEM file.
+    public var certificateAuthorities: String?
+    /// Lets redirects lead to other hosts.
+    public var redirectsMayLeaveHost: Bool
+
+    /// A header field.
+    public struct Header: Sendable, Hashable {
+        public var name: String
+        public var value: String
+        public init(name: String, value: String) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    public init(
+        url: String, priority: Int = 0, weight: Int = 1, headers: [Header] = [], bearerToken: String? = nil,
+        certificateAuthorities: String? = nil, redirectsMayLeaveHost: Bool = false
+    ) {
+        self.url = url
+        self.priority = priority
+        self.weight = weight
+        self.headers = headers
+        self.bearerToken = bearerToken
+        self.certificateAuthorities = certificateAuthorities
+        self.redirectsMayLeaveHost = redirectsMayLeaveHost
+    }
+}
+
+/// What to play, from where, and how patiently.
+public struct Configuration: Sendable {
+    /// How fast packets are handed to the outputs.
+    public enum Pacing: Sendable {
+        /// When they are due.
+        case realtime
+        /// As fast as the origin delivers and the outputs take them.
+        case fast
+    }
+
+    /// Which flows are played.
+    public enum FlowSelection: Sendable, Hashable {
+        case all
+        /// Flows of these kinds only.
+        case kinds([FlowKind])
+    }
+
+    /// At least one. The first of the lowest priority is asked first.
+    public var origins: [Origin]
+    /// NPT to begin at: the last key frame at or before it.
+    public var from: NPT = .zero
+    /// NPT to end at; nil plays to the end.
+    public var to: NPT?
+    public var pacing = Pacing.realtime
+    public var flows = FlowSelection.all
+    /// Media that is received ahead of what is due. 0.1 to 60 s.
+    public var buffer: Duration = .seconds(2)
+    /// Bytes that the buffer holds at the most, whatever their duration.
+    public var bufferByteLimit = 64 << 20
+    /// Silence of an origin that is borne at the most; half of `buffer` if that is shorter.
+    public var silenceBound: Duration = .seconds(1)
+    /// How long the first origin may take to answer.
+    public var openBound: Duration = .seconds(5)
+    /// How long to go on trying without receiving anything new.
+    public var giveUpAfter: Duration = .seconds(30)
+
+    public init(origins: [Origin]) { self.origins = origins }
+
+    /// Silence that is borne while nothing is left to play but the buffer.
+    var silenceInPlay: Duration { SilenceWatcher(bound: silenceBound, buffer: buffer).bound }
+}

@@ -1,0 +1,80 @@
+public import ThroughlineCore
+
+/// Something that happened while a stream was played.
+public struct Event: Sendable {
+    /// Time since the stream was started.
+    public let time: Duration
+    public let kind: Kind
+
+    public enum Kind: Sendable {
+        /// The first origin is open and its flows are known.
+        case opened(origin: OriginID, url: String, container: String, duration: MediaTime?, flows: [FlowDescription])
+        /// The first packet went to the outputs.
+        case playing(npt: NPT)
+        /// A reason to leave the origin.
+        case changeObserved(ChangeEvent, origin: OriginID, url: String)
+        /// An attempt to go on came to nothing.
+        case attemptFailed(origin: OriginID, url: String, reason: String)
+        /// Nobody can be asked before some time has passed.
+        case waiting(Duration)
+        /// The stream goes on from another origin, or from the same one again.
+        case handoff(HandoffReport)
+        /// A connection that the origin closed while none of its bytes were wanted was opened again.
+        case reopened(origin: OriginID, url: String, byte: Int64)
+        /// Media was due and was not there.
+        case gap(VisibleGap)
+        /// Something that the viewer should know and that does not stop the stream.
+        case warning(String)
+        /// The stream has ended.
+        case ended(npt: NPT)
+    }
+
+    init(time: Duration, kind: Kind) {
+        self.time = time
+        self.kind = kind
+    }
+}
+
+/// A flow, for people and reports.
+public struct FlowDescription: Sendable, Hashable {
+    public let index: Int
+    public let kind: FlowKind
+    public let codec: String
+    public let language: String?
+    /// All of it in words: `video h264 320x180`.
+    public let text: String
+}
+
+/// One handoff, from the sign that caused it to the first new media.
+public struct HandoffReport: Sendable {
+    public struct Attempt: Sendable {
+        public let origin: OriginID
+        public let url: String
+        /// `resume` (same bytes), `replace` (new ingest).
+        public let method: String
+        public let duration: Duration
+        /// Nil when it succeeded.
+        public let failure: String?
+    }
+
+    public let event: ChangeEvent
+    public let from: OriginID
+    public let fromURL: String
+    public let to: OriginID
+    public let toURL: String
+    public let grade: SpliceGrade
+    /// Why this grade: what was compared, with its numbers.
+    public let evidence: String
+    /// NPT at which the event was seen: the least position of the flows.
+    public let npt: NPT
+    /// Byte offset in the object; for byte-exact only.
+    public let byteOffset: Int64?
+    /// From the event to the first new media.
+    public let duration: Duration
+    /// Media in the buffer when the event was seen, and when the first new media came.
+    public let bufferBefore: MediaTime
+    public let bufferAfter: MediaTime
+    public let attempts: [Attempt]
+    /// Flow by flow; empty for byte-exact, where no flow notices.
+    public let flows: [FlowSplice]
+}

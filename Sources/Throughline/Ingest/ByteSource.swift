@@ -1,0 +1,131 @@
+import Glibc
+internal import ThroughlineCore
+internal import ThroughlineTransport
+
+/// What an origin says of the object that is about to be read.
+struct SourceHead {
+    /// Length of the whole object in bytes, where it is known.
+    var length: Int64?
+    /// Whether reading can begin anywhere.
+    var isSeekable: Bool
+    var contentType: String?
+}
+
+/// One connection with one origin: bytes in order, from where it was opened. Used on one thread at a time.
+protocol ByteSource: AnyObject {
+    /// Begins to read at an offset; replaces what was being read.
+    func open(at offset: Int64, deadline: Instant) throws(TransportError) -> SourceHead
+    /// At least one byte; 0 at the true end. Calls `beforeBlocking` before it sleeps.
+    func read(
+        into buffer: UnsafeMutableRawBufferPointer, deadline: Instant, beforeBlocking: (() -> Void)?
+    ) throws(TransportError) -> Int
+    func close()
+}
+
+/// Opens the source that a URL asks for.
+func makeSource(for origin: Origin, abort: AbortSwitch) throws(TransportError) -> any ByteSource {
+    if let path = FileSource.path(of: origin.url) { return try FileSource(path: path) }
+    return try HTTPSource(origin: origin, abort: abort)
+}
+
+/// An object over HTTP or HTTPS.
+final class HTTPSource: ByteSource {
+    private let client: HTTPClient
+
+    init(origin: Origin, abort: AbortSwitch) throws(TransportError) {
+        var options = HTTPRequestOptions()
+        options.headers = origin.headers.map { HTTPRequestOptions.Header(name: $0.name, value: $0.value) }
+        if let token = origin.bearerToken { options.credentials = .bearer(token: token) }
+        options.caFile = origin.certificateAuthorities
+        options.redirectsMayLeaveHost = origin.redirectsMayLeaveHost
+        client = try HTTPClient(url: origin.url, options: options, abort: abort)
+    }
+
+    func open(at offset: Int64, deadline: Instant) throws(TransportError) -> SourceHead {
+        let head = try client.open(at: offset, deadline: deadline)
+        return SourceHead(
+            length: head.totalLength, isSeekable: head.acceptsRanges && head.totalLength != nil,
+            contentType: head.contentType)
+    }
+
+    func read(
+        into buffer: UnsafeMutableRawBufferPointer, deadline: Instant, beforeBlocking: (() -> Void)?
+    ) throws(TransportError) -> Int {
+        try client.read(into: buffer, deadline: deadline, beforeBlocking: beforeBlocking)
+    }
+
+    func close() { client.close() }
+}
+
+/// A local file: an origin that is always there, or one that a mount takes away.
+final class FileSource: ByteSource {
+    private let path: String
+    private var descriptor: Int32 = -1
+    private var length: Int64 = 0
+
+    /// The path when a URL names a file, nil when it does not.
+    static func path(of url: String) -> String? {
+        if url.hasPrefix("file://") { return String(url.dropFirst("file://".count)) }
+        return url.contains("://") ? nil : url
+    }
+
+    init(path: String) throws(TransportError) {
+        self.path = path
+        descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw Self.failure("open \(path)") }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw Self.failure("open \(path)") }
+        guard status.st_mode & S_IFMT != S_IFDIR else {
+            throw TransportError(.other, "\(path) is a directory; name a file in it")
+        }
+        length = Int64(status.st_size)
+    }
+
+    deinit { close() }
+
+    private static func failure(_ what: String) -> TransportError {
+        TransportError(.other, "cannot \(what): \(String(cString: strerror(errno)))")
+    }
+
+    func open(at offset: Int64, deadline: Instant) throws(TransportError) -> SourceHead {
+        guard lseek(descriptor, Int(offset), SEEK_SET) >= 0 else { throw Self.failure("seek in \(path)") }
+        return SourceHead(length: length, isSeekable: true, contentType: nil)
+    }
+
+    func read(
+        into buffer: UnsafeMutableRawBufferPointer, deadline: Instant, beforeBlocking: (() -> Void)?
+    ) throws(TransportError) -> Int {
+        let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+        guard count >= 0 else { throw Self.failure("read \(path)") }
+        return count
+    }
+
+    func close() {
+        if descriptor >= 0 { Glibc.close(descriptor) }
+        descriptor = -1
+    }
+}
+
+extension ChangeEvent {
+    /// The change event that a failure of the transport is.
+    init(_ error: TransportError) {
+        let cause: Cause =
+            switch error.code {
+            case .refused: .refused
+            case .unreachable: .unreachable
+            case .dns: .dns
+            case .tls: .tls
+            case .connectTimedOut: .connectTimedOut
+            case .timedOut: .silence
+            case .reset: .reset
+            case .closedEarly: .closedEarly
+            case .httpStatus(429), .httpStatus(503): .overloaded
+            case .httpStatus: .httpStatus
+            case .redirectRefused, .tooManyRedirects: .redirectRefused
+            case .rangeNotHonoured: .rangeNotHonoured
+            case .protocolError: .protocolError
+            default: .other
+            }
+        self.init(cause: cause, detail: error.message, retryAfter: error.retryAfter)
+    }
+}

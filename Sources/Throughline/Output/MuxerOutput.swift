@@ -1,0 +1,55 @@
+internal import ThroughlineMedia
+
+/// Packets as they are, into a container.
+final class MuxerOutput: PacketOutput {
+    private let muxer: Muxer
+    private let bytes: DescriptorOutput
+    let warnings: [String]
+
+    init(_ output: Output, flows: [FlowFormat], stop: DescriptorOutput.StopFlag) throws(OutputError) {
+        let bytes = try DescriptorOutput(output, stop: stop)
+        let muxer = try Self.open(output, flows: flows, bytes: bytes)
+        self.bytes = bytes
+        self.muxer = muxer
+        warnings = muxer.leftOut.map { "\(muxer.container) cannot carry \($0); it is left out" }
+    }
+
+    private static func open(
+        _ output: Output, flows: [FlowFormat], bytes: DescriptorOutput
+    ) throws(OutputError) -> Muxer {
+        let (format, path) = output.container
+        do throws(MediaError) {
+            return try Muxer(format: format, name: path, flows: flows, output: bytes)
+        } catch { throw bytes.failure ?? OutputError(message: "\(error); choose another with --format") }
+    }
+
+    func write(_ packet: borrowing Packet) throws(OutputError) {
+        do throws(MediaError) { try muxer.write(packet) } catch { throw failure(error) }
+    }
+
+    func flush() throws(OutputError) {
+        do throws(MediaError) { try muxer.flush() } catch { throw failure(error) }
+    }
+
+    func finish() throws(OutputError) {
+        do throws(MediaError) { try muxer.finish() } catch { throw failure(error) }
+    }
+
+    private func failure(_ error: MediaError) -> OutputError { bytes.failure ?? OutputError(message: "\(error)") }
+}
+
+extension Output {
+    /// The container that was asked for, and the path that tells it otherwise.
+    var container: (format: String?, path: String?) {
+        switch self {
+        case .file(let path, let format, _): (format, path)
+        case .descriptor(_, let format, _): (format, nil)
+        }
+    }
+
+    var isDecoded: Bool {
+        switch self {
+        case .file(_, _, let decoded), .descriptor(_, _, let decoded): decoded
+        }
+    }
+}

@@ -1,0 +1,113 @@
+internal import DequeModule
+internal import ThroughlineCore
+internal import ThroughlineMedia
+
+/// One flow's part of the playout buffer: what waits, and the last of what went out.
+///
+/// Not thread-safe; it lives under the lock of its buffer.
+final class FlowLane {
+    /// Packets that are kept after they went out, so that a handoff can recognise them when they come again.
+    static let recentLimit = 64
+    static let recentByteLimit = 4 << 20
+
+    let isSparse: Bool
+    /// Received and not yet out, in decode order.
+    var waiting = UniqueDeque<Packet>()
+    /// The last that went out, in decode order.
+    private var recent = UniqueDeque<Packet>()
+    private var recentBytes = 0
+    private(set) var account = FlowAccount()
+    /// Decode end of the last packet received.
+    private(set) var decodeEnd: MediaTime?
+    /// Decode time of the last packet that went out.
+    private(set) var releasedDecode: MediaTime?
+    /// The last key packet received, for looking at its picture.
+    private var lastKey: Packet?
+    /// The furthest presentation time that went out.
+    private(set) var presented: MediaTime?
+
+    /// Whether the flow's key packets are pictures that stand alone.
+    private let keepsKeys: Bool
+
+    init(isSparse: Bool, keepsKeys: Bool) {
+        self.isSparse = isSparse
+        self.keepsKeys = keepsKeys
+    }
+
+    var headDue: MediaTime? { waiting.isEmpty ? nil : waiting[0].due }
+
+    func append(_ packet: consuming Packet) {
+        account.received(
+            pts: packet.pts, dts: packet.dts, duration: packet.duration, byteCount: packet.byteCount)
+        decodeEnd = packet.due.map { $0 + packet.duration } ?? decodeEnd
+        if keepsKeys, packet.isKey { lastKey = try? packet.reference() }
+        waiting.append(packet)
+    }
+
+    func takeFirst() -> Packet {
+        let packet = waiting.removeFirst()
+        if let pts = packet.pts { presented = max(presented ?? pts, pts) }
+        releasedDecode = packet.dts
+        return packet
+    }
+
+    /// Keeps a packet that went out, and hands over those that are kept no longer.
+    func retire(_ packet: consuming Packet, discarding: inout UniqueDeque<Packet>) {
+        recentBytes += packet.byteCount
+        recent.append(packet)
+        while recent.count > Self.recentLimit || (recentBytes > Self.recentByteLimit && recent.count > 1) {
+            let old = recent.removeFirst()
+            recentBytes -= old.byteCount
+            discarding.append(old)
+        }
+    }
+
+    /// What waits, as times.
+    var waitingTraces: [PacketTrace] {
+        var traces: [PacketTrace] = []
+        for index in 0..<waiting.count { traces.append(waiting[index].trace(fingerprint: nil)) }
+        return traces
+    }
+
+    /// References to the last packets received, out or not, in decode order.
+    func tail(limit: Int) -> UniqueDeque<Packet> {
+        var result = UniqueDeque<Packet>()
+        let fromWaiting = min(waiting.count, limit)
+        let fromRecent = min(recent.count, limit - fromWaiting)
+        for index in (recent.count - fromRecent)..<recent.count {
+            if let copy = try? recent[index].reference() { result.append(copy) }
+        }
+        for index in (waiting.count - fromWaiting)..<waiting.count {
+            if let copy = try? waiting[index].reference() { result.append(copy) }
+        }
+        return result
+    }
+
+    /// Key packets received of late, in decode order.
+    func keyPackets() -> UniqueDeque<Packet> {
+        var result = UniqueDeque<Packet>()
+        if let copy = try? lastKey?.reference() { result.append(copy) }
+        return result
+    }
+
+    /// Drops all that waits but the first `kept` packets.
+    ///
+    /// - Returns: the bytes that are gone.
+    func cut(keeping kept: Int) -> Int {
+        var dropped = 0
+        while waiting.count > kept { dropped += waiting.removeLast().byteCount }
+        if kept > 0 {
+            let last = waiting[kept - 1].due
+            let duration = waiting[kept - 1].duration
+            decodeEnd = last.map { $0 + duration }
+        }
+        return dropped
+    }
+}
+
+extension Packet {
+    /// What splicing needs to know of this packet.
+    borrowing func trace(fingerprint: UInt64?) -> PacketTrace {
+        PacketTrace(pts: pts, dts: dts, duration: duration, isKey: isKey, fingerprint: fingerprint)
+    }
+}

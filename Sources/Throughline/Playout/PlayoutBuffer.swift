@@ -1,0 +1,271 @@
+internal import DequeModule
+internal import ThroughlineCore
+internal import ThroughlineMedia
+
+/// Media received and not yet presented: hides a handoff, pushes back to the socket when it is full, and measures
+/// every gap.
+///
+/// The ingest puts batches in, the pacer takes batches out; one lock is taken for a batch, never for a packet.
+final class PlayoutBuffer: Sendable {
+    struct Limits: Sendable {
+        var duration: MediaTime
+        var bytes: Int
+        var packets: Int
+        var isPaced: Bool
+    }
+
+    /// What the pacer gets.
+    enum Take: Sendable {
+        case batch
+        case ended
+        case aborted
+    }
+
+    /// How much is in the buffer.
+    struct Level: Sendable {
+        /// Media ahead of what is due, of the flow that has least.
+        var duration: MediaTime
+        var bytes: Int
+    }
+
+    /// A packet goes out when it is due within this time: one wakeup serves all flows, and none is ever late.
+    static let slot: MediaTime = .milliseconds(20)
+    /// What each flow must hold before the clock starts, and how long to wait for that.
+    static let prefill: MediaTime = .milliseconds(100)
+    static let prefillPatience: Duration = .milliseconds(250)
+
+    private struct State {
+        var lanes: [FlowLane] = []
+        var clock = PlayoutClock()
+        var bytes = 0
+        var packets = 0
+        var isEnded = false
+        var isAborted = false
+        /// The ingest waits for room.
+        var isFull = false
+        var pacerWaits = false
+        var firstArrival: Instant?
+        /// Everything due before this went out.
+        var released: MediaTime?
+        var newGaps: [VisibleGap] = []
+    }
+
+    private let limits: Limits
+    private let state = Guarded(State())
+
+    init(limits: Limits) { self.limits = limits }
+
+    /// Names the flows. Once, before the first packet.
+    func begin(_ flows: [(isSparse: Bool, isVideo: Bool)]) {
+        state.withLock { $0.lanes = flows.map { FlowLane(isSparse: $0.isSparse, keepsKeys: $0.isVideo) } }
+    }
+
+    // MARK: - The ingest's side
+
+    /// Takes all of a batch; waits for room first.
+    ///
+    /// - Returns: false when the session is over.
+    func push(_ batch: inout UniqueDeque<Packet>) -> Bool {
+        if batch.isEmpty { return true }
+        let isOpen: Bool = state.wait { state, _ in
+            if state.isAborted { return false }
+            return hasRoom(&state) ? true : nil
+        }
+        guard isOpen else { return false }
+        let now = Instant.now
+        var wakes = false
+        state.withLock { state in
+            if state.firstArrival == nil { state.firstArrival = now }
+            while !batch.isEmpty {
+                let packet = batch.removeFirst()
+                let lane = state.lanes[packet.flow]
+                state.bytes += packet.byteCount
+                state.packets += 1
+                if limits.isPaced, !lane.isSparse, let due = packet.due,
+                    state.clock.arrived(due: due, now: now) != nil, let gap = state.clock.gaps.last
+                {
+                    state.newGaps.append(gap)
+                }
+                lane.append(packet)
+            }
+            wakes = state.pacerWaits
+        }
+        if wakes { state.wake() }
+        return true
+    }
+
+    /// A full buffer takes nothing until an eighth of it is free: the ingest sleeps in few and long stretches.
+    private func hasRoom(_ state: inout State) -> Bool {
+        let level = level(of: state, at: .now)
+        let share = state.isFull ? 7 : 8
+        let most = MediaTime(flicks: limits.duration.flicks / 8 * Int64(share))
+        let fits =
+            (!limits.isPaced || level < most) && state.bytes < limits.bytes / 8 * share
+            && state.packets < limits.packets / 8 * share
+        state.isFull = !fits
+        return fits
+    }
+
+    private func level(of state: State, at now: Instant) -> MediaTime {
+        let playhead = state.clock.playhead(at: now) ?? state.released
+        var least: MediaTime?
+        for lane in state.lanes where !lane.isSparse {
+            guard let end = lane.decodeEnd else { continue }
+            let start = playhead ?? lane.headDue ?? end
+            least = min(least ?? (end - start), end - start)
+        }
+        return max(least ?? .zero, .zero)
+    }
+
+    /// No more packets will come.
+    func end() {
+        state.withLockAndWake { $0.isEnded = true }
+    }
+
+    /// Ends every wait, at once and for good.
+    func abort() {
+        state.withLockAndWake { $0.isAborted = true }
+    }
+
+    // MARK: - The pacer's side
+
+    /// Waits for packets that are due, and moves them into `batch`; takes back those of the last batch.
+    ///
+    /// - Parameter discarding: packets that nobody needs any more; freed by the caller, outside the lock.
+    func take(
+        into batch: inout UniqueDeque<Packet>, retiring: inout UniqueDeque<Packet>,
+        discarding: inout UniqueDeque<Packet>, limit: Int
+    ) -> Take {
+        var ingestMayGoOn = false
+        state.withLock { state in
+            while !retiring.isEmpty {
+                let packet = retiring.removeFirst()
+                state.lanes[packet.flow].retire(packet, discarding: &discarding)
+            }
+            ingestMayGoOn = state.isFull && hasRoom(&state)
+        }
+        if ingestMayGoOn { state.wake() }
+        return state.wait { state, next in
+            state.pacerWaits = false
+            if state.isAborted { return .aborted }
+            next = release(&state, into: &batch, limit: limit, at: .now)
+            if !batch.isEmpty { return .batch }
+            if state.isEnded, state.packets == 0 { return .ended }
+            state.pacerWaits = true
+            return nil
+        }
+    }
+
+    /// Moves what is due into `batch`.
+    ///
+    /// - Returns: when there will be more to do, if nothing arrives before.
+    private func release(
+        _ state: inout State, into batch: inout UniqueDeque<Packet>, limit: Int, at now: Instant
+    ) -> Instant {
+        var horizon: MediaTime?
+        if limits.isPaced {
+            if !state.clock.isRunning {
+                guard let start = startTime(state) else { return .never }
+                let isReady = state.isEnded || isPrefilled(state)
+                let latest = (state.firstArrival ?? now) + Self.prefillPatience
+                guard isReady || now >= latest else { return latest }
+                state.clock.start(at: start, now: now)
+            }
+            horizon = state.clock.playhead(at: now).map { $0 + Self.slot }
+        }
+        while batch.count < limit {
+            var first: Int?
+            var least: MediaTime?
+            for (index, lane) in state.lanes.enumerated() {
+                guard !lane.waiting.isEmpty else {
+                    // Unpaced, flows are kept in step by waiting until each has something.
+                    if !limits.isPaced, !lane.isSparse, !state.isEnded, !state.isFull { return .never }
+                    continue
+                }
+                let due = lane.headDue ?? .zero
+                if least == nil || due < least! {
+                    least = due
+                    first = index
+                }
+            }
+            guard let first, let least else { return .never }
+            if let horizon, least > horizon { return state.clock.due(least) ?? now }
+            let packet = state.lanes[first].takeFirst()
+            state.bytes -= packet.byteCount
+            state.packets -= 1
+            state.released = least
+            batch.append(packet)
+        }
+        return now
+    }
+
+    private func startTime(_ state: State) -> MediaTime? {
+        state.lanes.compactMap(\.headDue).min()
+    }
+
+    private func isPrefilled(_ state: State) -> Bool {
+        state.lanes.allSatisfy { lane in
+            guard !lane.isSparse else { return true }
+            guard let head = lane.headDue, let end = lane.decodeEnd else { return false }
+            return end - head >= min(Self.prefill, limits.duration)
+        }
+    }
+
+    // MARK: - What others ask
+
+    var level: Level {
+        state.withLock { Level(duration: level(of: $0, at: .now), bytes: $0.bytes) }
+    }
+
+    /// NPT that is due now; what was released last where nothing is paced.
+    var playhead: MediaTime? {
+        state.withLock { $0.clock.playhead(at: .now) ?? $0.released }
+    }
+
+    var gapTotal: Duration { state.withLock { $0.clock.gapTotal } }
+    var gaps: [VisibleGap] { state.withLock { $0.clock.gaps } }
+
+    /// Gaps since the last call.
+    func takeNewGaps() -> [VisibleGap] {
+        state.withLock { state in
+            defer { state.newGaps = [] }
+            return state.newGaps
+        }
+    }
+
+    /// Position of each flow: how far it was received.
+    var accounts: [FlowAccount] { state.withLock { $0.lanes.map(\.account) } }
+
+    /// References to the last packets received of one flow, in decode order.
+    func tail(flow: Int, limit: Int) -> UniqueDeque<Packet> {
+        state.withLock { $0.lanes[flow].tail(limit: limit) }
+    }
+
+    /// References to key packets received of late of one flow, in decode order.
+    func keyPackets(flow: Int) -> UniqueDeque<Packet> {
+        state.withLock { $0.lanes[flow].keyPackets() }
+    }
+
+    /// What waits of one flow, as times, and the furthest that is out.
+    func waiting(flow: Int) -> (packets: [PacketTrace], presented: MediaTime?) {
+        state.withLock { state in
+            (state.lanes[flow].waitingTraces, state.lanes[flow].presented)
+        }
+    }
+
+    /// Cuts a flow at a key frame of another encode.
+    ///
+    /// - Returns: what was kept, or nil when the place is out already.
+    func cut(flow: Int, at time: MediaTime, tolerance: MediaTime) -> (cut: KeyFrameCut, lastDecode: MediaTime?)? {
+        state.withLock { state in
+            let lane = state.lanes[flow]
+            let traces = lane.waitingTraces
+            guard let cut = KeyFrameCut(waiting: traces, presented: lane.presented, at: time, tolerance: tolerance)
+            else { return nil }
+            let removed = lane.waiting.count - cut.kept
+            state.bytes -= lane.cut(keeping: cut.kept)
+            state.packets -= removed
+            return (cut, cut.kept > 0 ? traces[cut.kept - 1].dts : lane.releasedDecode)
+        }
+    }
+}

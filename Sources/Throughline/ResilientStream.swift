@@ -1,0 +1,90 @@
+public import ThroughlineCore
+
+/// Plays a stream through every failure of its servers.
+///
+/// Make one with a configuration, call `run` once, and read the summary that it returns. Events are delivered while it
+/// runs.
+public final class ResilientStream: Sendable {
+    private let session: Session
+
+    /// - Parameters:
+    ///   - configuration: origins and policies.
+    ///   - outputs: where the packets go; none plays without an output, and measures.
+    ///   - onEvent: called for each event, on threads of the stream, one call after the other for each thread; it must
+    ///     return soon and must not call the stream.
+    /// - Throws: `StreamError.Code.usage` for a configuration that cannot work.
+    public init(
+        configuration: Configuration, outputs: [Output] = [], onEvent: @escaping @Sendable (Event) -> Void = { _ in }
+    ) throws(StreamError) {
+        try configuration.validate()
+        session = Session(configuration: configuration, outputs: outputs, emit: onEvent)
+    }
+
+    /// Plays to the end, to `stop`, or until no origin can go on. Once.
+    ///
+    /// Runs on threads of its own; the caller's task only waits. Cancelling the task stops the stream.
+    public func run() async -> Summary {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let reaper = Reaper()
+                reaper.thread.withLock {
+                    $0 = WorkerThread(name: "tl-ingest") { [session] in
+                        session.run()
+                        let summary = session.summary()
+                        Task.detached {
+                            // The thread is at its end; joining it here keeps it from outliving the stream.
+                            reaper.thread.withLock { $0?.join() }
+                            continuation.resume(returning: summary)
+                        }
+                    }
+                }
+            }
+        } onCancel: {
+            session.stop()
+        }
+    }
+
+    private final class Reaper: Sendable {
+        let thread = Guarded<WorkerThread?>(nil)
+    }
+
+    /// Ends the stream soon; `run` returns with the error `stopped`. What was presented so far stays whole.
+    public func stop() { session.stop() }
+
+    /// Where the stream is at this moment.
+    public var status: StreamStatus { session.status() }
+}
+
+/// A look at a running stream.
+public struct StreamStatus: Sendable {
+    /// What is presented now.
+    public let npt: NPT?
+    public let duration: MediaTime?
+    /// URL of the current origin, without credentials.
+    public let origin: String?
+    /// Media received ahead.
+    public let buffer: MediaTime
+    public let bufferBytes: Int
+    public let handoffs: Int
+    public let gapTotal: Duration
+}
+
+extension Configuration {
+    func validate() throws(StreamError) {
+        func refuse(_ message: String) -> StreamError { StreamError(code: .usage, message: message) }
+        if origins.isEmpty { throw refuse("name at least one origin") }
+        for origin in origins {
+            let url = origin.url
+            if url.isEmpty { throw refuse("an origin has an empty URL") }
+            if url.utf8.count > 8192 { throw refuse("an origin's URL is longer than 8192 bytes") }
+            guard let separator = url.firstRange(of: "://") else { continue }
+            let scheme = url[..<separator.lowerBound].lowercased()
+            guard ["http", "https", "file"].contains(scheme) else {
+                throw refuse("\(redacted(url)): the scheme '\(scheme)' is not known; use http, https or file")
+            }
+        }
+        if buffer < .milliseconds(100) || buffer > .seconds(60) { throw refuse("the buffer must be 0.1 to 60 s") }
+        if from < .zero { throw refuse("the start must not be negative") }
+        if let to, to <= from { throw refuse("the end must lie behind the start") }
+    }
+}

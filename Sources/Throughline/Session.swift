@@ -1,0 +1,560 @@
+internal import DequeModule
+internal import ThroughlineCore
+internal import ThroughlineMedia
+internal import ThroughlineTransport
+
+/// One stream being played: carries out what the handoff controller orders, on one worker thread, while the pacer
+/// presents on another.
+///
+/// The worker goes from order to order. An order that opens an ingest reads it until it ends or fails; the next order
+/// follows from that. A failure that a byte-exact resume heals never comes back here: it is settled inside
+/// `SourceInput`, in mid-read, with the same controller.
+final class Session: SourceSupervisor, @unchecked Sendable {
+    // Unchecked: `shared` is locked, and what is not is used on the worker's thread only, or written before threads
+    // start (`configuration`, `buffer`) or after they were joined.
+    let configuration: Configuration
+    let abort = AbortSwitch()
+    let buffer: PlayoutBuffer
+    private let outputStop = DescriptorOutput.StopFlag()
+    private let shared: Guarded<Shared>
+    private let began = Instant.now
+    private let emit: @Sendable (Event) -> Void
+    private let outputs: [Output]
+
+    private struct Shared {
+        var controller: HandoffController
+        /// A handoff that is made, but of which no packet was accepted yet.
+        var pending: PendingHandoff?
+        var isStopped = false
+        /// Why the stream ends, once that is known.
+        var error: StreamError?
+        var handoffs: [HandoffReport] = []
+        var handoffCount = 0
+        var reopenCount = 0
+        var warnings: [String] = []
+        var firstPresented: Duration?
+        var opened: OpenedOrigin?
+    }
+
+    private struct PendingHandoff {
+        var move: HandoffController.Move
+        var to: OriginID
+        var grade: SpliceGrade
+        var evidence: String
+        var byteOffset: Int64?
+        /// When the first new packet was accepted, and how full the buffer was.
+        var accepted: (at: Instant, level: MediaTime)?
+    }
+
+    struct OpenedOrigin {
+        var container: String
+        var duration: MediaTime?
+        var flows: [FlowDescription]
+    }
+
+    // Of the worker's thread.
+    private var line: SpliceLine?
+    private var batch = UniqueDeque<Packet>()
+    private var pacerThread: WorkerThread?
+    private var pacer: Pacer?
+    /// Where the event was seen that is being answered, and how full the buffer was.
+    private var eventNPT: NPT = .zero
+    private var eventLevel: MediaTime = .zero
+    /// Flows of the output that have reached the end that was asked for.
+    private var flowsDone: Set<Int> = []
+    private var outputFlows: [FlowFormat] = []
+    /// A handoff was made and is not yet reported.
+    private var hasPending = false
+
+    static let reportLimit = 1000
+    /// Packets that go to the buffer at once.
+    static let batchLimit = 64
+
+    init(configuration: Configuration, outputs: [Output], emit: @escaping @Sendable (Event) -> Void) {
+        self.configuration = configuration
+        self.outputs = outputs
+        self.emit = emit
+        let isPaced = configuration.pacing == .realtime
+        buffer = PlayoutBuffer(
+            limits: PlayoutBuffer.Limits(
+                duration: MediaTime(configuration.buffer), bytes: isPaced ? configuration.bufferByteLimit : 16 << 20,
+                packets: isPaced ? 1 << 20 : 2048, isPaced: isPaced))
+        let roster = OriginRoster(configuration.origins.map { .init(priority: $0.priority, weight: $0.weight) })
+        shared = Guarded(Shared(controller: HandoffController(roster: roster, giveUpAfter: configuration.giveUpAfter)))
+    }
+
+    // MARK: - Running
+
+    /// Plays to the end. Called on the worker's thread.
+    func run() {
+        var order = shared.withLock { $0.controller.start(at: .now) }
+        run: while !abort.isAborted {
+            switch order {
+            case .open(let origin):
+                guard let next = open(origin) else { break run }
+                order = next
+            case .replace(let origin):
+                guard let next = replace(on: origin) else { break run }
+                order = next
+            case .wait(let moment):
+                guard sleep(until: moment) else { break run }
+                order = waitEnded()
+            case .giveUp(let reason):
+                giveUp(reason)
+                break run
+            case .resume:
+                // Resuming is the input's business; without an input it is a new ingest on the same origin.
+                preconditionFailure("resume without a running ingest")
+            }
+        }
+        _ = flush()
+        if hasPending { reportHandoff() }
+        buffer.end()
+        pacerThread?.join()
+        if let npt = pacer?.presented.compactMap(\.end).max() { send(.ended(npt: npt)) }
+    }
+
+    /// Ends the stream from any thread; what was presented so far stays whole.
+    func stop() { end(StreamError(code: .stopped, message: "stopped")) }
+
+    private func end(_ error: StreamError) {
+        shared.withLockAndWake { state in
+            if state.error == nil { state.error = error }
+            state.isStopped = true
+        }
+        outputStop.set()
+        buffer.abort()
+        abort.abort()
+    }
+
+    func sleep(until moment: Instant) -> Bool {
+        if !batch.isEmpty { _ = flush() }
+        send(.waiting(moment - Instant.now))
+        return shared.wait { state, deadline in
+            if state.isStopped { return false }
+            if Instant.now >= moment { return true }
+            deadline = moment
+            return nil
+        }
+    }
+
+    private func giveUp(_ reason: String) {
+        let (move, hasPlayed) = shared.withLock { ($0.controller.move, $0.opened != nil) }
+        let attempts = (move?.attempts ?? []).suffix(20).map { attempt in
+            "\(redacted(configuration.origins[attempt.origin.index].url)): \(attempt.failure?.text ?? "unfinished")"
+        }
+        let npt = position
+        let allNotMedia =
+            !(move?.attempts.isEmpty ?? true)
+            && (move?.attempts ?? []).allSatisfy {
+                if case .refused(.notMedia, _) = $0.failure { return true }
+                return false
+            }
+        let error: StreamError
+        if hasPlayed {
+            let cause = move.map { "\($0.event.detail); " } ?? ""
+            error = StreamError(
+                code: .gaveUp, message: "gave up at \(npt ?? .zero): \(cause)\(reason)", npt: npt, attempts: attempts)
+        } else if allNotMedia {
+            error = StreamError(
+                code: .notMedia, message: "no origin holds media that can be played", attempts: attempts)
+        } else {
+            error = StreamError(
+                code: .noOriginUsable,
+                message: "no origin could be opened; check the addresses and that the servers run",
+                attempts: attempts)
+        }
+        shared.withLock { if $0.error == nil { $0.error = error } }
+    }
+
+    /// The least position of the flows that count.
+    private var position: NPT? {
+        zip(buffer.accounts, outputFlows).filter { !$1.isSparse }.compactMap { $0.0.end }.min()
+    }
+
+    // MARK: - The first ingest
+
+    private func open(_ origin: OriginID) -> HandoffController.Order? {
+        let ingest: Ingest
+        do throws(Ingest.OpenError) {
+            ingest = try Ingest(origin: origin, supervisor: self, abort: abort, silence: silenceWatcher)
+        } catch {
+            return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
+        }
+        let selected = ingest.demuxer.flows.filter { configuration.flows.includes($0) }
+        guard !selected.isEmpty else {
+            let kinds = ingest.demuxer.flows.map(\.description).joined(separator: ", ")
+            end(StreamError(code: .usage, message: "none of the flows is selected; the stream has \(kinds)"))
+            return nil
+        }
+        ingest.demuxer.select { configuration.flows.includes($0) }
+        outputFlows = ingest.demuxer.flows
+        let line = SpliceLine(flows: outputFlows)
+        self.line = line
+        buffer.begin(
+            outputFlows.map {
+                ($0.isSparse || !configuration.flows.includes($0), $0.kind == .video && !$0.isAttachedPicture)
+            })
+        if configuration.from > .zero {
+            do throws(MediaError) {
+                if let duration = ingest.demuxer.duration, configuration.from >= duration {
+                    end(
+                        StreamError(
+                            code: .usage, message: "cannot begin at \(configuration.from): the stream ends at \(duration)"))
+                    return nil
+                }
+                try ingest.demuxer.seek(to: configuration.from)
+            } catch {
+                if let event = ingest.input.openingFailure { return attemptFailed(.undelivered(event), on: origin) }
+                end(StreamError(code: .usage, message: "cannot begin at \(configuration.from): \(error)"))
+                return nil
+            }
+        }
+        guard startOutputs(selected) else { return nil }
+        let described = ingest.demuxer.flows.map(\.flowDescription)
+        shared.withLock { state in
+            state.controller.joined(at: .now)
+            state.opened = OpenedOrigin(
+                container: ingest.demuxer.container, duration: ingest.demuxer.duration, flows: described)
+        }
+        send(
+            .opened(
+                origin: origin, url: url(origin), container: ingest.demuxer.container,
+                duration: ingest.demuxer.duration, flows: described))
+        ingest.input.isOpening = false
+        return pump(ingest, line)
+    }
+
+    private func startOutputs(_ flows: [FlowFormat]) -> Bool {
+        var opened: [any PacketOutput] = []
+        do throws(OutputError) {
+            for output in outputs {
+                opened.append(
+                    output.isDecoded
+                        ? try DecodingOutput(output, flows: flows, stop: outputStop)
+                        : try MuxerOutput(output, flows: flows, stop: outputStop))
+            }
+        } catch {
+            end(StreamError(code: .outputFailed, message: error.message))
+            return false
+        }
+        for warning in opened.flatMap(\.warnings) { warn(warning) }
+        let pacer = Pacer(
+            buffer: buffer, outputs: opened, flowCount: outputFlows.count,
+            firstOut: { [unowned self] npt in
+                shared.withLock { $0.firstPresented = Instant.now - began }
+                send(.playing(npt: npt))
+            },
+            batchOut: { [unowned self] in
+                for gap in buffer.takeNewGaps() { send(.gap(gap)) }
+            })
+        self.pacer = pacer
+        nonisolated(unsafe) let handed = pacer  // Handed over to the thread, and read again only after its join.
+        pacerThread = WorkerThread(name: "tl-pacer") { [unowned self] in
+            do throws(OutputError) {
+                try handed.run()
+            } catch {
+                if !error.isAborted { end(StreamError(code: .outputFailed, message: error.message)) }
+            }
+        }
+        return true
+    }
+
+    // MARK: - Reading
+
+    /// Reads an ingest until it ends or fails.
+    ///
+    /// - Returns: what to do next; nil when the stream is over.
+    private func pump(_ ingest: Ingest, _ line: SpliceLine) -> HandoffController.Order? {
+        while true {
+            let packet: Packet?
+            do throws(Ingest.ReadError) {
+                packet = try ingest.read()
+            } catch {
+                guard flush() else { return nil }
+                guard case .broken(let media) = error else { return nil }
+                return observe(
+                    ChangeEvent(cause: .contentBroken, detail: "\(url(ingest.origin)): \(media)"), canResume: false)
+            }
+            guard var packet else { return ended(ingest) }
+            guard line.pass(&packet, form: ingest.form(of: packet.flow)) else { continue }
+            if isBeyondEnd(packet) {
+                if isAllDone { return flushed() }
+                continue
+            }
+            batch.append(packet)
+            if batch.count >= Self.batchLimit, !flush() { return nil }
+        }
+    }
+
+    private func flushed() -> HandoffController.Order? {
+        _ = flush()
+        return nil
+    }
+
+    private func isBeyondEnd(_ packet: borrowing Packet) -> Bool {
+        guard let to = configuration.to else { return false }
+        if let due = packet.due, due >= to { flowsDone.insert(packet.flow) }
+        return (packet.pts ?? packet.dts).map { $0 >= to } ?? false
+    }
+
+    private var isAllDone: Bool {
+        outputFlows.allSatisfy { $0.isSparse || !configuration.flows.includes($0) || flowsDone.contains($0.index) }
+    }
+
+    /// The demuxer has no more packets: is that the end?
+    private func ended(_ ingest: Ingest) -> HandoffController.Order? {
+        guard flush() else { return nil }
+        if let order = ingest.input.pendingOrder { return order }
+        if abort.isAborted || ingest.demuxer.inputFailed { return nil }
+        if let duration = ingest.demuxer.duration, configuration.flows == .all, configuration.to == nil {
+            let end = buffer.accounts.compactMap(\.end).max() ?? .zero
+            let tolerance = max(MediaTime.seconds(1), MediaTime(flicks: duration.flicks / 50))
+            if end + tolerance < duration {
+                return observe(
+                    ChangeEvent(
+                        cause: .endedShort,
+                        detail: "\(url(ingest.origin)): its media ends at \(end), its header says \(duration)"),
+                    canResume: false)
+            }
+        }
+        return nil
+    }
+
+    /// Hands the batch to the buffer, waiting for room. False when the stream is over.
+    @discardableResult
+    private func flush() -> Bool {
+        guard !batch.isEmpty else { return !abort.isAborted }
+        noteAcceptance()
+        return buffer.push(&batch)
+    }
+
+    // MARK: - Handing off
+
+    /// Opens another ingest and joins it to what was received.
+    private func replace(on origin: OriginID) -> HandoffController.Order? {
+        guard let line else { preconditionFailure("replace before open") }
+        let ingest: Ingest
+        do throws(Ingest.OpenError) {
+            ingest = try Ingest(origin: origin, supervisor: self, abort: abort, silence: silenceWatcher)
+        } catch {
+            return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
+        }
+        let selected = outputFlows.filter { configuration.flows.includes($0) }
+        let join = SpliceJoin(
+            ingest: ingest, line: line, buffer: buffer, outputs: selected, flowCount: outputFlows.count,
+            expectedDuration: duration, start: configuration.from, url: url(origin))
+        do throws(SpliceJoin.Failure) {
+            let result = try join.run(into: &batch)
+            for warning in result.warnings { warn(warning) }
+            shared.withLock { state in
+                let move = state.controller.joined(at: .now)
+                state.pending = PendingHandoff(
+                    move: move, to: origin, grade: result.grade, evidence: result.evidence, byteOffset: nil)
+            }
+            hasPending = true
+            ingest.input.isOpening = false
+            if !flush() { return nil }
+            return pump(ingest, line)
+        } catch {
+            switch error {
+            case .aborted: return nil
+            case .attempt(let failure): return attemptFailed(failure, on: origin)
+            }
+        }
+    }
+
+    private var duration: MediaTime? { shared.withLock { $0.opened?.duration } }
+
+    private func observe(_ event: ChangeEvent, canResume: Bool) -> HandoffController.Order {
+        if hasPending { reportHandoff() }
+        eventNPT = position ?? .zero
+        eventLevel = buffer.level.duration
+        let (order, origin) = shared.withLock { state in
+            let origin = state.controller.current ?? OriginID(0)
+            return (
+                state.controller.changeObserved(event, canResume: canResume, at: .now, jitter: .random(in: 0..<1)),
+                origin
+            )
+        }
+        send(.changeObserved(event, origin: origin, url: url(origin)))
+        return order
+    }
+
+    private func attemptFailed(
+        _ failure: HandoffController.AttemptFailure, on origin: OriginID
+    ) -> HandoffController.Order {
+        send(.attemptFailed(origin: origin, url: url(origin), reason: failure.text))
+        return shared.withLock {
+            $0.controller.attemptFailed(failure, at: .now, jitter: .random(in: 0..<1))
+        }
+    }
+
+    /// New media is about to be accepted: a handoff is complete with the first packet, and reported once every flow is
+    /// through.
+    private func noteAcceptance() {
+        guard hasPending else { return }
+        let level = buffer.level.duration
+        shared.withLock { state in
+            if state.pending?.accepted == nil { state.pending?.accepted = (.now, level) }
+        }
+        if line?.isSettled ?? true { reportHandoff() }
+    }
+
+    private func reportHandoff() {
+        let flows = line?.splices ?? []
+        for warning in line?.takeWarnings() ?? [] { warn(warning) }
+        hasPending = false
+        let report: HandoffReport? = shared.withLock { state in
+            guard let pending = state.pending, let from = pending.move.from, let accepted = pending.accepted else {
+                return nil
+            }
+            state.pending = nil
+            let report = HandoffReport(
+                event: pending.move.event, from: from, fromURL: url(from), to: pending.to, toURL: url(pending.to),
+                grade: pending.grade, evidence: pending.evidence, npt: eventNPT, byteOffset: pending.byteOffset,
+                duration: accepted.at - pending.move.began, bufferBefore: eventLevel, bufferAfter: accepted.level,
+                attempts: pending.move.attempts.map { attempt in
+                    HandoffReport.Attempt(
+                        origin: attempt.origin, url: url(attempt.origin), method: attempt.order.method,
+                        duration: (attempt.ended ?? accepted.at) - attempt.began, failure: attempt.failure?.text)
+                }, flows: pending.grade == .byteExact ? [] : flows)
+            state.handoffCount += 1
+            if state.handoffs.count < Self.reportLimit { state.handoffs.append(report) }
+            return report
+        }
+        if let report { send(.handoff(report)) }
+    }
+
+    // MARK: - SourceSupervisor
+
+    func sourceFailed(_ event: ChangeEvent, canResume: Bool) -> HandoffController.Order {
+        // What the demuxer gave out so far is whole, and is on its way before anything else is tried.
+        _ = flush()
+        return observe(event, canResume: canResume)
+    }
+
+    func resumeFailed(_ failure: HandoffController.AttemptFailure) -> HandoffController.Order {
+        let origin = shared.withLock { $0.controller.move?.attempts.last?.origin } ?? OriginID(0)
+        return attemptFailed(failure, on: origin)
+    }
+
+    func waitEnded() -> HandoffController.Order { shared.withLock { $0.controller.waitEnded(at: .now) } }
+
+    func resumed(on origin: OriginID, at byte: Int64, evidence: String) {
+        shared.withLock { state in
+            let move = state.controller.joined(at: .now)
+            state.pending = PendingHandoff(
+                move: move, to: origin, grade: .byteExact, evidence: evidence, byteOffset: byte)
+        }
+        hasPending = true
+    }
+
+    func reopened(at byte: Int64) {
+        let origin = shared.withLock { state in
+            state.reopenCount += 1
+            return state.controller.current ?? OriginID(0)
+        }
+        send(.reopened(origin: origin, url: url(origin), byte: byte))
+    }
+
+    func aboutToWait() { flush() }
+
+    func origin(_ id: OriginID) -> Origin { configuration.origins[id.index] }
+
+    /// An origin that has just failed gets more time with each failure, up to the bound of the first opening: one that
+    /// is slow, and not dead, is reached in the end.
+    func openBound(for origin: OriginID) -> Duration {
+        let (failures, isPlaying) = shared.withLock {
+            ($0.controller.roster[origin].failuresInARow, $0.opened != nil)
+        }
+        guard isPlaying else { return configuration.openBound }
+        return min(
+            configuration.openBound, max(configuration.silenceInPlay, .milliseconds(250)) * (1 << min(failures, 10)))
+    }
+
+    // MARK: - Telling
+
+    private var silenceWatcher: SilenceWatcher {
+        SilenceWatcher(bound: configuration.silenceBound, buffer: configuration.buffer)
+    }
+
+    private func url(_ origin: OriginID) -> String { redacted(configuration.origins[origin.index].url) }
+
+    private func warn(_ text: String) {
+        shared.withLock { if $0.warnings.count < Self.reportLimit { $0.warnings.append(text) } }
+        send(.warning(text))
+    }
+
+    private func send(_ kind: Event.Kind) { emit(Event(time: Instant.now - began, kind: kind)) }
+
+    /// What happened, once `run` has returned.
+    func summary() -> Summary {
+        let elapsed = Instant.now - began
+        let presented = pacer?.presented ?? []
+        return shared.withLock { state in
+            Summary(
+                error: state.error, elapsed: elapsed, startup: state.firstPresented,
+                container: state.opened?.container, duration: state.opened?.duration,
+                end: presented.compactMap(\.end).max(),
+                flows: (state.opened?.flows ?? []).map { flow in
+                    let account = flow.index < presented.count ? presented[flow.index] : FlowAccount()
+                    return Summary.Flow(
+                        description: flow, packets: account.packets, bytes: account.bytes, end: account.end)
+                },
+                handoffs: state.handoffs, handoffCount: state.handoffCount, reopenCount: state.reopenCount,
+                gaps: buffer.gaps, gapTotal: buffer.gapTotal, warnings: state.warnings,
+                origins: configuration.origins.enumerated().map { index, origin in
+                    let health = state.controller.roster[OriginID(index)]
+                    return Summary.OriginRecord(
+                        url: redacted(origin.url), failures: health.failures, ruledOut: health.ruledOut)
+                })
+        }
+    }
+
+    /// Where the stream is, for a status line.
+    func status() -> StreamStatus {
+        let (origin, handoffs) = shared.withLock { ($0.controller.current, $0.handoffCount) }
+        return StreamStatus(
+            npt: buffer.playhead, duration: duration, origin: origin.map { url($0) }, buffer: buffer.level.duration,
+            bufferBytes: buffer.level.bytes, handoffs: handoffs, gapTotal: buffer.gapTotal)
+    }
+}
+
+extension Configuration.FlowSelection {
+    func includes(_ flow: FlowFormat) -> Bool {
+        switch self {
+        case .all: true
+        case .kinds(let kinds): kinds.contains(flow.kind)
+        }
+    }
+}
+
+extension FlowFormat {
+    var flowDescription: FlowDescription {
+        FlowDescription(index: index, kind: kind, codec: codecName, language: language, text: description)
+    }
+}
+
+extension HandoffController.AttemptFailure {
+    /// For people.
+    var text: String {
+        switch self {
+        case .undelivered(let event): event.detail
+        case .differentObject(let reason): "not the same bytes: \(reason)"
+        case .refused(_, let reason): reason
+        }
+    }
+}
+
+extension HandoffController.Order {
+    var method: String {
+        switch self {
+        case .open: "open"
+        case .resume: "resume"
+        case .replace: "replace"
+        case .wait: "wait"
+        case .giveUp: "give-up"
+        }
+    }
+}

@@ -1,0 +1,367 @@
+internal import DequeModule
+internal import ThroughlineCore
+internal import ThroughlineMedia
+internal import ThroughlineProtocols
+
+/// Joins a new ingest to what was received: finds the grade that holds, and sets up the splice line for it.
+///
+/// Packet-exact is tried first, by reading from a little before the position. Where no packet is recognised, the
+/// pictures are compared; if they show the same programme, the line is cut at a key frame that the buffer still hides.
+/// Used once, on the worker's thread.
+final class SpliceJoin {
+    enum Failure: Error {
+        case aborted
+        case attempt(HandoffController.AttemptFailure)
+
+        static func refused(_ reason: String) -> Failure { .attempt(.refused(.contentRefused, reason)) }
+    }
+
+    struct Result {
+        var grade: SpliceGrade
+        var evidence: String
+        var warnings: [String]
+    }
+
+    /// How far before the position reading begins: some packets to recognise.
+    static let preroll: MediaTime = .milliseconds(300)
+    /// A key frame nearer to what is due would come too late.
+    static let lead: MediaTime = .milliseconds(80)
+    static let tailLimit = 64
+    /// Bytes that are staged at the most while the place is sought.
+    static let stagedByteLimit = 96 << 20
+
+    private let ingest: Ingest
+    private let line: SpliceLine
+    private let buffer: PlayoutBuffer
+    private let outputs: [FlowFormat]
+    private let flowCount: Int
+    private let expectedDuration: MediaTime?
+    private let start: NPT
+    private let url: String
+    private var mapping: [Int?] = []
+    private var tails: [FlowTail] = []
+    private var staged = UniqueDeque<Packet>()
+    private var fingerprints: [UInt64?] = []
+    private var stagedBytes = 0
+
+    /// - Parameters:
+    ///   - outputs: the flows of the output that are played.
+    ///   - flowCount: the number of all flows of the output.
+    ///   - start: where to begin when nothing was received yet.
+    init(
+        ingest: Ingest, line: SpliceLine, buffer: PlayoutBuffer, outputs: [FlowFormat], flowCount: Int,
+        expectedDuration: MediaTime?, start: NPT, url: String
+    ) {
+        self.ingest = ingest
+        self.line = line
+        self.buffer = buffer
+        self.outputs = outputs
+        self.flowCount = flowCount
+        self.expectedDuration = expectedDuration
+        self.start = start
+        self.url = url
+    }
+
+    /// Finds the place.
+    ///
+    /// - Parameter batch: gets the first new packets.
+    func run(into batch: inout UniqueDeque<Packet>) throws(Failure) -> Result {
+        var warnings: [String] = []
+        mapping = FlowMapping.map(ingest.demuxer.flows, onto: outputs)
+        let fed = Set(mapping.compactMap { $0 })
+        let lacking = outputs.filter { !fed.contains($0.index) }
+        guard outputs.contains(where: { !$0.isSparse && fed.contains($0.index) }) else {
+            let has = ingest.demuxer.flows.map(\.description).joined(separator: ", ")
+            let wanted = outputs.filter { !$0.isSparse }.map(\.description).joined(separator: ", ")
+            throw .refused("\(url): it holds \(has), and \(wanted) is wanted")
+        }
+        for flow in lacking { warnings.append("\(url) lacks \(flow); the other flows go on") }
+        if let expected = expectedDuration, let duration = ingest.demuxer.duration,
+            (expected - duration).magnitude > max(.seconds(2), MediaTime(flicks: expected.flicks / 50))
+        {
+            throw .refused("\(url): another programme: it lasts \(duration), not \(expected)")
+        }
+        ingest.demuxer.select { mapping[$0.index] != nil }
+        readTails()
+        var result: Result
+        if tails.allSatisfy({ $0.packets.isEmpty }) {
+            result = try beginAgain(into: &batch)
+        } else if let exact = try packetExact(into: &batch) {
+            result = exact
+        } else {
+            result = try frameAligned(into: &batch)
+        }
+        result.warnings = warnings + line.takeWarnings()
+        return result
+    }
+
+    private func readTails() {
+        tails = (0..<flowCount).map { flow in
+            guard let output = outputs.first(where: { $0.index == flow }) else {
+                return FlowTail(packets: [], isSparse: true)
+            }
+            let packets = buffer.tail(flow: flow, limit: Self.tailLimit)
+            let form = line.form(of: flow) ?? .opaque
+            var traces: [PacketTrace] = []
+            for index in 0..<packets.count {
+                traces.append(packets[index].trace(fingerprint: packets[index].fingerprint(form: form)))
+            }
+            return FlowTail(packets: traces, isSparse: output.isSparse)
+        }
+    }
+
+    /// The least position of the flows that the new ingest feeds.
+    private var position: MediaTime {
+        let fed = Set(mapping.compactMap { $0 })
+        return tails.enumerated().filter { !$0.element.isSparse && fed.contains($0.offset) }
+            .compactMap { $0.element.end }.min() ?? start
+    }
+
+    // MARK: - Staging
+
+    private func clearStage() {
+        while !staged.isEmpty { _ = staged.removeFirst() }
+        fingerprints = []
+        stagedBytes = 0
+    }
+
+    private func seek(to time: MediaTime, anyPacket: Bool) throws(Failure) {
+        clearStage()
+        guard ingest.input.isSeekable else { return }
+        do throws(MediaError) {
+            try ingest.demuxer.seek(to: max(time, .zero), anyPacket: anyPacket)
+        } catch {
+            if let event = ingest.input.openingFailure { throw .attempt(.undelivered(event)) }
+            // It has no index: reading goes on from where it stands.
+        }
+    }
+
+    /// Reads a packet that feeds the output; nil at the end of the bytes.
+    private func next() throws(Failure) -> Packet? {
+        while true {
+            let packet: Packet?
+            do throws(Ingest.ReadError) {
+                packet = try ingest.read()
+            } catch {
+                guard case .broken(let media) = error else { throw .aborted }
+                throw .attempt(.undelivered(ChangeEvent(cause: .contentBroken, detail: "\(url): \(media)")))
+            }
+            guard let packet else {
+                if let event = ingest.input.openingFailure { throw .attempt(.undelivered(event)) }
+                if ingest.demuxer.inputFailed { throw .aborted }
+                return nil
+            }
+            if packet.flow < mapping.count, mapping[packet.flow] != nil { return packet }
+        }
+    }
+
+    private func stage(_ packet: consuming Packet, fingerprint: UInt64?) throws(Failure) {
+        stagedBytes += packet.byteCount
+        guard stagedBytes <= Self.stagedByteLimit else {
+            throw .refused("\(url): its place was not found within \(Self.stagedByteLimit >> 20) MiB")
+        }
+        fingerprints.append(fingerprint)
+        staged.append(packet)
+    }
+
+    /// Sends what is staged through the line.
+    private func release(into batch: inout UniqueDeque<Packet>) {
+        var index = 0
+        while !staged.isEmpty {
+            var packet = staged.removeFirst()
+            let form = ingest.form(of: packet.flow)
+            if line.pass(&packet, form: form, fingerprint: .some(fingerprints[index])) { batch.append(packet) }
+            index += 1
+        }
+        clearStage()
+    }
+
+    // MARK: - Packet-exact
+
+    private func packetExact(into batch: inout UniqueDeque<Packet>) throws(Failure) -> Result? {
+        // Where an index leads too far, or there is none, the bytes are read from their start.
+        for target in [position - Self.preroll, .zero] {
+            try seek(to: target, anyPacket: target > .zero)
+            var aligner = PacketAligner(tails: tails, timelinesAgree: ingest.input.length != nil)
+            var earliest: MediaTime?
+            while aligner.status == .searching, let packet = try next() {
+                let output = mapping[packet.flow] ?? 0
+                let fingerprint = packet.fingerprint(form: ingest.form(of: packet.flow))
+                if !tails[output].isSparse, let time = packet.pts ?? packet.dts {
+                    earliest = min(earliest ?? time, time)
+                }
+                aligner.arrived(packet.trace(fingerprint: fingerprint), flow: output)
+                try stage(packet, fingerprint: fingerprint)
+            }
+            if aligner.status == .aligned {
+                let count = staged.count
+                line.adopt(
+                    ingest.demuxer.flows, mapping: mapping, gates: Array(repeating: .aligner, count: flowCount),
+                    aligner: aligner, ends: tails.map(\.end), lost: Array(repeating: .zero, count: flowCount),
+                    isOtherEncode: false)
+                release(into: &batch)
+                let shift = aligner.timelineShift ?? .zero
+                return Result(
+                    grade: .packetExact,
+                    evidence: "packets recognised by their payload after \(count) were read; the timelines differ by "
+                        + "\(shift)", warnings: [])
+            }
+            guard let earliest, earliest > position - .milliseconds(100), target > .zero else { return nil }
+        }
+        return nil
+    }
+
+    // MARK: - Frame-aligned
+
+    private func frameAligned(into batch: inout UniqueDeque<Packet>) throws(Failure) -> Result {
+        guard let flow = ingest.demuxer.flows.first(where: { $0.kind == .video && mapping[$0.index] != nil }),
+            let output = mapping[flow.index], let end = tails[output].end
+        else { return try joinByTime(into: &batch) }
+        let check = try comparePictures(of: flow, output: output)
+        let playhead = buffer.playhead ?? position
+        try seek(to: playhead, anyPacket: false)
+        let half = frameDuration(of: flow, output: output)
+        let tolerance = MediaTime(flicks: half.flicks / 2)
+
+        // Candidates: key frames that the buffer still hides, until one cuts cleanly.
+        var candidates: [(index: Int, time: MediaTime, lost: Int)] = []
+        var chosen: (index: Int, time: MediaTime)?
+        while chosen == nil {
+            guard let packet = try next() else { break }
+            let (isKey, isVideo, pts) = (packet.isKey, packet.flow == flow.index, packet.pts)
+            try stage(packet, fingerprint: nil)
+            guard isVideo, let pts else { continue }
+            let index = staged.count - 1
+            if isKey, pts >= (buffer.playhead ?? playhead) + Self.lead {
+                let (waiting, presented) = buffer.waiting(flow: output)
+                if pts > end + tolerance {
+                    // Beyond what was received: the last resort.
+                    candidates.append((index, pts, Int.max))
+                } else if let cut = KeyFrameCut(
+                    waiting: waiting, presented: presented, at: pts, tolerance: tolerance)
+                {
+                    if cut.isClean { chosen = (index, pts) }
+                    candidates.append((index, pts, cut.lostPictures))
+                }
+            }
+            if pts > end + tolerance, !candidates.isEmpty { break }
+        }
+        while true {
+            if chosen == nil {
+                guard let best = candidates.min(by: { $0.lost < $1.lost }) else {
+                    throw .refused("\(url): no key frame was found from \(playhead) on")
+                }
+                chosen = (best.index, best.time)
+            }
+            guard let place = chosen else { continue }
+            if let result = cut(at: place.time, index: place.index, flow: flow, output: output, tolerance: tolerance) {
+                release(into: &batch)
+                return Result(grade: result.grade, evidence: "\(check); \(result.evidence)", warnings: [])
+            }
+            // The pacer was faster.
+            candidates.removeAll { $0.index == place.index }
+            chosen = nil
+        }
+    }
+
+    private func frameDuration(of flow: FlowFormat, output: Int) -> MediaTime {
+        if let duration = tails[output].packets.last?.duration, duration > .zero { return duration }
+        if let rate = flow.frameRate, let time = MediaTime(value: 1, timeBase: TimeBase(rate.denominator, rate.numerator)) {
+            return time
+        }
+        return .milliseconds(40)
+    }
+
+    private func cut(
+        at time: MediaTime, index: Int, flow: FlowFormat, output: Int, tolerance: MediaTime
+    ) -> (grade: SpliceGrade, evidence: String)? {
+        guard let (cut, lastDecode) = buffer.cut(flow: output, at: time, tolerance: tolerance) else { return nil }
+        line.cut(output: output, lastDecode: lastDecode)
+        let keptEnd = cut.keptEnd ?? buffer.waiting(flow: output).presented.map { $0 + tolerance + tolerance }
+        var ends = tails.map(\.end)
+        ends[output] = keptEnd
+        var lost = [MediaTime](repeating: .zero, count: flowCount)
+        lost[output] = .zero
+        let gates: [SpliceLine.Gate?] = (0..<flowCount).map { other in
+            if other == output { return .from(time, tolerance: tolerance) }
+            guard let end = tails[other].end else { return .from(position - Self.preroll, tolerance: .zero) }
+            let duration = tails[other].packets.last?.duration ?? .zero
+            return .from(end, tolerance: MediaTime(flicks: duration.flicks / 2))
+        }
+        line.adopt(
+            ingest.demuxer.flows, mapping: mapping, gates: gates, aligner: nil, ends: ends, lost: lost,
+            isOtherEncode: true)
+        // What comes before the key frame cannot be decoded without what came before that.
+        var kept = UniqueDeque<Packet>()
+        var count = 0
+        while !staged.isEmpty {
+            let packet = staged.removeFirst()
+            if packet.flow != flow.index || count >= index { kept.append(packet) }
+            count += 1
+        }
+        staged = kept
+        fingerprints = Array(repeating: nil, count: staged.count)
+        let missing = keptEnd.map { time - $0 } ?? .zero
+        let isHole = missing > tolerance
+        let evidence =
+            "joined at the key frame at \(time)"
+            + (cut.lostPictures > 0 ? "; \(cut.lostPictures) pictures before it referred to later ones" : "")
+        return (isHole && cut.lostPictures == 0 ? .liveEdge : .frameAligned, evidence)
+    }
+
+    private func comparePictures(of flow: FlowFormat, output: Int) throws(Failure) -> String {
+        guard let format = outputs.first(where: { $0.index == output }) else { return "" }
+        let references = ProgrammeCheck.references(buffer.keyPackets(flow: output), format: format)
+        guard let reference = references.first else {
+            return try withoutPictures("no picture was at hand to compare")
+        }
+        let finding = ProgrammeCheck.compare(reference, with: ingest, flow: flow)
+        if let event = ingest.input.openingFailure { throw .attempt(.undelivered(event)) }
+        switch finding {
+        case .same(let likeness):
+            return "another encode: no packet is the same, and the picture at \(reference.time) is "
+                + "(likeness \(likeness.percent))"
+        case .different(let likeness):
+            throw .refused(
+                "\(url): another programme: its picture at \(reference.time) differs (likeness \(likeness.percent))")
+        case .inconclusive(let reason):
+            return try withoutPictures(reason)
+        }
+    }
+
+    /// Nothing could be seen: only what is alike in every other respect is joined.
+    private func withoutPictures(_ reason: String) throws(Failure) -> String {
+        guard let expected = expectedDuration, let duration = ingest.demuxer.duration,
+            (expected - duration).magnitude < .milliseconds(250)
+        else { throw .refused("\(url): no packet is the same, and \(reason)") }
+        return "another encode of the same length (\(reason))"
+    }
+
+    /// Without pictures: each flow goes on where it ended.
+    private func joinByTime(into batch: inout UniqueDeque<Packet>) throws(Failure) -> Result {
+        let check = try withoutPictures("there are no pictures to compare")
+        try seek(to: position - Self.preroll, anyPacket: false)
+        let gates: [SpliceLine.Gate?] = tails.map { tail in
+            let duration = tail.packets.last?.duration ?? .zero
+            return .from(tail.end ?? position, tolerance: MediaTime(flicks: duration.flicks / 2))
+        }
+        line.adopt(
+            ingest.demuxer.flows, mapping: mapping, gates: gates, aligner: nil, ends: tails.map(\.end),
+            lost: Array(repeating: .zero, count: flowCount), isOtherEncode: true)
+        return Result(grade: .frameAligned, evidence: check, warnings: [])
+    }
+
+    /// Nothing was received before: the stream begins here.
+    private func beginAgain(into batch: inout UniqueDeque<Packet>) throws(Failure) -> Result {
+        if start > .zero { try seek(to: start, anyPacket: false) }
+        line.adopt(
+            ingest.demuxer.flows, mapping: mapping, gates: Array(repeating: nil, count: flowCount), aligner: nil,
+            ends: tails.map(\.end), lost: Array(repeating: .zero, count: flowCount), isOtherEncode: true)
+        return Result(grade: .packetExact, evidence: "nothing was received before", warnings: [])
+    }
+}
+
+extension Double {
+    /// `97 %`.
+    fileprivate var percent: String { "\(Int((self * 100).rounded())) %" }
+}

@@ -1,0 +1,198 @@
+internal import ThroughlineCore
+internal import ThroughlineMedia
+internal import ThroughlineProtocols
+
+/// The continuous timeline of the output: every packet of every ingest passes here, and comes out with the form, the
+/// flow and the times that the outputs were promised, or not at all when the viewer has it already. Used on the thread
+/// of the current ingest.
+final class SpliceLine {
+    /// What tells new packets of a flow from known ones, after a splice.
+    enum Gate {
+        /// By the fingerprints of packets.
+        case aligner
+        /// By time: from this presentation time on.
+        case from(MediaTime, tolerance: MediaTime)
+    }
+
+    /// A flow of the output, as the first ingest described it.
+    private struct OutputFlow {
+        let format: FlowFormat
+        /// Known from its first packet on.
+        var form: PayloadForm?
+        var clock: DecodeClock
+    }
+
+    /// How the current ingest feeds a flow of the output.
+    private struct Feed {
+        var output: Int
+        var format: FlowFormat
+        /// Nil once new packets flow.
+        var gate: Gate?
+        var ptsShift: MediaTime = .zero
+        var dtsShift: MediaTime = .zero
+        var repacker: Repacker?
+        /// The decoder was configured for another encode: key frames bring their own parameter sets.
+        var isOtherEncode = false
+        /// End of what was kept of the output before the splice, in presentation order.
+        var lastBefore: MediaTime?
+        /// Pictures that were lost by cutting the output.
+        var lost: MediaTime = .zero
+    }
+
+    private var outputs: [OutputFlow]
+    private var feeds: [Feed?] = []
+    private var aligner: PacketAligner?
+    private var scratch: [UInt8] = []
+    /// What the splice did to the flows that are through their gates.
+    private(set) var splices: [FlowSplice] = []
+    private var warnings: [String] = []
+
+    /// The line as the first ingest feeds it: every flow as it comes.
+    init(flows: [FlowFormat]) {
+        outputs = flows.map {
+            OutputFlow(
+                format: $0, clock: DecodeClock(timeBase: $0.timeBase, reorderDepth: $0.reorderDepth))
+        }
+        feeds = flows.map { Feed(output: $0.index, format: $0) }
+    }
+
+    /// How the output's packets carry the payload of a flow; nil while there were none.
+    func form(of output: Int) -> PayloadForm? { outputs[output].form }
+
+    /// A new ingest feeds the line from now on.
+    ///
+    /// - Parameters:
+    ///   - flows: the flows of the ingest.
+    ///   - mapping: by flow of the ingest, the flow of the output.
+    ///   - gates: by flow of the output.
+    ///   - ends: by flow of the output, where what is kept of it ends.
+    func adopt(
+        _ flows: [FlowFormat], mapping: [Int?], gates: [Gate?], aligner: PacketAligner?, ends: [MediaTime?],
+        lost: [MediaTime], isOtherEncode: Bool
+    ) {
+        self.aligner = aligner
+        splices = []
+        feeds = zip(flows, mapping).map { flow, output in
+            guard let output else { return nil }
+            return Feed(
+                output: output, format: flow, gate: gates[output], isOtherEncode: isOtherEncode,
+                lastBefore: ends[output], lost: lost[output])
+        }
+    }
+
+    /// What the output holds of a flow was cut: decode times go on from there.
+    func cut(output: Int, lastDecode: MediaTime?) { outputs[output].clock.cut(to: lastDecode) }
+
+    /// Whether every flow that counts is through its gate.
+    var isSettled: Bool {
+        feeds.allSatisfy { $0.map { $0.gate == nil || outputs[$0.output].format.isSparse } ?? true }
+    }
+
+    func takeWarnings() -> [String] {
+        defer { warnings = [] }
+        return warnings
+    }
+
+    /// Moves a packet onto the line. False when it has no place there, or the viewer has it.
+    ///
+    /// - Parameter fingerprint: the packet's, if it was computed already.
+    func pass(_ packet: inout Packet, form: PayloadForm, fingerprint: UInt64?? = nil) -> Bool {
+        guard packet.flow < feeds.count, var feed = feeds[packet.flow] else { return false }
+        if let gate = feed.gate {
+            let flow = packet.flow
+            guard opens(gate, &feed, for: packet, form: form, fingerprint: fingerprint) else { return false }
+            feed.gate = nil
+            do throws(RepackError) {
+                try connect(&feed, form: form)
+            } catch {
+                warnings.append("\(feed.format) cannot go on in the form of \(outputs[feed.output].format)")
+                feeds[flow] = nil
+                return false
+            }
+            feeds[flow] = feed
+        }
+        let output = feed.output
+        if outputs[output].form == nil { outputs[output].form = form }
+        if let repacker = feed.repacker, !repack(&packet, with: repacker, insert: feed.isOtherEncode) { return false }
+        packet.flow = output
+        let times = outputs[output].clock.next(
+            pts: packet.pts.map { $0 + feed.ptsShift }, dts: packet.dts.map { $0 + feed.dtsShift },
+            duration: packet.duration)
+        packet.pts = times.pts
+        packet.dts = times.dts
+        return true
+    }
+
+    /// Whether a packet is the first new one of its flow.
+    private func opens(
+        _ gate: Gate, _ feed: inout Feed, for packet: borrowing Packet, form: PayloadForm, fingerprint: UInt64??
+    ) -> Bool {
+        switch gate {
+        case .aligner:
+            let fingerprint = fingerprint ?? packet.fingerprint(form: form)
+            guard
+                case .new(let ptsShift, let dtsShift) = aligner?.verdict(
+                    packet.trace(fingerprint: fingerprint), flow: feed.output)
+            else { return false }
+            feed.ptsShift = ptsShift
+            feed.dtsShift = dtsShift
+            let first = packet.pts.map { $0 + ptsShift }
+            let isExact = aligner?.isExact(flow: feed.output) ?? false
+            let matched = aligner?.recognised(flow: feed.output) ?? 0
+            note(
+                feed, first: first, grade: matched > 0 ? .packetExact : .frameAligned, matched: matched,
+                duration: packet.duration, isExact: isExact)
+            return true
+        case .from(let time, let tolerance):
+            guard let start = packet.pts ?? packet.dts, start >= time - tolerance else { return false }
+            note(
+                feed, first: start, grade: .frameAligned, matched: 0, duration: packet.duration, isExact: false)
+            return true
+        }
+    }
+
+    private func note(
+        _ feed: Feed, first: MediaTime?, grade: SpliceGrade, matched: Int, duration: MediaTime, isExact: Bool
+    ) {
+        var (missing, duplicate) = (feed.lost, MediaTime.zero)
+        if !isExact, !feed.format.isSparse, let last = feed.lastBefore, let first {
+            // Two encoders may cut time into packets at different places: less than a packet is not a hole.
+            let difference = first - last
+            if difference > duration { missing += difference }
+            if -difference > duration { duplicate = -difference }
+        }
+        splices.append(
+            FlowSplice(
+                flow: feed.output, grade: grade, lastBefore: feed.lastBefore, firstAfter: first, matched: matched,
+                missing: missing, duplicate: duplicate))
+    }
+
+    private func connect(_ feed: inout Feed, form: PayloadForm) throws(RepackError) {
+        let target = outputs[feed.output].form ?? form
+        guard target != form || feed.isOtherEncode else { return }
+        feed.repacker = try Repacker(from: form, to: target, parameterSets: feed.format.parameterSets)
+    }
+
+    private func repack(_ packet: inout Packet, with repacker: Repacker, insert: Bool) -> Bool {
+        let isKey = packet.isKey
+        if repacker.isIdentity(isKey: isKey, insertParameterSets: insert) { return true }
+        do throws(RepackError) {
+            try packet.withPayload { payload throws(RepackError) in
+                try repacker.repack(payload, isKey: isKey, insertParameterSets: insert, into: &scratch)
+            }
+        } catch { return false }
+        return scratch.withUnsafeBytes { bytes in
+            do throws(MediaError) {
+                try packet.replacePayload(with: bytes)
+                return true
+            } catch { return false }
+        }
+    }
+}
+
+extension Packet {
+    /// The same for the same payload in every container.
+    borrowing func fingerprint(form: PayloadForm) -> UInt64? {
+        withPayload { Fingerprint.of(payload: $0, form: form)?.rawValue }
+    }
+}

@@ -1,0 +1,59 @@
+/// A stretch of wall-clock time in which media was due and was not there.
+public struct VisibleGap: Hashable, Sendable {
+    /// Where in the presentation the viewer waited.
+    public let npt: NPT
+    public let duration: Duration
+
+    public init(npt: NPT, duration: Duration) {
+        self.npt = npt
+        self.duration = duration
+    }
+}
+
+/// Tells when media is due, and measures each gap.
+///
+/// A packet that arrives after it was due is a gap as long as it is late. The clock then stands still for that long, as
+/// a player does, so that one late packet is one gap and not a lateness of everything after it.
+package struct PlayoutClock: Sendable {
+    /// Gaps that are kept one by one; the total goes on beyond.
+    package static let gapLimit = 1000
+
+    private var anchor: (time: MediaTime, at: Instant)?
+    package private(set) var gaps: [VisibleGap] = []
+    package private(set) var gapTotal: Duration = .zero
+
+    package init() {}
+
+    package var isRunning: Bool { anchor != nil }
+
+    /// `time` is due at `now`.
+    package mutating func start(at time: MediaTime, now: Instant) {
+        anchor = (time, now)
+    }
+
+    /// The media time that is due at `now`.
+    package func playhead(at now: Instant) -> MediaTime? {
+        guard let anchor else { return nil }
+        return anchor.time + MediaTime(nanoseconds: (now - anchor.at).wholeNanoseconds)
+    }
+
+    /// When a media time is due.
+    package func due(_ time: MediaTime) -> Instant? {
+        guard let anchor else { return nil }
+        return Instant(
+            nanoseconds: anchor.at.nanoseconds.addingReportingOverflow((time - anchor.time).nanoseconds).partialValue)
+    }
+
+    /// Media that is due at `time` has arrived.
+    ///
+    /// - Returns: how late, when it is.
+    @discardableResult
+    package mutating func arrived(due time: MediaTime, now: Instant) -> Duration? {
+        guard let anchor, let due = due(time), due < now else { return nil }
+        let lateness = now - due
+        self.anchor = (anchor.time, anchor.at + lateness)
+        gapTotal += lateness
+        if gaps.count < Self.gapLimit { gaps.append(VisibleGap(npt: time, duration: lateness)) }
+        return lateness
+    }
+}

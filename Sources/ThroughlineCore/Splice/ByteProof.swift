@@ -1,0 +1,73 @@
+/// The bytes of an object that were read last, kept to prove that another origin holds the same object.
+///
+/// At least `required` bytes are kept once that many were read, in as many pieces as the reader's seeks made of them.
+package struct ByteProof: Sendable {
+    /// Bytes that are compared before an origin is trusted with the rest.
+    package static let required = 64 * 1024
+    private static let most = 2 * required
+
+    /// A run of bytes at its offset in the object.
+    package struct Piece: Sendable {
+        package var offset: Int64
+        package var bytes: [UInt8]
+        package var end: Int64 { offset + Int64(bytes.count) }
+    }
+
+    private var pieces: [Piece] = []
+    private var total = 0
+
+    package init() {}
+
+    /// Bytes that were read at `offset`.
+    package mutating func read(_ bytes: UnsafeRawBufferPointer, at offset: Int64) {
+        guard !bytes.isEmpty else { return }
+        // Of a long read only the end is of use.
+        let kept = bytes.count > Self.required ? UnsafeRawBufferPointer(rebasing: bytes.suffix(Self.required)) : bytes
+        let start = offset + Int64(bytes.count - kept.count)
+        if var last = pieces.last, last.end == start {
+            pieces[pieces.count - 1].bytes = []
+            if kept.count == Self.required {
+                // One read brought all that is kept: no need to move what was there.
+                total -= last.bytes.count
+                last.bytes.removeAll(keepingCapacity: true)
+                last.offset = start
+            } else if last.bytes.count + kept.count > Self.most {
+                let excess = last.bytes.count + kept.count - Self.required
+                let dropped = min(excess, last.bytes.count)
+                last.bytes.removeFirst(dropped)
+                last.offset += Int64(dropped)
+                total -= dropped
+            }
+            if last.bytes.capacity < Self.most { last.bytes.reserveCapacity(Self.most) }
+            last.bytes.append(contentsOf: kept)
+            pieces[pieces.count - 1] = last
+        } else {
+            pieces.append(Piece(offset: start, bytes: Array(kept)))
+        }
+        total += kept.count
+        while pieces.count > 1, total - pieces[0].bytes.count >= Self.required || pieces.count > 16 {
+            total -= pieces.removeFirst().bytes.count
+        }
+    }
+
+    /// What to read again when going on at `offset`: first the bytes right before it, then, if those are too few,
+    /// earlier pieces.
+    package func evidence(before offset: Int64) -> (adjacent: Piece, others: [Piece]) {
+        var adjacent = Piece(offset: offset, bytes: [])
+        var others: [Piece] = []
+        var sum = 0
+        for piece in pieces.reversed() {
+            if sum >= Self.required { break }
+            if piece.end == offset, adjacent.bytes.isEmpty {
+                let count = min(piece.bytes.count, Self.required)
+                adjacent = Piece(offset: offset - Int64(count), bytes: Array(piece.bytes.suffix(count)))
+                sum += count
+            } else {
+                let count = min(piece.bytes.count, Self.required - sum)
+                others.append(Piece(offset: piece.end - Int64(count), bytes: Array(piece.bytes.suffix(count))))
+                sum += count
+            }
+        }
+        return (adjacent, others)
+    }
+}
