@@ -63,11 +63,11 @@ let package = Package(
         .testTarget(
             name: "ThroughlineProtocolsTests", dependencies: ["ThroughlineProtocols"], swiftSettings: strict),
         .testTarget(
-            name: "ThroughlineTransportTests", dependencies: ["ThroughlineTransport"], swiftSettings: strict),
+            name: "ThroughlineTransportTests", dependencies: ["ThroughlineTransport", "ThroughlineCore"], swiftSettings: strict),
         .testTarget(
             name: "ThroughlineMediaTests", dependencies: ["ThroughlineMedia", collections], swiftSettings: strict),
         .testTarget(
-            name: "ThroughlineLabTests", dependencies: ["ThroughlineLab"], swiftSettings: strict),
+            name: "ThroughlineLabTests", dependencies: ["ThroughlineLab", "ThroughlineCore"], swiftSettings: strict),
         .testTarget(
             name: "ThroughlineTests", dependencies: ["Throughline", "ThroughlineLab"], swiftSettings: strict),
         .testTarget(

@@ -76,4 +76,16 @@ package final class Guarded<State>: @unchecked Sendable {
             }
         }
     }
+
+    /// The same with a fixed deadline.
+    ///
+    /// - Returns: what `body` returned, or `nil` when the deadline passed first.
+    package func wait<Result>(until deadline: Instant, _ body: (inout State) -> Result?) -> Result? {
+        wait { state, next -> Result?? in
+            if let result = body(&state) { return .some(result) }
+            if Instant.now >= deadline { return .some(nil) }
+            next = deadline
+            return nil
+        }
+    }
 }
