@@ -79,6 +79,8 @@ public struct Configuration: Sendable {
 
     public init(origins: [Origin]) { self.origins = origins }
 
-    /// Silence that is borne while nothing is left to play but the buffer.
-    var silenceInPlay: Duration { SilenceWatcher(bound: silenceBound, buffer: buffer).bound }
+    /// Tells silence of an origin. Half of the buffer is kept for the handoff, where anything is due at all.
+    var silenceWatcher: SilenceWatcher {
+        SilenceWatcher(bound: silenceBound, buffer: pacing == .realtime ? buffer : silenceBound * 2)
+    }
 }

@@ -177,7 +177,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     private func open(_ origin: OriginID) -> HandoffController.Order? {
         let ingest: Ingest
         do throws(Ingest.OpenError) {
-            ingest = try Ingest(origin: origin, supervisor: self, abort: abort, silence: silenceWatcher)
+            ingest = try Ingest(origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher)
         } catch {
             return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
         }
@@ -336,7 +336,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         guard let line else { preconditionFailure("replace before open") }
         let ingest: Ingest
         do throws(Ingest.OpenError) {
-            ingest = try Ingest(origin: origin, supervisor: self, abort: abort, silence: silenceWatcher)
+            ingest = try Ingest(origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher)
         } catch {
             return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
         }
@@ -470,14 +470,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         }
         guard isPlaying else { return configuration.openBound }
         return min(
-            configuration.openBound, max(configuration.silenceInPlay, .milliseconds(250)) * (1 << min(failures, 10)))
+            configuration.openBound, max(configuration.silenceWatcher.bound, .milliseconds(250)) * (1 << min(failures, 10)))
     }
 
     // MARK: - Telling
-
-    private var silenceWatcher: SilenceWatcher {
-        SilenceWatcher(bound: configuration.silenceBound, buffer: configuration.buffer)
-    }
 
     private func url(_ origin: OriginID) -> String { redacted(configuration.origins[origin.index].url) }
 
