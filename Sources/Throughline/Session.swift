@@ -462,15 +462,19 @@ final class Session: SourceSupervisor, @unchecked Sendable {
 
     func origin(_ id: OriginID) -> Origin { configuration.origins[id.index] }
 
-    /// An origin that has just failed gets more time with each failure, up to the bound of the first opening: one that
-    /// is slow, and not dead, is reached in the end.
+    /// While the buffer lasts no origin may take more than a third of what is left, so that there is time for another.
+    /// With nothing left to lose, one that has failed gets more time with each failure: one that is slow, and not dead,
+    /// is reached in the end.
     func openBound(for origin: OriginID) -> Duration {
         let (failures, isPlaying) = shared.withLock {
             ($0.controller.roster[origin].failuresInARow, $0.opened != nil)
         }
         guard isPlaying else { return configuration.openBound }
-        return min(
+        let patient = min(
             configuration.openBound, max(configuration.silenceWatcher.bound, .milliseconds(250)) * (1 << min(failures, 10)))
+        guard configuration.pacing == .realtime else { return patient }
+        let level = buffer.level.duration.duration
+        return level > .milliseconds(300) ? min(patient, max(level / 3, .milliseconds(150))) : patient
     }
 
     // MARK: - Telling

@@ -9,12 +9,16 @@ struct SourceHead {
     /// Whether reading can begin anywhere.
     var isSeekable: Bool
     var contentType: String?
+    /// A strong validator: the same object has the same one at the same origin (RFC 9110 section 8.8.1).
+    var validator: String?
 }
 
 /// One connection with one origin: bytes in order, from where it was opened. Used on one thread at a time.
 protocol ByteSource: AnyObject {
     /// Begins to read at an offset; replaces what was being read.
-    func open(at offset: Int64, deadline: Instant) throws(TransportError) -> SourceHead
+    ///
+    /// - Parameter end: where to stop; nil reads to the end of the object.
+    func open(at offset: Int64, until end: Int64?, deadline: Instant) throws(TransportError) -> SourceHead
     /// At least one byte; 0 at the true end. Calls `beforeBlocking` before it sleeps.
     func read(
         into buffer: UnsafeMutableRawBufferPointer, deadline: Instant, beforeBlocking: (() -> Void)?
@@ -41,11 +45,11 @@ final class HTTPSource: ByteSource {
         client = try HTTPClient(url: origin.url, options: options, abort: abort)
     }
 
-    func open(at offset: Int64, deadline: Instant) throws(TransportError) -> SourceHead {
-        let head = try client.open(at: offset, deadline: deadline)
+    func open(at offset: Int64, until end: Int64?, deadline: Instant) throws(TransportError) -> SourceHead {
+        let head = try client.open(at: offset, until: end, deadline: deadline)
         return SourceHead(
             length: head.totalLength, isSeekable: head.acceptsRanges && head.totalLength != nil,
-            contentType: head.contentType)
+            contentType: head.contentType, validator: head.etag.flatMap { $0.hasPrefix("W/") ? nil : $0 })
     }
 
     func read(
@@ -87,7 +91,7 @@ final class FileSource: ByteSource {
         TransportError(.other, "cannot \(what): \(String(cString: strerror(errno)))")
     }
 
-    func open(at offset: Int64, deadline: Instant) throws(TransportError) -> SourceHead {
+    func open(at offset: Int64, until end: Int64?, deadline: Instant) throws(TransportError) -> SourceHead {
         guard lseek(descriptor, Int(offset), SEEK_SET) >= 0 else { throw Self.failure("seek in \(path)") }
         return SourceHead(length: length, isSeekable: true, contentType: nil)
     }

@@ -67,7 +67,7 @@ final class SourceInput: ByteInput {
         originID = origin
         lastRead = .now
         source = try makeSource(for: supervisor.origin(origin), abort: abort)
-        head = try source.open(at: 0, deadline: .now + supervisor.openBound(for: origin))
+        head = try source.open(at: 0, until: nil, deadline: .now + supervisor.openBound(for: origin))
         waitBegins = { [unowned self] in
             waited = true
             supervisor.aboutToWait()
@@ -99,7 +99,7 @@ final class SourceInput: ByteInput {
         while true {
             do throws(TransportError) {
                 if !isOpen {
-                    let head = try source.open(at: position, deadline: .now + supervisor.openBound(for: originID))
+                    let head = try source.open(at: position, until: nil, deadline: .now + supervisor.openBound(for: originID))
                     guard head.length == self.head.length else {
                         throw TransportError(.other, "the object's length changed while it was read")
                     }
@@ -173,7 +173,7 @@ final class SourceInput: ByteInput {
     private func reopenQuietly() -> Bool {
         mayHaveIdled = false
         do throws(TransportError) {
-            let head = try source.open(at: position, deadline: .now + supervisor.openBound(for: originID))
+            let head = try source.open(at: position, until: nil, deadline: .now + supervisor.openBound(for: originID))
             guard head.length == self.head.length else { return false }
             isOpen = true
             supervisor.reopened(at: position)
@@ -188,55 +188,139 @@ final class SourceInput: ByteInput {
         case different(String)
     }
 
-    /// Puts another origin's bytes under the demuxer, once they are proven to be the same.
+    /// Puts an origin's bytes under the demuxer, once they are proven to be the same.
     private func resume(on next: OriginID) throws(ResumeError) {
-        let (adjacent, others) = proof.evidence(before: position)
-        let candidate: any ByteSource
-        do throws(TransportError) {
-            candidate = try makeSource(for: supervisor.origin(next), abort: abort)
-        } catch { throw .undelivered(error) }
         let bound = supervisor.openBound(for: next)
-        var compared = 0
-        for piece in others + [adjacent] { compared += try compare(piece, with: candidate, within: bound) }
+        var candidate = try connect(next)
+        var (adjacent, others) = proof.evidence(before: position)
+        // The same origin, and by its own word the same object: enough to see that it goes on where it was.
+        let mayTrust = next == originID && head.validator != nil
+        if mayTrust {
+            others = []
+            adjacent = adjacent.suffix(Self.shortProof)
+        }
+        let other = try open(candidate, at: adjacent.offset, until: nil, within: bound)
+        if mayTrust, other.validator != head.validator { throw .different("its ETag has changed") }
+        var compared = try compare(adjacent, with: candidate, within: bound, patience: Self.proofPatience)
+        if compared < adjacent.bytes.count || !others.isEmpty {
+            // Slow, or more to see: the rest side by side.
+            let rest = others + adjacent.dropFirst(compared).split(into: Self.proofConnections)
+            let proofs = rest.map { ProofReader($0, origin: next, input: self, bound: bound) }
+            var failure: ResumeError?
+            if compared < adjacent.bytes.count {
+                do throws(ResumeError) {
+                    candidate = try connect(next)
+                    _ = try open(candidate, at: position, until: nil, within: bound)
+                } catch { failure = error }
+            }
+            for proof in proofs {
+                do throws(ResumeError) { compared += try proof.result() } catch { failure = failure ?? error }
+            }
+            if let failure { throw failure }
+        }
         source.close()
         source = candidate
         originID = next
         isOpen = true
+        let length = "same length (\(head.length ?? 0) bytes)"
         supervisor.resumed(
             on: next, at: position,
-            evidence: "same length (\(head.length ?? 0) bytes), and \(compared) bytes read before are the same")
+            evidence: mayTrust
+                ? "the same origin with the same ETag, \(length), and \(compared) bytes read before are the same"
+                : "\(length), and \(compared) bytes read before are the same")
     }
 
-    /// Reads a piece again from a candidate, which then stands right after it.
-    private func compare(
-        _ piece: ByteProof.Piece, with candidate: any ByteSource, within bound: Duration
-    ) throws(ResumeError) -> Int {
+    /// Bytes that are compared where the origin itself says that its object is the same.
+    static let shortProof = 4 * 1024
+    /// How long one connection may take to bring the proof. An origin that paces its connections is asked for the rest
+    /// over several, and brings it in their first bursts.
+    static let proofPatience: Duration = .milliseconds(100)
+    static let proofConnections = 4
+
+    private func connect(_ origin: OriginID) throws(ResumeError) -> any ByteSource {
+        do throws(TransportError) {
+            return try makeSource(for: supervisor.origin(origin), abort: abort)
+        } catch { throw .undelivered(error) }
+    }
+
+    /// Opens a candidate, and looks at what it says of its object.
+    private func open(
+        _ candidate: any ByteSource, at offset: Int64, until end: Int64?, within bound: Duration
+    ) throws(ResumeError) -> SourceHead {
         let other: SourceHead
         do throws(TransportError) {
-            other = try candidate.open(at: piece.offset, deadline: .now + bound)
+            other = try candidate.open(at: offset, until: end, deadline: .now + bound)
         } catch { throw .undelivered(error) }
         guard other.isSeekable else { throw .different("it does not serve ranges") }
         guard other.length == head.length else {
             throw .different("its length is \(other.length ?? 0) bytes, not \(head.length ?? 0)")
         }
+        return other
+    }
+
+    /// Reads a piece again from a candidate that stands at its start.
+    ///
+    /// - Parameters:
+    ///   - bound: how long to wait for the next byte.
+    ///   - patience: how long to go on at the most.
+    /// - Returns: how many bytes were the same: all of them, unless patience ended.
+    private func compare(
+        _ piece: ByteProof.Piece, with candidate: any ByteSource, within bound: Duration, patience: Duration
+    ) throws(ResumeError) -> Int {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 32 * 1024, alignment: 16)
         defer { buffer.deallocate() }
+        let began = Instant.now
         var done = 0
         while done < piece.bytes.count {
+            let now = Instant.now
+            if now - began >= patience { return done }
             let wanted = min(buffer.count, piece.bytes.count - done)
-            let deadline = Instant.now + bound
             let count: Int
             do throws(TransportError) {
                 count = try candidate.read(
-                    into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<wanted]), deadline: deadline,
-                    beforeBlocking: nil)
+                    into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<wanted]),
+                    deadline: min(now + bound, began + patience), beforeBlocking: nil)
                 if count == 0 { throw TransportError(.closedEarly, "the object ended before its length") }
-            } catch { throw .undelivered(error) }
+            } catch {
+                if error.code == .timedOut, Instant.now - began >= patience { return done }
+                throw .undelivered(error)
+            }
             guard buffer[..<count].elementsEqual(piece.bytes[done..<(done + count)]) else {
                 throw .different("its bytes differ in the \(count) from byte \(piece.offset + Int64(done)) on")
             }
             done += count
         }
         return done
+    }
+
+    /// Compares one piece over a connection and on a thread of its own.
+    private final class ProofReader {
+        private let outcome = Guarded<Result<Int, ResumeError>?>(nil)
+        private let thread: WorkerThread
+
+        init(_ piece: ByteProof.Piece, origin: OriginID, input: SourceInput, bound: Duration) {
+            // Handed over: the input waits for the thread and does nothing of what the thread does meanwhile.
+            nonisolated(unsafe) let input = input
+            thread = WorkerThread(name: "tl-proof", stackSize: 256 << 10) { [outcome] in
+                let result: Result<Int, ResumeError>
+                do throws(ResumeError) {
+                    let candidate = try input.connect(origin)
+                    _ = try input.open(candidate, at: piece.offset, until: piece.end, within: bound)
+                    let count = try input.compare(piece, with: candidate, within: bound, patience: bound)
+                    guard count == piece.bytes.count else {
+                        throw ResumeError.undelivered(
+                            TransportError(.timedOut, "too slow to prove that it holds the same bytes"))
+                    }
+                    result = .success(count)
+                } catch { result = .failure(error) }
+                outcome.withLock { $0 = result }
+            }
+        }
+
+        /// Waits for the thread. Once.
+        func result() throws(ResumeError) -> Int {
+            thread.join()
+            return try outcome.withLock { $0 ?? .success(0) }.get()
+        }
     }
 }

@@ -11,6 +11,23 @@ package struct ByteProof: Sendable {
         package var offset: Int64
         package var bytes: [UInt8]
         package var end: Int64 { offset + Int64(bytes.count) }
+
+        /// The last bytes of the piece, at most so many.
+        package func suffix(_ count: Int) -> Piece { dropFirst(max(0, bytes.count - count)) }
+
+        /// The piece without its first bytes.
+        package func dropFirst(_ count: Int) -> Piece {
+            Piece(offset: offset + Int64(min(count, bytes.count)), bytes: Array(bytes.dropFirst(count)))
+        }
+
+        /// The piece in at most so many parts of about the same size.
+        package func split(into parts: Int) -> [Piece] {
+            guard !bytes.isEmpty else { return [] }
+            let size = max(1, (bytes.count + parts - 1) / parts)
+            return stride(from: 0, to: bytes.count, by: size).map { start in
+                Piece(offset: offset + Int64(start), bytes: Array(bytes[start..<min(start + size, bytes.count)]))
+            }
+        }
     }
 
     private var pieces: [Piece] = []
