@@ -345,7 +345,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             ingest: ingest, line: line, buffer: buffer, outputs: selected, flowCount: outputFlows.count,
             expectedDuration: duration, start: configuration.from, url: url(origin))
         do throws(SpliceJoin.Failure) {
-            let result = try join.run(into: &batch)
+            // A batch of its own: while the place is sought the input may ask to flush what there is.
+            var joined = UniqueDeque<Packet>()
+            let result = try join.run(into: &joined)
+            while !joined.isEmpty { batch.append(joined.removeFirst()) }
             for warning in result.warnings { warn(warning) }
             shared.withLock { state in
                 let move = state.controller.joined(at: .now)

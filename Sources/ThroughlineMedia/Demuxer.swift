@@ -109,6 +109,8 @@ package final class Demuxer {
         // A transport stream has named its flows by now, and others may appear at any time: waiting for those would
         // make every start last as long as the probe is allowed to.
         if context.pointee.nb_streams > 0 { context.pointee.ctx_flags &= ~AVFMTCTX_NOHEADER }
+        // Of a fragmented file libavformat would tell the length of the fragments that it has seen so far.
+        let isGrowing = container.hasPrefix("mov") && context.pointee.duration <= 0
         let found = avformat_find_stream_info(context, nil)
         guard found >= 0 else { throw MediaError(code: found, operation: "find the flows") }
         try adoptStreams()
@@ -118,7 +120,7 @@ package final class Demuxer {
         }
         start = exactStart() ?? start
         let isGuess = context.pointee.duration_estimation_method == AVFMT_DURATION_FROM_BITRATE
-        if context.pointee.duration > 0, !isGuess {
+        if context.pointee.duration > 0, !isGuess, !isGrowing {
             duration = MediaTime(value: context.pointee.duration, timeBase: TimeBase(1, AV_TIME_BASE))
         }
     }
