@@ -4,10 +4,10 @@ internal import ThroughlineMedia
 
 /// Looks at the pictures of two encodes to tell whether they show the same programme.
 ///
-/// A key picture that was received is decoded alone, the other origin is read and decoded up to the same NPT, and the
-/// brightness of both is compared over a coarse grid: another bitrate or resolution changes little there, another
-/// programme nearly everything.
-enum ProgrammeCheck {
+/// A key picture that was received is decoded alone; the other origin's packets are decoded as they come, and its
+/// picture at the same NPT is compared with it by the brightness of a coarse grid: another bitrate or resolution
+/// changes little there, another programme nearly everything.
+final class ProgrammeCheck {
     enum Finding {
         /// Likeness from -1 to 1.
         case same(likeness: Double)
@@ -20,22 +20,32 @@ enum ProgrammeCheck {
     static let threshold = 0.7
     static let columns = 32
     static let rows = 18
-    /// Packets of the other origin that are read at the most.
-    static let packetLimit = 2_000
+    /// Pictures this close in time are the same picture of the programme.
+    static let tolerance = MediaTime.milliseconds(50)
 
-    /// Key pictures that were received, with their NPT.
+    /// A key picture that was received, with its NPT.
     struct Reference {
         let time: MediaTime
         let grid: [Float]
     }
 
-    /// Decodes the key pictures among `packets`, the last ones first.
-    static func references(
-        _ packets: borrowing UniqueDeque<Packet>, format: FlowFormat, limit: Int = 2
-    ) -> [Reference] {
-        var found: [Reference] = []
+    let reference: Reference
+    private let decoder: Decoder
+    private var best: (distance: MediaTime, grid: [Float])?
+    private var furthest: MediaTime?
+    private var sawKey = false
+
+    /// - Parameter flow: the other origin's flow.
+    init?(reference: Reference, flow: FlowFormat) {
+        guard let decoder = try? Decoder(flow: flow) else { return nil }
+        self.reference = reference
+        self.decoder = decoder
+    }
+
+    /// Decodes the last key picture among `packets`.
+    static func reference(_ packets: borrowing UniqueDeque<Packet>, format: FlowFormat) -> Reference? {
         var index = packets.count - 1
-        while index >= 0, found.count < limit {
+        while index >= 0 {
             if packets[index].isKey, let time = packets[index].pts, let decoder = try? Decoder(flow: format) {
                 var grid: [Float]?
                 func keep(_ frame: borrowing DecodedFrame) {
@@ -43,47 +53,41 @@ enum ProgrammeCheck {
                 }
                 decoder.decode(packets[index]) { keep($0) }
                 decoder.drain { keep($0) }
-                if let grid { found.append(Reference(time: time, grid: grid)) }
+                if let grid { return Reference(time: time, grid: grid) }
             }
             index -= 1
         }
-        return found
+        return nil
     }
 
-    /// Compares a reference with what an ingest shows at the same NPT.
-    static func compare(_ reference: Reference, with ingest: Ingest, flow: FlowFormat) -> Finding {
-        guard (try? ingest.demuxer.seek(to: reference.time)) != nil, let decoder = try? Decoder(flow: flow) else {
-            return .inconclusive("the place could not be read")
-        }
-        var best: (distance: MediaTime, grid: [Float])?
-        var furthest: MediaTime?
-        var sawKey = false
-        let tolerance = MediaTime.milliseconds(50)
-        func look(_ frame: borrowing DecodedFrame) {
-            guard let pts = frame.pts else { return }
-            furthest = max(furthest ?? pts, pts)
-            let distance = (pts - reference.time).magnitude
-            guard distance <= tolerance, distance < best?.distance ?? MediaTime(flicks: .max),
-                let grid = frame.lumaGrid(columns: columns, rows: rows)
-            else { return }
-            best = (distance, grid)
-        }
-        var count = 0
-        while count < packetLimit, (furthest ?? reference.time - tolerance) <= reference.time,
-            let packet = try? ingest.read()
-        {
-            count += 1
-            guard packet.flow == flow.index else { continue }
-            sawKey = sawKey || packet.isKey
-            guard sawKey else { continue }
-            decoder.decode(packet) { look($0) }
-        }
-        decoder.drain { look($0) }
+    /// True once pictures behind the reference have been seen: more packets would tell nothing.
+    var isDecided: Bool { furthest.map { $0 > reference.time + Self.tolerance } ?? false }
+
+    /// A packet of the other origin's flow, in decode order.
+    func look(at packet: borrowing Packet) {
+        sawKey = sawKey || packet.isKey
+        guard sawKey, !isDecided else { return }
+        decoder.decode(packet) { look($0) }
+    }
+
+    private func look(_ frame: borrowing DecodedFrame) {
+        guard let pts = frame.pts else { return }
+        furthest = max(furthest ?? pts, pts)
+        let distance = (pts - reference.time).magnitude
+        guard distance <= Self.tolerance, best.map({ distance < $0.distance }) ?? true,
+            let grid = frame.lumaGrid(columns: Self.columns, rows: Self.rows)
+        else { return }
+        best = (distance, grid)
+    }
+
+    /// What the packets so far show.
+    func finding() -> Finding {
+        if !isDecided { decoder.drain { look($0) } }
         guard let best else { return .inconclusive("no picture stands at \(reference.time)") }
-        guard let likeness = likeness(reference.grid, best.grid) else {
+        guard let likeness = Self.likeness(reference.grid, best.grid) else {
             return .inconclusive("the pictures at \(reference.time) are too plain to compare")
         }
-        return likeness >= threshold ? .same(likeness: likeness) : .different(likeness: likeness)
+        return likeness >= Self.threshold ? .same(likeness: likeness) : .different(likeness: likeness)
     }
 
     /// Correlation of two grids; nil where one of them is nearly even.

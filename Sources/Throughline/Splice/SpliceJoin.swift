@@ -197,8 +197,7 @@ final class SpliceJoin {
                 let count = staged.count
                 line.adopt(
                     ingest.demuxer.flows, mapping: mapping, gates: Array(repeating: .aligner, count: flowCount),
-                    aligner: aligner, ends: tails.map(\.end), lost: Array(repeating: .zero, count: flowCount),
-                    isOtherEncode: false)
+                    aligner: aligner, ends: tails.map(\.end), isOtherEncode: false)
                 release(into: &batch)
                 let shift = aligner.timelineShift ?? .zero
                 return Result(
@@ -215,52 +214,99 @@ final class SpliceJoin {
 
     private func frameAligned(into batch: inout UniqueDeque<Packet>) throws(Failure) -> Result {
         guard let flow = ingest.demuxer.flows.first(where: { $0.kind == .video && mapping[$0.index] != nil }),
-            let output = mapping[flow.index], let end = tails[output].end
+            let output = mapping[flow.index], let end = tails[output].end,
+            let format = outputs.first(where: { $0.index == output })
         else { return try joinByTime(into: &batch) }
-        let check = try comparePictures(of: flow, output: output)
         let playhead = buffer.playhead ?? position
-        try seek(to: playhead, anyPacket: false)
-        let half = frameDuration(of: flow, output: output)
-        let tolerance = MediaTime(flicks: half.flicks / 2)
+        let reference = ProgrammeCheck.reference(buffer.keyPackets(flow: output), format: format)
+        var check = reference.flatMap { ProgrammeCheck(reference: $0, flow: flow) }
+        try seekToKeyFrame(before: min(reference?.time ?? playhead, playhead), flow: flow)
+        for index in 0..<staged.count where staged[index].flow == flow.index { check?.look(at: staged[index]) }
+        let tolerance = MediaTime(flicks: frameDuration(of: flow, output: output).flicks / 2)
 
         // Candidates: key frames that the buffer still hides, until one cuts cleanly.
-        var candidates: [(index: Int, time: MediaTime, lost: Int)] = []
-        var chosen: (index: Int, time: MediaTime)?
-        while chosen == nil {
-            guard let packet = try next() else { break }
+        var candidates: [(index: Int, time: MediaTime, hole: MediaTime)] = []
+        var evidence: String?
+        var isAtEnd = false
+        while true {
+            guard let packet = try next() else {
+                isAtEnd = true
+                break
+            }
             let (isKey, isVideo, pts) = (packet.isKey, packet.flow == flow.index, packet.pts)
+            if isVideo { check?.look(at: packet) }
             try stage(packet, fingerprint: nil)
+            if evidence == nil, check?.isDecided ?? true {
+                evidence = try judge(check, reference)
+                check = nil
+            }
             guard isVideo, let pts else { continue }
-            let index = staged.count - 1
             if isKey, pts >= (buffer.playhead ?? playhead) + Self.lead {
                 let (waiting, presented) = buffer.waiting(flow: output)
-                if pts > end + tolerance {
-                    // Beyond what was received: the last resort.
-                    candidates.append((index, pts, Int.max))
-                } else if let cut = KeyFrameCut(
-                    waiting: waiting, presented: presented, at: pts, tolerance: tolerance)
-                {
-                    if cut.isClean { chosen = (index, pts) }
-                    candidates.append((index, pts, cut.lostPictures))
+                if let cut = KeyFrameCut(waiting: waiting, presented: presented, at: pts, tolerance: tolerance) {
+                    let hole = max(.zero, pts - (cut.keptEnd ?? presented.map { $0 + tolerance + tolerance } ?? pts))
+                    candidates.append((staged.count - 1, pts, hole))
+                    if hole < tolerance, evidence != nil { break }
                 }
             }
-            if pts > end + tolerance, !candidates.isEmpty { break }
+            if pts > end + tolerance, !candidates.isEmpty, evidence != nil { break }
         }
-        while true {
-            if chosen == nil {
-                guard let best = candidates.min(by: { $0.lost < $1.lost }) else {
-                    throw .refused("\(url): no key frame was found from \(playhead) on")
-                }
-                chosen = (best.index, best.time)
-            }
-            guard let place = chosen else { continue }
+        let finding: String
+        if let evidence { finding = evidence } else { finding = try judge(check, reference) }
+        // The least hole first; one that the pacer has passed meanwhile is no place any more.
+        for place in candidates.sorted(by: { $0.hole < $1.hole }) {
+            try stageLeadingPictures(of: place.time, from: place.index, flow: flow)
             if let result = cut(at: place.time, index: place.index, flow: flow, output: output, tolerance: tolerance) {
                 release(into: &batch)
-                return Result(grade: result.grade, evidence: "\(check); \(result.evidence)", warnings: [])
+                return Result(grade: result.grade, evidence: "\(finding); \(result.evidence)", warnings: [])
             }
-            // The pacer was faster.
-            candidates.removeAll { $0.index == place.index }
-            chosen = nil
+        }
+        throw isAtEnd
+            ? .refused("\(url): no key frame was found from \(playhead) on")
+            : .attempt(.undelivered(ChangeEvent(cause: .other, detail: "\(url): too slow to join before the buffer ends")))
+    }
+
+    /// Pictures that are presented before a key frame may be coded behind it (an open group of pictures): reads on until
+    /// they are staged.
+    private func stageLeadingPictures(of time: MediaTime, from index: Int, flow: FlowFormat) throws(Failure) {
+        for later in (index + 1)..<max(index + 1, staged.count)
+        where staged[later].flow == flow.index && (staged[later].pts ?? time) > time { return }
+        while let packet = try next() {
+            let isBehind = packet.flow == flow.index && (packet.pts ?? time) > time
+            try stage(packet, fingerprint: nil)
+            if isBehind { return }
+        }
+    }
+
+    /// What the pictures show, in words; throws when it is another programme.
+    private func judge(_ check: ProgrammeCheck?, _ reference: ProgrammeCheck.Reference?) throws(Failure) -> String {
+        guard let check, let reference else { return try withoutPictures("no picture was at hand to compare") }
+        switch check.finding() {
+        case .same(let likeness):
+            return "another encode: no packet is the same, and the picture at \(reference.time) is "
+                + "(likeness \(likeness.percent))"
+        case .different(let likeness):
+            throw .refused(
+                "\(url): another programme: its picture at \(reference.time) differs (likeness \(likeness.percent))")
+        case .inconclusive(let reason):
+            return try withoutPictures(reason)
+        }
+    }
+
+    /// Goes to a key frame at or before a time, and stages what is read to find it.
+    private func seekToKeyFrame(before time: MediaTime, flow: FlowFormat) throws(Failure) {
+        // Containers without an index of key frames are asked from further and further back.
+        for distance: Int64 in [0, 2, 5, 11, 30] {
+            let target = max(.zero, time - .seconds(distance))
+            try seek(to: target, anyPacket: false)
+            var key: MediaTime?
+            while key == nil, let packet = try next() {
+                if packet.flow == flow.index, packet.isKey { key = packet.pts }
+                if key == nil, packet.flow == flow.index, let pts = packet.pts, pts > time + .seconds(1) { break }
+                try stage(packet, fingerprint: nil)
+            }
+            if let key, key <= time || target == .zero { return }
+            if target == .zero { return }
         }
     }
 
@@ -272,61 +318,51 @@ final class SpliceJoin {
         return .milliseconds(40)
     }
 
+    /// Cuts the line at a key frame of the new ingest, and stages what goes on from there.
     private func cut(
         at time: MediaTime, index: Int, flow: FlowFormat, output: Int, tolerance: MediaTime
     ) -> (grade: SpliceGrade, evidence: String)? {
         guard let (cut, lastDecode) = buffer.cut(flow: output, at: time, tolerance: tolerance) else { return nil }
         line.cut(output: output, lastDecode: lastDecode)
-        let keptEnd = cut.keptEnd ?? buffer.waiting(flow: output).presented.map { $0 + tolerance + tolerance }
+        let frame = tolerance + tolerance
+        let keptEnd = cut.keptEnd ?? buffer.waiting(flow: output).presented.map { $0 + frame } ?? time
+        let isHole = time - keptEnd > tolerance
+        var evidence = "joined at the key frame at \(time)"
+
+        // What comes before the key frame is not passed on, but it can fill the hole before the key frame.
+        var next = UniqueDeque<Packet>()
+        if isHole {
+            let lead = max(.zero, time - (staged[index].dts ?? time))
+            next = PictureBridge.fill(
+                keptEnd..<time, from: staged, flow: flow, form: ingest.form(of: flow.index), lead: lead,
+                duration: frame, tolerance: tolerance)
+        }
+        let isFilled = isHole && !next.isEmpty
+        if isFilled { evidence += "; \(next.count) pictures before it were encoded anew" }
+        var place = 0
+        while !staged.isEmpty {
+            let packet = staged.removeFirst()
+            // Neither what comes before the key frame nor its leading pictures can be decoded from it on.
+            let isDecodable = place >= index && (packet.pts ?? time) >= time - tolerance
+            if packet.flow != flow.index || isDecodable { next.append(packet) }
+            place += 1
+        }
+        staged = next
+        fingerprints = Array(repeating: nil, count: staged.count)
+
+        let first = isFilled ? keptEnd : time
         var ends = tails.map(\.end)
         ends[output] = keptEnd
-        var lost = [MediaTime](repeating: .zero, count: flowCount)
-        lost[output] = .zero
         let gates: [SpliceLine.Gate?] = (0..<flowCount).map { other in
-            if other == output { return .from(time, tolerance: tolerance) }
+            if other == output { return .from(first, tolerance: tolerance) }
             guard let end = tails[other].end else { return .from(position - Self.preroll, tolerance: .zero) }
             let duration = tails[other].packets.last?.duration ?? .zero
             return .from(end, tolerance: MediaTime(flicks: duration.flicks / 2))
         }
         line.adopt(
-            ingest.demuxer.flows, mapping: mapping, gates: gates, aligner: nil, ends: ends, lost: lost,
+            ingest.demuxer.flows, mapping: mapping, gates: gates, aligner: nil, ends: ends,
             isOtherEncode: true)
-        // What comes before the key frame cannot be decoded without what came before that.
-        var kept = UniqueDeque<Packet>()
-        var count = 0
-        while !staged.isEmpty {
-            let packet = staged.removeFirst()
-            if packet.flow != flow.index || count >= index { kept.append(packet) }
-            count += 1
-        }
-        staged = kept
-        fingerprints = Array(repeating: nil, count: staged.count)
-        let missing = keptEnd.map { time - $0 } ?? .zero
-        let isHole = missing > tolerance
-        let evidence =
-            "joined at the key frame at \(time)"
-            + (cut.lostPictures > 0 ? "; \(cut.lostPictures) pictures before it referred to later ones" : "")
-        return (isHole && cut.lostPictures == 0 ? .liveEdge : .frameAligned, evidence)
-    }
-
-    private func comparePictures(of flow: FlowFormat, output: Int) throws(Failure) -> String {
-        guard let format = outputs.first(where: { $0.index == output }) else { return "" }
-        let references = ProgrammeCheck.references(buffer.keyPackets(flow: output), format: format)
-        guard let reference = references.first else {
-            return try withoutPictures("no picture was at hand to compare")
-        }
-        let finding = ProgrammeCheck.compare(reference, with: ingest, flow: flow)
-        if let event = ingest.input.openingFailure { throw .attempt(.undelivered(event)) }
-        switch finding {
-        case .same(let likeness):
-            return "another encode: no packet is the same, and the picture at \(reference.time) is "
-                + "(likeness \(likeness.percent))"
-        case .different(let likeness):
-            throw .refused(
-                "\(url): another programme: its picture at \(reference.time) differs (likeness \(likeness.percent))")
-        case .inconclusive(let reason):
-            return try withoutPictures(reason)
-        }
+        return (isHole && !isFilled && cut.isClean ? .liveEdge : .frameAligned, evidence)
     }
 
     /// Nothing could be seen: only what is alike in every other respect is joined.
@@ -347,7 +383,7 @@ final class SpliceJoin {
         }
         line.adopt(
             ingest.demuxer.flows, mapping: mapping, gates: gates, aligner: nil, ends: tails.map(\.end),
-            lost: Array(repeating: .zero, count: flowCount), isOtherEncode: true)
+            isOtherEncode: true)
         return Result(grade: .frameAligned, evidence: check, warnings: [])
     }
 
@@ -356,7 +392,7 @@ final class SpliceJoin {
         if start > .zero { try seek(to: start, anyPacket: false) }
         line.adopt(
             ingest.demuxer.flows, mapping: mapping, gates: Array(repeating: nil, count: flowCount), aligner: nil,
-            ends: tails.map(\.end), lost: Array(repeating: .zero, count: flowCount), isOtherEncode: true)
+            ends: tails.map(\.end), isOtherEncode: true)
         return Result(grade: .packetExact, evidence: "nothing was received before", warnings: [])
     }
 }

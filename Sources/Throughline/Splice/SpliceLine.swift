@@ -35,8 +35,6 @@ final class SpliceLine {
         var isOtherEncode = false
         /// End of what was kept of the output before the splice, in presentation order.
         var lastBefore: MediaTime?
-        /// Pictures that were lost by cutting the output.
-        var lost: MediaTime = .zero
     }
 
     private var outputs: [OutputFlow]
@@ -68,7 +66,7 @@ final class SpliceLine {
     ///   - ends: by flow of the output, where what is kept of it ends.
     func adopt(
         _ flows: [FlowFormat], mapping: [Int?], gates: [Gate?], aligner: PacketAligner?, ends: [MediaTime?],
-        lost: [MediaTime], isOtherEncode: Bool
+        isOtherEncode: Bool
     ) {
         self.aligner = aligner
         splices = []
@@ -76,7 +74,7 @@ final class SpliceLine {
             guard let output else { return nil }
             return Feed(
                 output: output, format: flow, gate: gates[output], isOtherEncode: isOtherEncode,
-                lastBefore: ends[output], lost: lost[output])
+                lastBefore: ends[output])
         }
     }
 
@@ -113,7 +111,11 @@ final class SpliceLine {
         }
         let output = feed.output
         if outputs[output].form == nil { outputs[output].form = form }
-        if let repacker = feed.repacker, !repack(&packet, with: repacker, insert: feed.isOtherEncode) { return false }
+        if let repacker = feed.repacker {
+            do throws(RepackError) {
+                try packet.repack(with: repacker, insertingParameterSets: feed.isOtherEncode, scratch: &scratch)
+            } catch { return false }
+        }
         packet.flow = output
         let times = outputs[output].clock.next(
             pts: packet.pts.map { $0 + feed.ptsShift }, dts: packet.dts.map { $0 + feed.dtsShift },
@@ -154,11 +156,11 @@ final class SpliceLine {
     private func note(
         _ feed: Feed, first: MediaTime?, grade: SpliceGrade, matched: Int, duration: MediaTime, isExact: Bool
     ) {
-        var (missing, duplicate) = (feed.lost, MediaTime.zero)
+        var (missing, duplicate) = (MediaTime.zero, MediaTime.zero)
         if !isExact, !feed.format.isSparse, let last = feed.lastBefore, let first {
             // Two encoders may cut time into packets at different places: less than a packet is not a hole.
             let difference = first - last
-            if difference > duration { missing += difference }
+            if difference > duration { missing = difference }
             if -difference > duration { duplicate = -difference }
         }
         splices.append(
@@ -172,21 +174,27 @@ final class SpliceLine {
         guard target != form || feed.isOtherEncode else { return }
         feed.repacker = try Repacker(from: form, to: target, parameterSets: feed.format.parameterSets)
     }
+}
 
-    private func repack(_ packet: inout Packet, with repacker: Repacker, insert: Bool) -> Bool {
-        let isKey = packet.isKey
-        if repacker.isIdentity(isKey: isKey, insertParameterSets: insert) { return true }
-        do throws(RepackError) {
-            try packet.withPayload { payload throws(RepackError) in
-                try repacker.repack(payload, isKey: isKey, insertParameterSets: insert, into: &scratch)
-            }
-        } catch { return false }
-        return scratch.withUnsafeBytes { bytes in
+extension Packet {
+    /// Carries the payload in another form from now on.
+    ///
+    /// - Parameter scratch: kept by the caller, so that one array serves all packets.
+    mutating func repack(
+        with repacker: Repacker, insertingParameterSets insert: Bool = false, scratch: inout [UInt8]
+    ) throws(RepackError) {
+        let isKey = isKey
+        if repacker.isIdentity(isKey: isKey, insertParameterSets: insert) { return }
+        try withPayload { payload throws(RepackError) in
+            try repacker.repack(payload, isKey: isKey, insertParameterSets: insert, into: &scratch)
+        }
+        let isReplaced = scratch.withUnsafeBytes { bytes in
             do throws(MediaError) {
-                try packet.replacePayload(with: bytes)
+                try replacePayload(with: bytes)
                 return true
             } catch { return false }
         }
+        if !isReplaced { throw .tooLarge(scratch.count) }
     }
 }
 
