@@ -14,7 +14,7 @@ let collections: Target.Dependency = .product(name: "DequeModule", package: "swi
 let package = Package(
     name: "throughline",
     products: [
-        .library(name: "Throughline", targets: ["Throughline"]),
+        .library(name: "Throughline", targets: ["Throughline", "ThroughlineCore"]),
         .library(name: "ThroughlineLab", targets: ["ThroughlineLab"]),
         .executable(name: "throughline", targets: ["ThroughlineCLI"]),
     ],

@@ -63,18 +63,22 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// Flows of the output that have reached the end that was asked for.
     private var flowsDone: Set<Int> = []
     private var outputFlows: [FlowFormat] = []
+    /// An ingest that has joined, and is to be read next.
+    private var replacement: Ingest?
     /// A handoff was made and is not yet reported.
     private var hasPending = false
 
     static let reportLimit = 1000
     /// Packets that go to the buffer at once.
-    static let batchLimit = 64
+    private let batchLimit: Int
+    private var lastFlush = Instant.now
 
     init(configuration: Configuration, outputs: [Output], emit: @escaping @Sendable (Event) -> Void) {
         self.configuration = configuration
         self.outputs = outputs
         self.emit = emit
         let isPaced = configuration.pacing == .realtime
+        batchLimit = isPaced ? 64 : 256
         buffer = PlayoutBuffer(
             limits: PlayoutBuffer.Limits(
                 duration: MediaTime(configuration.buffer), bytes: isPaced ? configuration.bufferByteLimit : 3 << 20,
@@ -89,13 +93,25 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     func run() {
         var order = shared.withLock { $0.controller.start(at: .now) }
         run: while !abort.isAborted {
+            if let ingest = replacement {
+                replacement = nil
+                guard let next = pump(ingest) else {
+                    if replacement != nil { continue }
+                    break run
+                }
+                order = next
+                continue
+            }
             switch order {
             case .open(let origin):
-                guard let next = open(origin) else { break run }
+                guard let next = open(origin) else {
+                    if replacement != nil { continue }
+                    break run
+                }
                 order = next
             case .replace(let origin):
-                guard let next = replace(on: origin) else { break run }
-                order = next
+                if let next = replace(on: origin) { order = next }
+                if replacement == nil, abort.isAborted { break run }
             case .wait(let moment):
                 guard sleep(until: moment) else { break run }
                 order = waitEnded()
@@ -177,7 +193,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     private func open(_ origin: OriginID) -> HandoffController.Order? {
         let ingest: Ingest
         do throws(Ingest.OpenError) {
-            ingest = try connect(origin, seeksAtOnce: configuration.from > .zero)
+            ingest = try connect(origin, seeksAtOnce: false)
         } catch {
             return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
         }
@@ -222,13 +238,14 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 origin: origin, url: url(origin), container: ingest.demuxer.container,
                 duration: ingest.demuxer.duration, flows: described))
         ingest.input.isOpening = false
-        return pump(ingest, line)
+        return pump(ingest)
     }
 
     private func connect(_ origin: OriginID, seeksAtOnce: Bool) throws(Ingest.OpenError) -> Ingest {
         try Ingest(
             origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher,
-            isPaced: configuration.pacing == .realtime, seeksAtOnce: seeksAtOnce)
+            isPaced: configuration.pacing == .realtime, seeksAtOnce: seeksAtOnce,
+            reorderDepth: outputFlows.map(\.reorderDepth).max() ?? 0)
     }
 
     private func startOutputs(_ flows: [FlowFormat]) -> Bool {
@@ -271,7 +288,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// Reads an ingest until it ends or fails.
     ///
     /// - Returns: what to do next; nil when the stream is over.
-    private func pump(_ ingest: Ingest, _ line: SpliceLine) -> HandoffController.Order? {
+    private func pump(_ ingest: Ingest) -> HandoffController.Order? {
+        guard let line else { return nil }
         while true {
             let packet: Packet?
             do throws(Ingest.ReadError) {
@@ -289,7 +307,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 continue
             }
             batch.append(packet)
-            if batch.count >= Self.batchLimit, !flush() { return nil }
+            if batch.count >= batchLimit, !flush() { return nil }
         }
     }
 
@@ -311,6 +329,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// The demuxer has no more packets: is that the end?
     private func ended(_ ingest: Ingest) -> HandoffController.Order? {
         guard flush() else { return nil }
+        if replacement != nil { return nil }
         if let order = ingest.input.pendingOrder { return order }
         if abort.isAborted || ingest.demuxer.inputFailed { return nil }
         if let duration = ingest.demuxer.duration, configuration.flows == .all, configuration.to == nil {
@@ -332,13 +351,14 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     private func flush() -> Bool {
         guard !batch.isEmpty else { return !abort.isAborted }
         noteAcceptance()
+        lastFlush = .now
         return buffer.push(&batch)
     }
 
     // MARK: - Handing off
 
-    /// Opens another ingest and joins it to what was received.
-    private func replace(on origin: OriginID) -> HandoffController.Order? {
+    /// Opens another ingest and joins it to what was received; it is read once the present one has returned.
+    func replace(on origin: OriginID) -> HandoffController.Order? {
         guard let line else { preconditionFailure("replace before open") }
         let ingest: Ingest
         do throws(Ingest.OpenError) {
@@ -363,8 +383,9 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             }
             hasPending = true
             ingest.input.isOpening = false
-            if !flush() { return nil }
-            return pump(ingest, line)
+            flush()
+            replacement = ingest
+            return nil
         } catch {
             switch error {
             case .aborted: return nil
@@ -450,6 +471,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
 
     func waitEnded() -> HandoffController.Order { shared.withLock { $0.controller.waitEnded(at: .now) } }
 
+    var hasAlternative: Bool { shared.withLock { $0.controller.hasAlternative(at: .now) } }
+
     func resumed(on origin: OriginID, at byte: Int64, evidence: String) {
         shared.withLock { state in
             let move = state.controller.joined(at: .now)
@@ -467,7 +490,13 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         send(.reopened(origin: origin, url: url(origin), byte: byte))
     }
 
-    func aboutToWait() { flush() }
+    func aboutToWait() {
+        // At full speed a short wait is nothing to wake the other thread for.
+        if configuration.pacing == .fast, batch.count < batchLimit / 2, Instant.now - lastFlush < .milliseconds(50) {
+            return
+        }
+        flush()
+    }
 
     func origin(_ id: OriginID) -> Origin { configuration.origins[id.index] }
 

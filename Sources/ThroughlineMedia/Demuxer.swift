@@ -30,9 +30,11 @@ package final class Demuxer {
         package var format: String?
         /// Search the end of the bytes for the duration when no header states it. Costs reads at the end.
         package var measuresDuration = false
-        /// Reading will begin somewhere else, and the flows are known already: get at the index, and leave the start
-        /// alone where the header tells all.
+        /// Reading will begin somewhere else, and the flows are known already: get at the index, and read no more of the
+        /// start than it takes to know where the timeline begins.
         package var seeksAtOnce = false
+        /// Pictures that decoders of the flows hold back for reordering; for `seeksAtOnce`.
+        package var reorderDepth = 0
         /// Bytes that are read from the input at once: small for many streams at real time, large for speed.
         package var readSize = 32 * 1024
         /// Bytes read at most to find out what the flows are.
@@ -102,15 +104,10 @@ package final class Demuxer {
         if format == nil {
             probed = av_probe_input_buffer2(io, &format, nil, nil, 0, UInt32(clamping: options.probeByteLimit))
         }
-        var settings: OpaquePointer?
         if let format, String(cString: format.pointee.name).hasPrefix("mov") {
-            // libavformat looks at every fragment of a fragmented file before it hands out the first packet. Read from
-            // the start there is no need to; for seeking, the index at the end of the file tells where they are.
-            if options.seeksAtOnce {
-                av_dict_set(&settings, "use_mfra_for", "pts", 0)
-            } else {
-                context!.pointee.flags |= AVFMT_FLAG_IGNIDX
-            }
+            // libavformat looks at every fragment of a fragmented file before it hands out the first packet, for an index
+            // to seek by. Read from the start there is no need to.
+            if !options.seeksAtOnce { context!.pointee.flags |= AVFMT_FLAG_IGNIDX }
         }
         // A failed open frees the context, but neither the I/O context nor its buffer.
         let opened: Int32
@@ -119,9 +116,8 @@ package final class Demuxer {
             avformat_free_context(context)
             context = nil
         } else {
-            opened = avformat_open_input(&context, nil, format, &settings)
+            opened = avformat_open_input(&context, nil, format, nil)
         }
-        av_dict_free(&settings)
         guard opened >= 0, let context else {
             Demuxer.free(io)
             throw MediaError(code: opened, operation: "recognise the content as media")
@@ -135,8 +131,9 @@ package final class Demuxer {
         if context.pointee.nb_streams > 0 { context.pointee.ctx_flags &= ~AVFMTCTX_NOHEADER }
         // Of a fragmented file libavformat would tell the length of the fragments that it has seen so far.
         let isGrowing = container.hasPrefix("mov") && context.pointee.duration <= 0
-        let headerTellsAll = container.hasPrefix("mov") && !isGrowing
-        if !(options.seeksAtOnce && headerTellsAll) {
+        let readsLittle =
+            options.seeksAtOnce && !isGrowing && ["mov", "mpegts", "matroska"].contains { container.hasPrefix($0) }
+        if !readsLittle {
             let found = avformat_find_stream_info(context, nil)
             guard found >= 0 else { throw MediaError(code: found, operation: "find the flows") }
         }
@@ -146,6 +143,7 @@ package final class Demuxer {
             start = MediaTime(value: context.pointee.start_time, timeBase: TimeBase(1, AV_TIME_BASE)) ?? .zero
         }
         start = exactStart() ?? start
+        if readsLittle, exactStart() == nil { findStart(reorderDepth: options.reorderDepth) }
         let isGuess = context.pointee.duration_estimation_method == AVFMT_DURATION_FROM_BITRATE
         if context.pointee.duration > 0, !isGuess, !isGrowing {
             duration = MediaTime(value: context.pointee.duration, timeBase: TimeBase(1, AV_TIME_BASE))
@@ -194,6 +192,27 @@ package final class Demuxer {
         }
         let pictures = starts.filter { $0.kind == .video }
         return (pictures.isEmpty ? starts : pictures).map(\.time).min()
+    }
+
+    /// Reads until the first picture is seen (the first sample where there are none), and counts NPT from there.
+    private func findStart(reorderDepth: Int) {
+        for index in 0..<Int(context.pointee.nb_streams) {
+            // Read by libavformat before the first packet, when it has not analysed the flow itself.
+            if let parameters = context.pointee.streams[index]?.pointee.codecpar,
+                parameters.pointee.codec_type == AVMEDIA_TYPE_VIDEO, parameters.pointee.video_delay == 0
+            {
+                parameters.pointee.video_delay = Int32(clamping: reorderDepth)
+            }
+        }
+        let wanted: FlowKind = flows.contains { $0.kind == .video && !$0.isSparse } ? .video : .audio
+        start = .zero
+        for _ in 0..<2_000 {
+            guard let packet = try? read() else { return }
+            if flows[packet.flow].kind == wanted, let pts = packet.pts {
+                start = pts
+                return
+            }
+        }
     }
 
     /// Reads only these flows from now on; the packets of others are skipped where they lie.

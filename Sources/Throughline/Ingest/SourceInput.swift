@@ -10,6 +10,12 @@ protocol SourceSupervisor: AnyObject {
     func resumeFailed(_ failure: HandoffController.AttemptFailure) -> HandoffController.Order
     /// The moment that was waited for has come: what next?
     func waitEnded() -> HandoffController.Order
+    /// Joins another ingest while this one stands still.
+    ///
+    /// - Returns: nil when it was joined and this input is to end; otherwise what to do next.
+    func replace(on origin: OriginID) -> HandoffController.Order?
+    /// Whether anyone but the current origin could be asked now.
+    var hasAlternative: Bool { get }
     /// Bytes flow again, from this origin.
     func resumed(on origin: OriginID, at byte: Int64, evidence: String)
     /// A source that was closed while nobody read was opened again.
@@ -40,6 +46,8 @@ final class SourceInput: ByteInput {
     private var source: any ByteSource
     private var originID: OriginID
     private var proof = ByteProof()
+    /// Origins whose bytes are known to be the same, with the strong validator that their object had then.
+    private var proven: [OriginID: String] = [:]
     private var position: Int64 = 0
     private let head: SourceHead
     /// A source is open and stands at `position`.
@@ -70,6 +78,7 @@ final class SourceInput: ByteInput {
         lastRead = .now
         source = try makeSource(for: supervisor.origin(origin), abort: abort)
         head = try source.open(at: 0, until: nil, deadline: .now + supervisor.openBound(for: origin))
+        if let validator = head.validator { proven[origin] = validator }
         waitBegins = { [unowned self] in
             waited = true
             supervisor.aboutToWait()
@@ -124,6 +133,12 @@ final class SourceInput: ByteInput {
                 return .bytes(count)
             } catch {
                 let silent = silence.silence(at: .now)
+                // Nobody else to ask: as long as the buffer lasts, and a while longer, the origin may come back.
+                if error.code == .timedOut, !isOpening, isOpen, silence.mayGoOn(at: .now),
+                    !supervisor.hasAlternative
+                {
+                    continue
+                }
                 silence.waitEnded()
                 if error.code == .aborted { return .failed }
                 guard recover(from: error, silent: silent) else { return .failed }
@@ -165,7 +180,11 @@ final class SourceInput: ByteInput {
             case .wait(let moment):
                 guard supervisor.sleep(until: moment) else { return false }
                 order = supervisor.waitEnded()
-            case .open, .replace, .giveUp:
+            case .replace(let next):
+                guard let following = supervisor.replace(on: next) else { return false }
+                if abort.isAborted { return false }
+                order = following
+            case .open, .giveUp:
                 pendingOrder = order
                 return false
             }
@@ -196,14 +215,16 @@ final class SourceInput: ByteInput {
         let bound = supervisor.openBound(for: next)
         var candidate = try connect(next)
         var (adjacent, others) = proof.evidence(before: position)
-        // The same origin, and by its own word the same object: enough to see that it goes on where it was.
-        let mayTrust = next == originID && head.validator != nil
+        // Bytes of this origin are known to be right, and by its own word its object is still the same: enough to see
+        // that it goes on where it should.
+        let known = proven[next]
+        let mayTrust = known != nil
         if mayTrust {
             others = []
             adjacent = adjacent.suffix(Self.shortProof)
         }
         let other = try open(candidate, at: adjacent.offset, until: nil, within: bound)
-        if mayTrust, other.validator != head.validator { throw .different("its ETag has changed") }
+        if mayTrust, other.validator != known { throw .different("its ETag has changed") }
         var compared = try compare(adjacent, with: candidate, within: bound, patience: Self.proofPatience)
         if compared < adjacent.bytes.count || !others.isEmpty {
             // Slow, or more to see: the rest side by side.
@@ -221,6 +242,7 @@ final class SourceInput: ByteInput {
             }
             if let failure { throw failure }
         }
+        if let validator = other.validator { proven[next] = validator }
         source.close()
         source = candidate
         if next != originID { silence.originChanged() }
@@ -230,7 +252,7 @@ final class SourceInput: ByteInput {
         supervisor.resumed(
             on: next, at: position,
             evidence: mayTrust
-                ? "the same origin with the same ETag, \(length), and \(compared) bytes read before are the same"
+                ? "the same ETag at an origin whose bytes are known, \(length), and \(compared) bytes read before are the same"
                 : "\(length), and \(compared) bytes read before are the same")
     }
 

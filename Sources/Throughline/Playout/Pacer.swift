@@ -35,11 +35,9 @@ final class Pacer {
         sigaddset(&signals, SIGPIPE)
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         var batch = UniqueDeque<Packet>()
-        var discarding = UniqueDeque<Packet>()
         var isFirst = true
         loop: while true {
-            let take = buffer.take(into: &batch, discarding: &discarding, limit: Self.batchLimit)
-            while !discarding.isEmpty { _ = discarding.removeFirst() }
+            let take = buffer.take(into: &batch, limit: Self.batchLimit)
             switch take {
             case .ended, .aborted: break loop
             case .batch: break

@@ -37,6 +37,9 @@ final class PlayoutBuffer: Sendable {
     /// behind the pictures, and one that never comes must not hold up the others.
     static let firstPacketPatience: Duration = .seconds(3)
 
+    /// At full speed the pacer is woken for little no more often than this.
+    static let rest: Duration = .milliseconds(20)
+
     private struct State {
         var lanes: [FlowLane] = []
         var clock = PlayoutClock()
@@ -48,9 +51,18 @@ final class PlayoutBuffer: Sendable {
         var isFull = false
         var pacerWaits = false
         var firstArrival: Instant?
+        var lastWake = Instant(nanoseconds: 0)
         /// Everything due before this went out.
         var released: MediaTime?
         var newGaps: [VisibleGap] = []
+        /// Packets that nobody needs any more. The ingest's thread frees them: it allocated them, and the allocator
+        /// serves it best from what it gave back itself.
+        var bin = PacketBin()
+    }
+
+    private final class PacketBin {
+        var packets = UniqueDeque<Packet>()
+        func empty() { while !packets.isEmpty { _ = packets.removeFirst() } }
     }
 
     private let limits: Limits
@@ -72,12 +84,16 @@ final class PlayoutBuffer: Sendable {
         if batch.isEmpty { return true }
         let isOpen: Bool = state.wait { state, _ in
             if state.isAborted { return false }
-            return hasRoom(&state) ? true : nil
+            if hasRoom(&state) { return true }
+            if state.pacerWaits { self.state.wake() }
+            return nil
         }
         guard isOpen else { return false }
         let now = Instant.now
         var wakes = false
+        nonisolated(unsafe) var bin = PacketBin()  // Exchanged under the lock, and the ingest's alone after that.
         state.withLock { state in
+            swap(&bin, &state.bin)
             if state.firstArrival == nil { state.firstArrival = now }
             while !batch.isEmpty {
                 let packet = batch.removeFirst()
@@ -91,9 +107,13 @@ final class PlayoutBuffer: Sendable {
                 }
                 lane.append(packet)
             }
-            wakes = state.pacerWaits
+            // At full speed the pacer sleeps until there is a good deal to do.
+            let isWorthIt = limits.isPaced || state.packets >= limits.packets / 4 || now - state.lastWake > Self.rest
+            wakes = state.pacerWaits && isWorthIt
+            if wakes { state.lastWake = now }
         }
         if wakes { state.wake() }
+        bin.empty()
         return true
     }
 
@@ -134,13 +154,12 @@ final class PlayoutBuffer: Sendable {
 
     /// Waits for packets that are due, and lets them out.
     ///
-    /// - Parameters:
-    ///   - batch: gets views of the packets, valid until the next call.
-    ///   - discarding: packets that nobody needs any more; freed by the caller, outside the lock.
-    func take(into batch: inout UniqueDeque<Packet>, discarding: inout UniqueDeque<Packet>, limit: Int) -> Take {
+    /// - Parameter batch: gets views of the packets, valid until the next call.
+    func take(into batch: inout UniqueDeque<Packet>, limit: Int) -> Take {
         var ingestMayGoOn = false
         state.withLock { state in
-            for lane in state.lanes { lane.trim(into: &discarding) }
+            for lane in state.lanes { lane.trim(into: &state.bin.packets) }
+            state.clock.outputsEnded(at: .now)
             ingestMayGoOn = state.isFull && hasRoom(&state)
         }
         if ingestMayGoOn { state.wake() }
@@ -148,7 +167,10 @@ final class PlayoutBuffer: Sendable {
             state.pacerWaits = false
             if state.isAborted { return .aborted }
             next = release(&state, into: &batch, limit: limit, at: .now)
-            if !batch.isEmpty { return .batch }
+            if !batch.isEmpty {
+                state.clock.outputsBegan(at: .now)
+                return .batch
+            }
             if state.isEnded, state.packets == 0 { return .ended }
             state.pacerWaits = true
             return nil
@@ -218,9 +240,13 @@ final class PlayoutBuffer: Sendable {
         state.withLock { Level(duration: level(of: $0, at: .now), bytes: $0.bytes) }
     }
 
-    /// NPT that is due now; what was released last where nothing is paced.
+    /// NPT that is presented now: what is due, but no more than was received; what was released last where nothing is
+    /// paced.
     var playhead: MediaTime? {
-        state.withLock { $0.clock.playhead(at: .now) ?? $0.released }
+        state.withLock { state in
+            guard let due = state.clock.playhead(at: .now) else { return state.released }
+            return min(due, state.lanes.compactMap(\.decodeEnd).max() ?? due)
+        }
     }
 
     var gapTotal: Duration { state.withLock { $0.clock.gapTotal } }

@@ -265,7 +265,9 @@ final class SpliceJoin {
             }
         }
         throw isAtEnd
-            ? .refused("\(url): no key frame was found from \(playhead) on")
+            ? .attempt(
+                .undelivered(
+                    ChangeEvent(cause: .endedShort, detail: "\(url): no key frame was found from \(playhead) on")))
             : .attempt(.undelivered(ChangeEvent(cause: .other, detail: "\(url): too slow to join before the buffer ends")))
     }
 

@@ -20,6 +20,9 @@ final class SpliceLine {
         /// Known from its first packet on.
         var form: PayloadForm?
         var clock: DecodeClock
+        var guardian = JumpGuard()
+        /// The last duration that a packet stated.
+        var duration: MediaTime = .zero
     }
 
     /// How the current ingest feeds a flow of the output.
@@ -37,7 +40,12 @@ final class SpliceLine {
         var lastBefore: MediaTime?
     }
 
+    /// How far a sparse flow may be from the others.
+    static let sparseReach: MediaTime = .seconds(60)
+
     private var outputs: [OutputFlow]
+    /// The furthest decode time of the flows that count.
+    private var furthest: MediaTime?
     private var feeds: [Feed?] = []
     private var aligner: PacketAligner?
     private var scratch: [UInt8] = []
@@ -70,6 +78,7 @@ final class SpliceLine {
     ) {
         self.aligner = aligner
         splices = []
+        for index in outputs.indices { outputs[index].guardian.originChanged() }
         feeds = zip(flows, mapping).map { flow, output in
             guard let output else { return nil }
             return Feed(
@@ -117,9 +126,21 @@ final class SpliceLine {
             } catch { return false }
         }
         packet.flow = output
-        let times = outputs[output].clock.next(
-            pts: packet.pts.map { $0 + feed.ptsShift }, dts: packet.dts.map { $0 + feed.dtsShift },
-            duration: packet.duration)
+        if packet.duration > .zero { outputs[output].duration = packet.duration }
+        var pts = packet.pts.map { $0 + feed.ptsShift }
+        var dts = packet.dts.map { $0 + feed.dtsShift }
+        if let time = dts ?? pts {
+            if outputs[output].format.isSparse {
+                // A damaged time in a sparse flow would be waited for.
+                if let furthest, (time - furthest).magnitude > Self.sparseReach { return false }
+            } else {
+                let correction = outputs[output].guardian.correction(for: time, duration: outputs[output].duration)
+                pts = pts.map { $0 + correction }
+                dts = dts.map { $0 + correction }
+                furthest = max(furthest ?? time, time + correction)
+            }
+        }
+        let times = outputs[output].clock.next(pts: pts, dts: dts, duration: packet.duration)
         packet.pts = times.pts
         packet.dts = times.dts
         return true
@@ -159,6 +180,7 @@ final class SpliceLine {
         var (missing, duplicate) = (MediaTime.zero, MediaTime.zero)
         if !isExact, !feed.format.isSparse, let last = feed.lastBefore, let first {
             // Two encoders may cut time into packets at different places: less than a packet is not a hole.
+            let duration = max(duration, outputs[feed.output].duration)
             let difference = first - last
             if difference > duration { missing = difference }
             if -difference > duration { duplicate = -difference }

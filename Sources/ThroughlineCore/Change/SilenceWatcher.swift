@@ -24,6 +24,7 @@ package struct SilenceWatcher: Sendable {
     /// When the wait for bytes began, or the last of them came; nil while none are wanted.
     private var waitingSince: Instant?
     private var borne: Duration = .zero
+    private var level: Duration?
 
     /// - Parameters:
     ///   - bound: silence that is borne where no buffer hides it.
@@ -39,6 +40,7 @@ package struct SilenceWatcher: Sendable {
     package mutating func waitBegan(at now: Instant, level: Duration?) {
         guard waitingSince == nil else { return }
         waitingSince = now
+        self.level = level
         borne = allowance(level: level)
     }
 
@@ -59,6 +61,16 @@ package struct SilenceWatcher: Sendable {
         guard let level, level > .zero else { return bound }
         // An origin that was as silent before, and came back, is given half as much again.
         return max(Self.shortest, level - reserve, min(bound, known * 3 / 2, level))
+    }
+
+    /// Bears the silence until the buffer is dry and the bound has passed after that, for want of anyone else to ask.
+    ///
+    /// - Returns: false when it has lasted that long already.
+    package mutating func mayGoOn(at now: Instant) -> Bool {
+        let most = (level ?? .zero) + bound
+        guard let waitingSince, now - waitingSince < most else { return false }
+        borne = most
+        return true
     }
 
     /// When the silence will be too long; `.never` while no bytes are wanted.

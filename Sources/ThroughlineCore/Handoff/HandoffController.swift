@@ -49,7 +49,7 @@ package struct HandoffController: Sendable {
         package let began: Instant
         package fileprivate(set) var attempts: [Attempt] = []
         /// The running ingest can go on with another source under it.
-        fileprivate var canResume: Bool
+        fileprivate let canResume: Bool
         /// Origins that were asked since the last wait.
         fileprivate var asked: Set<OriginID> = []
         /// Origins that cannot help with this move, whatever the time.
@@ -171,6 +171,14 @@ package struct HandoffController: Sendable {
         return advance(move, at: now)
     }
 
+    /// Whether anyone but the current origin could be asked now.
+    package func hasAlternative(at now: Instant) -> Bool {
+        guard case .playing(let current) = state else { return false }
+        return roster.ids.contains {
+            $0 != current && roster[$0].ruledOut == nil && !roster.isUnderPenalty($0, at: now)
+        }
+    }
+
     /// The moment of the last `.wait` has come.
     package mutating func waitEnded(at now: Instant) -> Order {
         guard case .moving(var move) = state else { preconditionFailure("a wait ended in \(state)") }
@@ -204,8 +212,7 @@ package struct HandoffController: Sendable {
         } else if move.canResume, let ingestOrigin, !different.contains([ingestOrigin, origin]) {
             order = .resume(origin)
         } else {
-            // The running ingest ends here; from now on only a new one can go on.
-            move.canResume = false
+            // The running ingest stays as it is until the new one has joined: another origin may still resume it.
             order = .replace(origin)
         }
         if move.attempts.count >= Self.attemptLimit { move.attempts.removeFirst() }

@@ -19,6 +19,8 @@ package struct PlayoutClock: Sendable {
     package static let gapLimit = 1000
 
     private var anchor: (time: MediaTime, at: Instant)?
+    /// Since when the outputs have been busy with what they were given.
+    private var busySince: Instant?
     package private(set) var gaps: [VisibleGap] = []
     package private(set) var gapTotal: Duration = .zero
 
@@ -31,9 +33,29 @@ package struct PlayoutClock: Sendable {
         anchor = (time, now)
     }
 
+    /// Outputs that take longer than this stop the clock.
+    package static let patience: Duration = .milliseconds(100)
+
+    /// The outputs were given something. If they are slow to take it, the clock stands still until they have: that is
+    /// their reader's pace, and no gap.
+    package mutating func outputsBegan(at now: Instant) { busySince = now }
+
+    /// The outputs have taken what they were given.
+    package mutating func outputsEnded(at now: Instant) {
+        defer { busySince = nil }
+        guard let anchor else { return }
+        self.anchor = (anchor.time, anchor.at + (now - effective(now)))
+    }
+
+    private func effective(_ now: Instant) -> Instant {
+        guard let busySince else { return now }
+        return min(now, busySince + Self.patience)
+    }
+
     /// The media time that is due at `now`.
     package func playhead(at now: Instant) -> MediaTime? {
         guard let anchor else { return nil }
+        let now = effective(now)
         return anchor.time + MediaTime(nanoseconds: (now - anchor.at).wholeNanoseconds)
     }
 
@@ -49,6 +71,7 @@ package struct PlayoutClock: Sendable {
     /// - Returns: how late, when it is.
     @discardableResult
     package mutating func arrived(due time: MediaTime, now: Instant) -> Duration? {
+        let now = effective(now)
         guard let anchor, let due = due(time), due < now else { return nil }
         let lateness = now - due
         self.anchor = (anchor.time, anchor.at + lateness)
