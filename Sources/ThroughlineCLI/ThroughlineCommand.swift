@@ -1,0 +1,27 @@
+internal import ArgumentParser
+import Glibc
+
+/// Where the process begins: on the main thread, before any other exists, so that all of them leave signals to the one
+/// that waits for them.
+@main
+@MainActor
+enum Entry {
+    static func main() async {
+        Interrupts.prepare()
+        await ThroughlineCommand.main()
+    }
+}
+
+struct ThroughlineCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "throughline",
+        abstract: "Keeps a stream playing when its server does not.",
+        discussion: """
+            An ORIGIN is a place that can deliver the stream: an http:, https: or file: URL, or a path. When the one \
+            that plays fails or falls silent, the stream goes on from the next, at the very frame.
+
+            See it work:   throughline demo
+            """,
+        version: "throughline 0.1.0",
+        subcommands: [Play.self, Lab.self])
+}
