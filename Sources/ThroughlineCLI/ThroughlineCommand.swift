@@ -1,10 +1,7 @@
 internal import ArgumentParser
-import Glibc
 
-/// Where the process begins: on the main thread, before any other exists, so that all of them leave signals to the one
-/// that waits for them.
+/// Where the process begins.
 @main
-@MainActor
 enum Entry {
     static func main() async {
         Interrupts.prepare()

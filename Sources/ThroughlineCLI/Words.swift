@@ -71,7 +71,7 @@ struct EventWords {
             return (
                 .plain, "opened \(url) (\(containerWords(container))\(length))",
                 isVerbose ? flows.map { "flow \($0.index): \($0.text)" } : [])
-        case .playing(let npt): return (.plain, "playing from \(npt)", [])
+        case .playing(let npt): return (.plain, "playing from \(max(npt, .zero))", [])
         case .changeObserved(let event, _, _):
             let wish = event.retryAfter.map { "; it asks to be left alone for \($0.words)" } ?? ""
             return (.notice, "\(event.kind.words) (\(event.cause.rawValue)): \(event.detail)\(wish)", [])
@@ -128,7 +128,9 @@ extension ChangeEvent.Kind {
 /// The few lines that say what came of it.
 func summaryLines(_ summary: Summary, console: Console) -> [String] {
     var rows: [(String, String)] = []
-    let end = summary.end?.description ?? "nothing"
+    // A subtitle that was shown may last beyond where an interrupted stream stopped.
+    let ends = summary.flows.filter { !$0.description.kind.isSparse }.compactMap(\.end)
+    let end = (ends.max() ?? summary.end)?.description ?? "nothing"
     let whole = summary.duration.map { " of \($0)" } ?? ""
     let startup = summary.startup.map { ", started after \($0.words)" } ?? ""
     rows.append(("played", "\(end)\(whole) in \(summary.elapsed.words)\(startup)"))
