@@ -9,7 +9,9 @@ struct TimeArgument: ExpressibleByArgument {
     init(_ duration: Duration) { self.duration = duration }
 
     init?(argument: String) {
-        for (suffix, scale) in [("ms", Int64(1_000_000)), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000)]
+        for (suffix, scale) in [
+            ("ms", Int64(1_000_000)), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000),
+        ]
         where argument.hasSuffix(suffix) {
             guard let value = billionths(argument.dropLast(suffix.count)),
                 let nanoseconds = value.scaled(by: scale, over: 1_000_000_000)

@@ -61,7 +61,8 @@ struct Play: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Leave an origin that is silent for so long; at the latest when half the buffer is gone.", valueName: "time"))
+            "Leave an origin that is silent for so long; at the latest when half the buffer is gone.", valueName: "time"
+        ))
     var silence = TimeArgument(.seconds(1))
 
     @Option(help: ArgumentHelp("Go on trying for so long without receiving anything.", valueName: "time"))
@@ -197,7 +198,8 @@ struct Play: AsyncParsableCommand {
         guard descriptor >= 0 else {
             throw StreamError(
                 code: .outputFailed,
-                message: "cannot write the events to \(path): \(String(cString: strerror(errno))); choose another place")
+                message: "cannot write the events to \(path): \(String(cString: strerror(errno))); choose another place"
+            )
         }
         return LineWriter(descriptor, owning: true)
     }
@@ -212,7 +214,7 @@ private func isSameFile(_ path: String, _ origin: String) -> Bool {
 }
 
 /// The live line of a stream, five times a second, until its task is cancelled.
-private struct LiveStatus {
+struct LiveStatus {
     let stream: ResilientStream
     let console: Console
 

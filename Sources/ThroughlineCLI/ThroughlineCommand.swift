@@ -20,5 +20,5 @@ struct ThroughlineCommand: AsyncParsableCommand {
             See it work:   throughline demo
             """,
         version: "throughline 0.1.0",
-        subcommands: [Play.self, Lab.self])
+        subcommands: [Play.self, ProbeCommand.self, Lab.self, Demo.self])
 }

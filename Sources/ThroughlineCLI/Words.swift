@@ -70,7 +70,8 @@ struct EventWords {
             let length = duration.map { ", \($0)" } ?? ""
             return (
                 .plain, "opened \(url) (\(containerWords(container))\(length))",
-                isVerbose ? flows.map { "flow \($0.index): \($0.text)" } : [])
+                isVerbose ? flows.map { "flow \($0.index): \($0.text)" } : []
+            )
         case .playing(let npt): return (.plain, "playing from \(max(npt, .zero))", [])
         case .changeObserved(let event, _, _):
             let wish = event.retryAfter.map { "; it asks to be left alone for \($0.words)" } ?? ""
@@ -157,7 +158,8 @@ func summaryLines(_ summary: Summary, console: Console) -> [String] {
 func statusLine(_ status: StreamStatus, rate: Double?, width: Int) -> String {
     let position = (status.npt ?? .zero).short + (status.duration.map { " of \($0.short)" } ?? "")
     var parts: [(rank: Int, text: String)] = [
-        (0, position), (3, shortened(status.origin ?? "connecting")), (2, "buffer \(status.buffer.duration.decimals(1)) s"),
+        (0, position), (3, shortened(status.origin ?? "connecting")),
+        (2, "buffer \(status.buffer.duration.decimals(1)) s"),
     ]
     if let rate {
         let tenths = Int((rate * 10).rounded())
@@ -178,6 +180,8 @@ func statusLine(_ status: StreamStatus, rate: Double?, width: Int) -> String {
 private func shortened(_ url: String) -> String {
     let rest = url.firstRange(of: "://").map { url[$0.upperBound...] } ?? url[...]
     let path = rest.prefix { $0 != "?" && $0 != "#" }.split(separator: "/", omittingEmptySubsequences: false)
-    guard path.count > 2, let host = path.first, let name = path.last else { return String(path.joined(separator: "/")) }
+    guard path.count > 2, let host = path.first, let name = path.last else {
+        return String(path.joined(separator: "/"))
+    }
     return "\(host)/.../\(name)"
 }

@@ -169,12 +169,19 @@ extension Report.Handoff {
                 origin: $0.origin.index, url: $0.url, method: $0.method, duration: $0.duration.reported,
                 failure: $0.failure)
         }
-        flows = report.flows.map {
-            Report.Splice(
-                flow: $0.flow, grade: $0.grade.rawValue, lastBefore: $0.lastBefore?.reported,
-                firstAfter: $0.firstAfter?.reported, matched: $0.matched, missing: $0.missing.reported,
-                duplicate: $0.duplicate.reported)
-        }
+        flows = report.flows.map { Report.Splice($0) }
+    }
+}
+
+extension Report.Splice {
+    init(_ splice: FlowSplice) {
+        flow = splice.flow
+        grade = splice.grade.rawValue
+        lastBefore = splice.lastBefore?.reported
+        firstAfter = splice.firstAfter?.reported
+        matched = splice.matched
+        missing = splice.missing.reported
+        duplicate = splice.duplicate.reported
     }
 }
 
