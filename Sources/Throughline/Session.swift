@@ -200,8 +200,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 if let duration = ingest.demuxer.duration, configuration.from >= duration {
                     end(
                         StreamError(
-                            code: .usage,
-                            message: "cannot begin at \(configuration.from): the stream ends at \(duration)"))
+                            code: .usage, message: "cannot begin at \(configuration.from): the stream ends at \(duration)"))
                     return nil
                 }
                 try ingest.demuxer.seek(to: configuration.from)
@@ -475,8 +474,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         }
         guard isPlaying else { return configuration.openBound }
         let patient = min(
-            configuration.openBound,
-            max(configuration.silenceWatcher.bound, .milliseconds(250)) * (1 << min(failures, 10)))
+            configuration.openBound, max(configuration.silenceWatcher.bound, .milliseconds(250)) * (1 << min(failures, 10)))
         guard configuration.pacing == .realtime else { return patient }
         let level = buffer.level.duration.duration
         return level > .milliseconds(300) ? min(patient, max(level / 3, .milliseconds(150))) : patient

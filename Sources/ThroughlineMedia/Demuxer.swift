@@ -220,23 +220,22 @@ package final class Demuxer {
     package var inputFailed: Bool { bridge.failed }
 
     // libavformat calls these on the thread that called it.
-    private static let readCallback:
-        @convention(c) (UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt8>?, Int32) ->
-            Int32 = { opaque, buffer, size in
-                guard let opaque, let buffer, size > 0 else { return tl_averror(EINVAL) }
-                let bridge = Unmanaged<Bridge>.fromOpaque(opaque).takeUnretainedValue()
-                if bridge.failed { return tl_averror(EIO) }
-                switch bridge.input.read(into: UnsafeMutableRawBufferPointer(start: buffer, count: Int(size))) {
-                case .bytes(let count):
-                    bridge.offset += Int64(count)
-                    return Int32(count)
-                case .end:
-                    return tl_averror_eof
-                case .failed:
-                    bridge.failed = true
-                    return tl_averror(EIO)
-                }
+    private static let readCallback: @convention(c) (UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt8>?, Int32) ->
+        Int32 = { opaque, buffer, size in
+            guard let opaque, let buffer, size > 0 else { return tl_averror(EINVAL) }
+            let bridge = Unmanaged<Bridge>.fromOpaque(opaque).takeUnretainedValue()
+            if bridge.failed { return tl_averror(EIO) }
+            switch bridge.input.read(into: UnsafeMutableRawBufferPointer(start: buffer, count: Int(size))) {
+            case .bytes(let count):
+                bridge.offset += Int64(count)
+                return Int32(count)
+            case .end:
+                return tl_averror_eof
+            case .failed:
+                bridge.failed = true
+                return tl_averror(EIO)
             }
+        }
 
     private static let seekCallback: @convention(c) (UnsafeMutableRawPointer?, Int64, Int32) -> Int64 = {
         opaque, offset, whence in

@@ -312,9 +312,7 @@ final class SpliceJoin {
 
     private func frameDuration(of flow: FlowFormat, output: Int) -> MediaTime {
         if let duration = tails[output].packets.last?.duration, duration > .zero { return duration }
-        if let rate = flow.frameRate,
-            let time = MediaTime(value: 1, timeBase: TimeBase(rate.denominator, rate.numerator))
-        {
+        if let rate = flow.frameRate, let time = MediaTime(value: 1, timeBase: TimeBase(rate.denominator, rate.numerator)) {
             return time
         }
         return .milliseconds(40)
