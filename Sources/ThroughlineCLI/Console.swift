@@ -45,6 +45,23 @@ final class Console: Sendable {
         return max(20, Int(size.ws_col))
     }
 
+    /// Lines that fit beside an indent on the terminal, broken at spaces; one line elsewhere.
+    func wrapped(_ text: String, indent: Int) -> [String] {
+        let room = width - indent - 1
+        guard isTerminal, room >= 20, text.count > room else { return [text] }
+        var lines: [String] = []
+        var line = ""
+        for word in text.split(separator: " ") {
+            if !line.isEmpty, line.count + 1 + word.count > room {
+                lines.append(line)
+                line = ""
+            }
+            line += (line.isEmpty ? "" : " ") + word
+        }
+        lines.append(line)
+        return lines
+    }
+
     func styled(_ text: String, _ style: Style) -> String {
         usesColour && style != .plain ? "\u{1B}[\(style.rawValue)m\(text)\u{1B}[0m" : text
     }

@@ -133,12 +133,13 @@ private final class DemoRun: Sendable {
 
         heading("A film from two origins, one of which dies")
         console.line()
-        console.line(
-            "  film      \(index.duration), \(counted(index.places.count, "picture")), "
-                + whole.summary.flows.filter { !$0.description.kind.isSparse }.map(\.description.text)
-                .joined(separator: ", "))
-        console.line("  origin A  \(a)  will die at byte \(deathByte), inside the picture of \(picture.npt)")
-        console.line("  origin B  \(b)  will live")
+        let flows = whole.summary.flows.filter { !$0.description.kind.isSparse }.map(\.description.text)
+        console.line("  film      \(index.duration), \(counted(index.places.count, "picture"))")
+        for flow in flows { console.line("            \(flow)") }
+        console.line("  origin A  \(a)")
+        console.line("            will die at byte \(deathByte), inside the picture of \(picture.npt)")
+        console.line("  origin B  \(b)")
+        console.line("            will live")
         heading("What happens")
         console.line()
 
@@ -196,7 +197,8 @@ private final class DemoRun: Sendable {
                 moment(
                     event.time, name(report.to),
                     console.styled("takes over after \(report.duration.words): \(report.grade.rawValue)", .good)),
-                String(repeating: " ", count: 14) + report.evidence,
+                console.wrapped(report.evidence, indent: 14).map { String(repeating: " ", count: 14) + $0 }
+                    .joined(separator: "\n"),
                 String(repeating: " ", count: 14)
                     + "buffer: \(report.bufferBefore.words) before, \(report.bufferAfter.words) after",
             ].joined(separator: "\n")
@@ -236,9 +238,12 @@ private final class DemoRun: Sendable {
     ) throws -> Bool {
         heading("What came of it")
         console.line()
+        func row(_ name: String, _ cells: [String]) -> String {
+            let widths = [9, 7, 7, 9, 7]
+            return "  " + name.padded(to: 36) + zip(cells, widths).map { $0.padded(left: $1) }.joined()
+        }
         console.line(
-            console.styled(
-                "  decoded frames".padded(to: 46) + "without    with failure    equal    missing    twice", .dim))
+            console.styled(row("decoded frames", ["unbroken", "here", "equal", "missing", "twice"]), .dim))
         var isProven = summary.handoffCount > 0 && !expected.isEmpty
         for flow in expected.keys.sorted() {
             let wanted = expected[flow] ?? []
@@ -251,9 +256,7 @@ private final class DemoRun: Sendable {
             let decoded = summary.flows.filter { $0.description.kind == .video || $0.description.kind == .audio }
             let name = Int(flow).flatMap { decoded.indices.contains($0) ? decoded[$0].description.text : nil }
             console.line(
-                "  \((name ?? "flow \(flow)").padded(to: 44))\(String(wanted.count).padded(left: 7))"
-                    + "\(String(got.count).padded(left: 16))\(String(equal).padded(left: 9))"
-                    + "\(String(missing).padded(left: 11))\(String(twice).padded(left: 9))")
+                row(name ?? "flow \(flow)", [wanted.count, got.count, equal, missing, twice].map { String($0) }))
         }
         console.line()
         let gap = summary.visibleGap
@@ -285,8 +288,8 @@ private final class DemoRun: Sendable {
         heading("See for yourself")
         console.line()
         guard let kept else {
-            console.line("  throughline demo --keep demo     keeps the film and both lists of hashes in ./demo")
-            console.line("  throughline lab --help           origins that fail on command, for films of your own")
+            console.line("  throughline demo --keep demo   keeps the film and all hashes in ./demo")
+            console.line("  throughline lab --help         origins that fail, for films of your own")
             return
         }
         console.line("  diff \(kept)/uninterrupted.framehash \(kept)/failure.framehash")

@@ -127,9 +127,22 @@ struct Play: AsyncParsableCommand {
             eventWriter = try events.map { try openEvents($0) }
             let words = EventWords(console: console, isVerbose: verbose)
             let isQuiet = quiet
+            // Attempts before the stream is open are told once it is; until then the error may be all there is to tell.
+            let held = Guarded<[String]?>(verbose ? nil : [])
             stream = try ResilientStream(configuration: configuration, outputs: outputs) { event in
                 eventWriter?.write(event.json)
-                if !isQuiet { for line in words.lines(for: event) { console.line(line) } }
+                guard !isQuiet else { return }
+                let lines = words.lines(for: event)
+                let isHeld = held.withLock { held in
+                    if case .attemptFailed = event.kind, held != nil {
+                        held?.append(contentsOf: lines)
+                        return true
+                    }
+                    return false
+                }
+                if isHeld { return }
+                if case .opened = event.kind { for line in held.withLock({ $0.take() }) ?? [] { console.line(line) } }
+                for line in lines { console.line(line) }
             }
         } catch let error as ReportFile.Failure {
             complain(error.message)
@@ -153,7 +166,10 @@ struct Play: AsyncParsableCommand {
         await live?.value
 
         var status = summary.error?.code.exitStatus ?? 0
-        if !isQuiet { for line in summaryLines(summary, console: console) { console.line(line) } }
+        // Where nothing was played there is nothing to sum up.
+        if !isQuiet, summary.startup != nil {
+            for line in summaryLines(summary, console: console) { console.line(line) }
+        }
         if let error = summary.error, error.code != .stopped { complain(error.description) }
         if let failure = eventWriter?.close() {
             complain("cannot write the events to \(events ?? ""): \(failure)")

@@ -59,9 +59,11 @@ struct EventWords {
     func lines(for event: Event) -> [String] {
         let (style, text, more) = words(event.kind)
         guard !text.isEmpty else { return [] }
-        let time = "\(event.time.decimals(3)) s".padded(left: 11)
-        let margin = String(repeating: " ", count: 13)
-        return ["\(time)  \(console.styled(text.printable, style))"] + more.map { margin + $0.printable }
+        let time = "\(event.time.decimals(3)) s".padded(left: 11) + "  "
+        let margin = String(repeating: " ", count: time.count)
+        var lines = console.wrapped(text.printable, indent: time.count).map { console.styled($0, style) }
+        for line in more { lines += console.wrapped(line.printable, indent: time.count) }
+        return lines.enumerated().map { ($0.offset == 0 ? time : margin) + $0.element }
     }
 
     private func words(_ kind: Event.Kind) -> (style: Console.Style, text: String, more: [String]) {
@@ -76,7 +78,8 @@ struct EventWords {
         case .changeObserved(let event, _, _):
             let wish = event.retryAfter.map { "; it asks to be left alone for \($0.words)" } ?? ""
             return (.notice, "\(event.kind.words) (\(event.cause.rawValue)): \(event.detail)\(wish)", [])
-        case .attemptFailed(_, _, let reason): return (.notice, "tried in vain: \(reason)", [])
+        case .attemptFailed(_, let url, let reason):
+            return (.notice, reason.contains(url) ? "tried in vain: \(reason)" : "tried \(url): \(reason)", [])
         case .waiting(let time):
             guard isVerbose || time >= .milliseconds(200) else { return (.plain, "", []) }
             return (.plain, "nobody to ask for the next \(time.words); waiting", [])
