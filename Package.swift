@@ -73,7 +73,7 @@ let package = Package(
         .testTarget(
             name: "ThroughlineTests", dependencies: ["Throughline", "ThroughlineLab"], swiftSettings: strict),
         .testTarget(
-            name: "InteropTests", dependencies: ["Throughline", "ThroughlineLab", "ThroughlineCLI"],
+            name: "InteropTests", dependencies: ["Throughline", "ThroughlineLab", "ThroughlineCLI", "ThroughlineCore"],
             swiftSettings: strict),
     ]
 )

@@ -23,7 +23,14 @@ final class LineWriter: Sendable {
     private let state = Guarded(State())
     private let thread = Guarded<WorkerThread?>(nil)
 
-    init(_ descriptor: Int32, owning ownsDescriptor: Bool = false) {
+    /// The line that stands for so many that were left out.
+    private let leftOutLine: @Sendable (Int) -> String
+
+    init(
+        _ descriptor: Int32, owning ownsDescriptor: Bool = false,
+        leftOutLine: @escaping @Sendable (Int) -> String = { "(\($0) lines were left out)" }
+    ) {
+        self.leftOutLine = leftOutLine
         self.descriptor = descriptor
         self.ownsDescriptor = ownsDescriptor
         let (state, descriptor) = (state, descriptor)
@@ -41,7 +48,7 @@ final class LineWriter: Sendable {
                 return
             }
             if state.leftOut > 0 {
-                state.pending += Array("(\(state.leftOut) lines were left out)\n".utf8)
+                state.pending += Array((leftOutLine(state.leftOut) + "\n").utf8)
                 state.leftOut = 0
             }
             state.pending += Array(text.utf8)

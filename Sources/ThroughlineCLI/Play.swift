@@ -209,7 +209,10 @@ struct Play: AsyncParsableCommand {
     }
 
     private func openEvents(_ path: String) throws(StreamError) -> LineWriter {
-        if path == "-" { return LineWriter(STDOUT_FILENO) }
+        let leftOut = { @Sendable (count: Int) in
+            #"{"count":\#(count),"event":"left-out","schema":"throughline-event/1"}"#
+        }
+        if path == "-" { return LineWriter(STDOUT_FILENO, leftOutLine: leftOut) }
         let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
         guard descriptor >= 0 else {
             throw StreamError(
@@ -217,7 +220,7 @@ struct Play: AsyncParsableCommand {
                 message: "cannot write the events to \(path): \(String(cString: strerror(errno))); choose another place"
             )
         }
-        return LineWriter(descriptor, owning: true)
+        return LineWriter(descriptor, owning: true, leftOutLine: leftOut)
     }
 }
 
