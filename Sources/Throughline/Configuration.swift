@@ -70,7 +70,8 @@ public struct Configuration: Sendable {
     public var buffer: Duration = .seconds(2)
     /// Bytes that the buffer holds at the most, whatever their duration.
     public var bufferByteLimit = 64 << 20
-    /// Silence of an origin that is borne at the most; half of `buffer` if that is shorter.
+    /// Silence of an origin that is borne where no buffer hides it; with media in the buffer, silence is borne until
+    /// what is left is needed for a handoff.
     public var silenceBound: Duration = .seconds(1)
     /// How long the first origin may take to answer.
     public var openBound: Duration = .seconds(5)
@@ -79,8 +80,7 @@ public struct Configuration: Sendable {
 
     public init(origins: [Origin]) { self.origins = origins }
 
-    /// Tells silence of an origin. Half of the buffer is kept for the handoff, where anything is due at all.
     var silenceWatcher: SilenceWatcher {
-        SilenceWatcher(bound: silenceBound, buffer: pacing == .realtime ? buffer : silenceBound * 2)
+        SilenceWatcher(bound: silenceBound, buffer: pacing == .realtime ? buffer : nil)
     }
 }

@@ -473,12 +473,12 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             ($0.controller.roster[origin].failuresInARow, $0.opened != nil)
         }
         guard isPlaying else { return configuration.openBound }
-        let patient = min(
-            configuration.openBound, max(configuration.silenceWatcher.bound, .milliseconds(250)) * (1 << min(failures, 10)))
-        guard configuration.pacing == .realtime else { return patient }
-        let level = buffer.level.duration.duration
-        return level > .milliseconds(300) ? min(patient, max(level / 3, .milliseconds(150))) : patient
+        let patient = min(configuration.openBound, max(configuration.silenceBound, .milliseconds(250)) * (1 << min(failures, 10)))
+        guard let level, level > .milliseconds(300) else { return patient }
+        return min(patient, max(level / 3, .milliseconds(150)))
     }
+
+    var level: Duration? { configuration.pacing == .realtime ? buffer.level.duration.duration : nil }
 
     // MARK: - Telling
 

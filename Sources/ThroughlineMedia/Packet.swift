@@ -17,8 +17,12 @@ package struct Packet: ~Copyable, @unchecked Sendable {
     /// Zero where the container does not tell it.
     package var duration: MediaTime
 
+    /// False for a view of a packet that somebody else owns.
+    private let isOwner: Bool
+
     /// An empty packet to read into.
     init() throws(MediaError) {
+        isOwner = true
         av = try allocated(av_packet_alloc(), "allocate a packet")
         flow = 0
         pts = nil
@@ -27,7 +31,17 @@ package struct Packet: ~Copyable, @unchecked Sendable {
         LiveHandles.made()
     }
 
+    private init(viewing packet: borrowing Packet) {
+        isOwner = false
+        av = packet.av
+        flow = packet.flow
+        pts = packet.pts
+        dts = packet.dts
+        duration = packet.duration
+    }
+
     deinit {
+        guard isOwner else { return }
         var handle: UnsafeMutablePointer<AVPacket>? = av
         av_packet_free(&handle)
         LiveHandles.freed()
@@ -43,6 +57,10 @@ package struct Packet: ~Copyable, @unchecked Sendable {
         copy.duration = duration
         return copy
     }
+
+    /// The same packet without ownership, at no cost: for handing it around while the owner keeps it where it is. It
+    /// must not outlive the owner's packet, nor be changed.
+    package borrowing func view() -> Packet { Packet(viewing: self) }
 
     /// Decoding can start here.
     package var isKey: Bool { av.pointee.flags & AV_PKT_FLAG_KEY != 0 }

@@ -19,6 +19,8 @@ protocol SourceSupervisor: AnyObject {
     /// The reader is about to wait for bytes: everything read so far should be on its way.
     func aboutToWait()
     func origin(_ id: OriginID) -> Origin
+    /// Media ahead of what is due; nil where nothing is due at any time.
+    var level: Duration? { get }
     /// How long an origin may take to answer.
     func openBound(for origin: OriginID) -> Duration
 }
@@ -105,11 +107,11 @@ final class SourceInput: ByteInput {
                     }
                     isOpen = true
                 }
-                silence.waitBegan(at: .now)
+                silence.waitBegan(at: .now, level: supervisor.level)
                 waited = false
                 let bound = isOpening ? began + supervisor.openBound(for: originID) : silence.deadline
                 let count = try source.read(into: buffer, deadline: bound, beforeBlocking: waitBegins)
-                silence.waitEnded()
+                silence.bytesArrived(at: .now)
                 if count == 0 {
                     guard let length = head.length, position < length else { return .end }
                     throw TransportError(.closedEarly, "the object ended at byte \(position) of \(length)")
@@ -121,15 +123,16 @@ final class SourceInput: ByteInput {
                 lastRead = waited ? .now : began
                 return .bytes(count)
             } catch {
+                let silent = silence.silence(at: .now)
                 silence.waitEnded()
                 if error.code == .aborted { return .failed }
-                guard recover(from: error) else { return .failed }
+                guard recover(from: error, silent: silent) else { return .failed }
             }
         }
     }
 
     /// Finds another way to the bytes at `position`. False when the demuxer must end.
-    private func recover(from error: TransportError) -> Bool {
+    private func recover(from error: TransportError, silent: Duration) -> Bool {
         var event = ChangeEvent(error)
         if isOpening {
             openingFailure = event
@@ -138,7 +141,7 @@ final class SourceInput: ByteInput {
         if event.cause == .silence {
             event = ChangeEvent(
                 cause: .silence,
-                detail: "\(error.message) (no byte for \(silence.bound.wholeNanoseconds / 1_000_000) ms)")
+                detail: "\(error.message) (no byte for \(silent.wholeNanoseconds / 1_000_000) ms)")
         }
         if mayHaveIdled, event.cause.isBrokenConnection || event.cause == .refused, reopenQuietly() { return true }
         mayHaveIdled = false
@@ -220,6 +223,7 @@ final class SourceInput: ByteInput {
         }
         source.close()
         source = candidate
+        if next != originID { silence.originChanged() }
         originID = next
         isOpen = true
         let length = "same length (\(head.length ?? 0) bytes)"

@@ -23,8 +23,6 @@ final class FlowLane {
     private(set) var releasedDecode: MediaTime?
     /// The last key packet received, for looking at its picture.
     private var lastKey: Packet?
-    /// The furthest presentation time that went out.
-    private(set) var presented: MediaTime?
 
     /// Whether the flow's key packets are pictures that stand alone.
     private let keepsKeys: Bool
@@ -44,17 +42,18 @@ final class FlowLane {
         waiting.append(packet)
     }
 
-    func takeFirst() -> Packet {
+    /// Lets the first packet go out: it is kept among the recent ones, and a view of it is handed out.
+    func release() -> Packet {
         let packet = waiting.removeFirst()
-        if let pts = packet.pts { presented = max(presented ?? pts, pts) }
         releasedDecode = packet.dts
-        return packet
+        recentBytes += packet.byteCount
+        let view = packet.view()
+        recent.append(packet)
+        return view
     }
 
-    /// Keeps a packet that went out, and hands over those that are kept no longer.
-    func retire(_ packet: consuming Packet, discarding: inout UniqueDeque<Packet>) {
-        recentBytes += packet.byteCount
-        recent.append(packet)
+    /// Hands over the recent packets that are kept no longer. No view of them may be in use.
+    func trim(into discarding: inout UniqueDeque<Packet>) {
         while recent.count > Self.recentLimit || (recentBytes > Self.recentByteLimit && recent.count > 1) {
             let old = recent.removeFirst()
             recentBytes -= old.byteCount
@@ -62,10 +61,15 @@ final class FlowLane {
         }
     }
 
+    /// What went out last, as times.
+    var recentTraces: [PacketTrace] { traces(recent) }
+
     /// What waits, as times.
-    var waitingTraces: [PacketTrace] {
+    var waitingTraces: [PacketTrace] { traces(waiting) }
+
+    private func traces(_ packets: borrowing UniqueDeque<Packet>) -> [PacketTrace] {
         var traces: [PacketTrace] = []
-        for index in 0..<waiting.count { traces.append(waiting[index].trace(fingerprint: nil)) }
+        for index in 0..<packets.count { traces.append(packets[index].trace(fingerprint: nil)) }
         return traces
     }
 

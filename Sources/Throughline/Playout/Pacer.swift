@@ -35,12 +35,10 @@ final class Pacer {
         sigaddset(&signals, SIGPIPE)
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         var batch = UniqueDeque<Packet>()
-        var retiring = UniqueDeque<Packet>()
         var discarding = UniqueDeque<Packet>()
         var isFirst = true
         loop: while true {
-            let take = buffer.take(
-                into: &batch, retiring: &retiring, discarding: &discarding, limit: Self.batchLimit)
+            let take = buffer.take(into: &batch, discarding: &discarding, limit: Self.batchLimit)
             while !discarding.isEmpty { _ = discarding.removeFirst() }
             switch take {
             case .ended, .aborted: break loop
@@ -55,7 +53,6 @@ final class Pacer {
                 for output in outputs { try output.write(packet) }
                 presented[packet.flow].received(
                     pts: packet.pts, dts: packet.dts, duration: packet.duration, byteCount: packet.byteCount)
-                retiring.append(packet)
             }
             for output in outputs { try output.flush() }
             batchOut()

@@ -33,6 +33,9 @@ final class PlayoutBuffer: Sendable {
     /// What each flow must hold before the clock starts, and how long to wait for that.
     static let prefill: MediaTime = .milliseconds(100)
     static let prefillPatience: Duration = .milliseconds(250)
+    /// How long to wait for the first packet of a flow: in a fragmented file the sound may lie seconds of delivery
+    /// behind the pictures, and one that never comes must not hold up the others.
+    static let firstPacketPatience: Duration = .seconds(3)
 
     private struct State {
         var lanes: [FlowLane] = []
@@ -129,19 +132,15 @@ final class PlayoutBuffer: Sendable {
 
     // MARK: - The pacer's side
 
-    /// Waits for packets that are due, and moves them into `batch`; takes back those of the last batch.
+    /// Waits for packets that are due, and lets them out.
     ///
-    /// - Parameter discarding: packets that nobody needs any more; freed by the caller, outside the lock.
-    func take(
-        into batch: inout UniqueDeque<Packet>, retiring: inout UniqueDeque<Packet>,
-        discarding: inout UniqueDeque<Packet>, limit: Int
-    ) -> Take {
+    /// - Parameters:
+    ///   - batch: gets views of the packets, valid until the next call.
+    ///   - discarding: packets that nobody needs any more; freed by the caller, outside the lock.
+    func take(into batch: inout UniqueDeque<Packet>, discarding: inout UniqueDeque<Packet>, limit: Int) -> Take {
         var ingestMayGoOn = false
         state.withLock { state in
-            while !retiring.isEmpty {
-                let packet = retiring.removeFirst()
-                state.lanes[packet.flow].retire(packet, discarding: &discarding)
-            }
+            for lane in state.lanes { lane.trim(into: &discarding) }
             ingestMayGoOn = state.isFull && hasRoom(&state)
         }
         if ingestMayGoOn { state.wake() }
@@ -166,8 +165,10 @@ final class PlayoutBuffer: Sendable {
         if limits.isPaced {
             if !state.clock.isRunning {
                 guard let start = startTime(state) else { return .never }
-                let isReady = state.isEnded || isPrefilled(state)
-                let latest = (state.firstArrival ?? now) + Self.prefillPatience
+                let isReady = state.isEnded || state.isFull || isPrefilled(state)
+                let isComplete = state.lanes.allSatisfy { $0.isSparse || !$0.waiting.isEmpty }
+                let latest =
+                    (state.firstArrival ?? now) + (isComplete ? Self.prefillPatience : Self.firstPacketPatience)
                 guard isReady || now >= latest else { return latest }
                 state.clock.start(at: start, now: now)
             }
@@ -190,7 +191,7 @@ final class PlayoutBuffer: Sendable {
             }
             guard let first, let least else { return .never }
             if let horizon, least > horizon { return state.clock.due(least) ?? now }
-            let packet = state.lanes[first].takeFirst()
+            let packet = state.lanes[first].release()
             state.bytes -= packet.byteCount
             state.packets -= 1
             state.released = least
@@ -246,11 +247,9 @@ final class PlayoutBuffer: Sendable {
         state.withLock { $0.lanes[flow].keyPackets() }
     }
 
-    /// What waits of one flow, as times, and the furthest that is out.
-    func waiting(flow: Int) -> (packets: [PacketTrace], presented: MediaTime?) {
-        state.withLock { state in
-            (state.lanes[flow].waitingTraces, state.lanes[flow].presented)
-        }
+    /// What went out last of one flow, and what waits, as times in decode order.
+    func traces(flow: Int) -> (recent: [PacketTrace], waiting: [PacketTrace]) {
+        state.withLock { ($0.lanes[flow].recentTraces, $0.lanes[flow].waitingTraces) }
     }
 
     /// Cuts a flow at a key frame of another encode.
@@ -260,7 +259,8 @@ final class PlayoutBuffer: Sendable {
         state.withLock { state in
             let lane = state.lanes[flow]
             let traces = lane.waitingTraces
-            guard let cut = KeyFrameCut(waiting: traces, presented: lane.presented, at: time, tolerance: tolerance)
+            guard
+                let cut = KeyFrameCut(recent: lane.recentTraces, waiting: traces, at: time, tolerance: tolerance)
             else { return nil }
             let removed = lane.waiting.count - cut.kept
             state.bytes -= lane.cut(keeping: cut.kept)

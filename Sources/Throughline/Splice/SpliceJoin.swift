@@ -96,6 +96,7 @@ final class SpliceJoin {
     }
 
     private func readTails() {
+        let fed = Set(mapping.compactMap { $0 })
         tails = (0..<flowCount).map { flow in
             guard let output = outputs.first(where: { $0.index == flow }) else {
                 return FlowTail(packets: [], isSparse: true)
@@ -106,7 +107,9 @@ final class SpliceJoin {
             for index in 0..<packets.count {
                 traces.append(packets[index].trace(fingerprint: packets[index].fingerprint(form: form)))
             }
-            return FlowTail(packets: traces, isSparse: output.isSparse)
+            return FlowTail(
+                packets: traces, isSparse: output.isSparse,
+                isEssential: output.kind == .video && !output.isSparse && fed.contains(flow))
         }
     }
 
@@ -242,9 +245,9 @@ final class SpliceJoin {
             }
             guard isVideo, let pts else { continue }
             if isKey, pts >= (buffer.playhead ?? playhead) + Self.lead {
-                let (waiting, presented) = buffer.waiting(flow: output)
-                if let cut = KeyFrameCut(waiting: waiting, presented: presented, at: pts, tolerance: tolerance) {
-                    let hole = max(.zero, pts - (cut.keptEnd ?? presented.map { $0 + tolerance + tolerance } ?? pts))
+                let (recent, waiting) = buffer.traces(flow: output)
+                if let cut = KeyFrameCut(recent: recent, waiting: waiting, at: pts, tolerance: tolerance) {
+                    let hole = max(.zero, pts - (cut.keptEnd ?? pts))
                     candidates.append((staged.count - 1, pts, hole))
                     if hole < tolerance, evidence != nil { break }
                 }
@@ -325,7 +328,7 @@ final class SpliceJoin {
         guard let (cut, lastDecode) = buffer.cut(flow: output, at: time, tolerance: tolerance) else { return nil }
         line.cut(output: output, lastDecode: lastDecode)
         let frame = tolerance + tolerance
-        let keptEnd = cut.keptEnd ?? buffer.waiting(flow: output).presented.map { $0 + frame } ?? time
+        let keptEnd = cut.keptEnd ?? time
         let isHole = time - keptEnd > tolerance
         var evidence = "joined at the key frame at \(time)"
 
@@ -362,7 +365,7 @@ final class SpliceJoin {
         line.adopt(
             ingest.demuxer.flows, mapping: mapping, gates: gates, aligner: nil, ends: ends,
             isOtherEncode: true)
-        return (isHole && !isFilled && cut.isClean ? .liveEdge : .frameAligned, evidence)
+        return (isHole && !isFilled && cut.lostPictures == 0 ? .liveEdge : .frameAligned, evidence)
     }
 
     /// Nothing could be seen: only what is alike in every other respect is joined.

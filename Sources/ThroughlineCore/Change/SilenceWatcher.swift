@@ -1,33 +1,69 @@
 /// Tells how long an origin may be silent while bytes are wanted of it.
 ///
-/// Silence only counts while somebody waits for bytes: a full buffer that reads nothing says nothing about the origin.
+/// Silence is judged by its deadline: as long as the buffer hides it, and holds a reserve for the handoff that may
+/// follow, nothing is lost by waiting. Where no buffer hides it (at full speed, or once the buffer is dry), a bound
+/// holds. Silence only counts while somebody waits for bytes: a full buffer that reads nothing says nothing about the
+/// origin.
+///
+/// | buffer | holds | borne, with a bound of 1 s |
+/// | --- | --- | --- |
+/// | 1 s | 1 s | 0.5 s |
+/// | 2 s | 2 s | 1.5 s |
+/// | 2 s | 0.6 s | 0.25 s |
+/// | 2 s | nothing | 1 s |
 package struct SilenceWatcher: Sendable {
-    /// Silence that is borne at the most.
-    package let bound: Duration
+    /// Shorter silence is never a sign: a paced origin sends in lumps.
+    package static let shortest: Duration = .milliseconds(250)
+    /// Media that is kept for the handoff, at the most; half of the buffer if that is less.
+    package static let mostReserve: Duration = .milliseconds(500)
+
+    private let bound: Duration
+    private let reserve: Duration
+    /// The longest silence that ended well.
+    private var known: Duration = .zero
     /// When the wait for bytes began, or the last of them came; nil while none are wanted.
     private var waitingSince: Instant?
+    private var borne: Duration = .zero
 
     /// - Parameters:
-    ///   - bound: the settable bound.
-    ///   - buffer: the length of the playout buffer. Half of it is kept for the handoff that follows, so a buffer
-    ///     shorter than twice the bound shortens the bound.
-    package init(bound: Duration, buffer: Duration) {
-        self.bound = max(.milliseconds(50), min(bound, buffer / 2))
+    ///   - bound: silence that is borne where no buffer hides it.
+    ///   - buffer: the length of the playout buffer; nil where nothing is paced.
+    package init(bound: Duration, buffer: Duration?) {
+        self.bound = max(.milliseconds(50), bound)
+        reserve = buffer.map { min(Self.mostReserve, $0 / 2) } ?? .zero
     }
 
     /// Bytes are wanted from now on.
-    package mutating func waitBegan(at now: Instant) { if waitingSince == nil { waitingSince = now } }
-    /// Bytes came.
-    package mutating func bytesArrived(at now: Instant) { if waitingSince != nil { waitingSince = now } }
-    /// No bytes are wanted for now.
+    ///
+    /// - Parameter level: media that the buffer holds; nil where nothing is due at any time.
+    package mutating func waitBegan(at now: Instant, level: Duration?) {
+        guard waitingSince == nil else { return }
+        waitingSince = now
+        borne = allowance(level: level)
+    }
+
+    /// Bytes came, and no more are wanted for now.
+    package mutating func bytesArrived(at now: Instant) {
+        if let since = waitingSince { known = max(known, now - since) }
+        waitingSince = nil
+    }
+
+    /// Nothing is wanted for now.
     package mutating func waitEnded() { waitingSince = nil }
 
-    /// When the silence will be too long; `.never` while no bytes are wanted.
-    package var deadline: Instant { waitingSince.map { $0 + bound } ?? .never }
+    /// Another origin delivers from now on: nothing is known of its rhythm.
+    package mutating func originChanged() { known = .zero }
 
-    /// The silence so far, once it is too long.
-    package func silence(at now: Instant) -> Duration? {
-        guard let waitingSince, now >= waitingSince + bound else { return nil }
-        return now - waitingSince
+    /// Silence that is borne with so much media in the buffer.
+    package func allowance(level: Duration?) -> Duration {
+        guard let level, level > .zero else { return bound }
+        // An origin that was as silent before, and came back, is given half as much again.
+        return max(Self.shortest, level - reserve, min(bound, known * 3 / 2, level))
     }
+
+    /// When the silence will be too long; `.never` while no bytes are wanted.
+    package var deadline: Instant { waitingSince.map { $0 + borne } ?? .never }
+
+    /// The silence so far.
+    package func silence(at now: Instant) -> Duration { waitingSince.map { now - $0 } ?? .zero }
 }

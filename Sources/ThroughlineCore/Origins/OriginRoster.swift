@@ -11,13 +11,15 @@ public struct OriginID: Hashable, Sendable, Comparable {
 ///
 /// | failures in a row | penalty, at most |
 /// | --- | --- |
-/// | 1 | 0.5 s |
-/// | 2 | 1 s |
-/// | 3 | 2 s |
-/// | 7 and more | 30 s |
+/// | 1 | 0.1 s |
+/// | 2 | 0.2 s |
+/// | 3 | 0.4 s |
+/// | 8 | 12.8 s |
+/// | 10 and more | 30 s |
 ///
 /// The penalty is drawn evenly between a tenth of that and all of it (full jitter with a floor), so that many players
-/// do not come back at the same moment. A `Retry-After` of the origin is honoured as it stands.
+/// do not come back at the same moment. An origin that fell silent is never out for more than a second: it may be the
+/// only one that lives. A `Retry-After` of the origin is honoured as it stands.
 package struct OriginRoster: Sendable {
     package struct Traits: Sendable {
         /// Lower is asked first.
@@ -40,8 +42,9 @@ package struct OriginRoster: Sendable {
         package var ruledOut: String?
     }
 
-    package static let firstPenalty: Duration = .milliseconds(500)
+    package static let firstPenalty: Duration = .milliseconds(100)
     package static let greatestPenalty: Duration = .seconds(30)
+    package static let greatestSilencePenalty: Duration = .seconds(1)
     /// An origin that delivered for this long after a failure starts with a clean record.
     package static let recoveryTime: Duration = .seconds(10)
 
@@ -70,7 +73,8 @@ package struct OriginRoster: Sendable {
             record.penaltyEnds = now + min(retryAfter, .seconds(3600))
         } else {
             let doublings = min(record.failuresInARow - 1, 10)
-            let most = min(Self.greatestPenalty, Self.firstPenalty * (1 << doublings))
+            let greatest = cause == .silence ? Self.greatestSilencePenalty : Self.greatestPenalty
+            let most = min(greatest, Self.firstPenalty * (1 << doublings))
             let share = 0.1 + 0.9 * min(max(jitter, 0), 1)
             record.penaltyEnds = now + .nanoseconds(Int64(Double(most.wholeNanoseconds) * share))
         }

@@ -34,6 +34,7 @@ package struct PacketAligner: Sendable {
     private struct Flow: Sendable {
         let tail: [PacketTrace]
         let isSparse: Bool
+        let isEssential: Bool
         let end: MediaTime?
         /// Places in the tail by fingerprint.
         var places: [UInt64: [Int]] = [:]
@@ -55,6 +56,7 @@ package struct PacketAligner: Sendable {
         init(_ tail: FlowTail) {
             self.tail = tail.packets
             isSparse = tail.isSparse
+            isEssential = tail.isEssential && !tail.packets.isEmpty
             end = tail.end
             for (place, packet) in tail.packets.enumerated() {
                 if let fingerprint = packet.fingerprint { places[fingerprint, default: []].append(place) }
@@ -95,7 +97,7 @@ package struct PacketAligner: Sendable {
         flows[index].arrivals += 1
         if let time = packet.pts ?? packet.dts { flows[index].furthest = max(flows[index].furthest ?? time, time) }
         flows[index].runs = flows[index].extended(flows[index].runs, by: packet)
-        if !flows[index].isSparse {
+        if !flows[index].isSparse, flows[index].shifts == nil {
             // The run must prove itself: long enough, or as long as anything can be on a flow that has just begun.
             let tail = flows[index].tail
             let needed = min(Self.provingRun, tail.count)
@@ -106,7 +108,10 @@ package struct PacketAligner: Sendable {
                 if timelinesAgree, ptsShift.magnitude > Self.greatestSkew { continue }
                 let dtsShift = difference(tail[place].dts, packet.dts, tail[place].pts, packet.pts) ?? ptsShift
                 flows[index].shifts = (ptsShift, dtsShift)
-                shift = (ptsShift, dtsShift)
+                if shift == nil || flows[index].isEssential { shift = (ptsShift, dtsShift) }
+                break
+            }
+            if shift != nil, flows.allSatisfy({ !$0.isEssential || $0.shifts != nil }) {
                 status = .aligned
                 return status
             }
@@ -124,12 +129,20 @@ package struct PacketAligner: Sendable {
     private func hopelessness() -> String? {
         if arrivals > Self.packetLimit { return "none of \(arrivals) packets was received before" }
         guard timelinesAgree else { return nil }
+        func hasPassed(_ flow: Flow) -> Bool {
+            guard let furthest = flow.furthest, let end = flow.end else { return false }
+            return furthest > end + Self.overshoot
+        }
+        let strangers = flows.filter { $0.isEssential && $0.shifts == nil }
+        if !strangers.isEmpty, strangers.allSatisfy(hasPassed) {
+            return "no picture of the new origin equals one received before"
+        }
         // Every flow that has a tail and delivers must have passed it.
         var sawOne = false
         for flow in flows where !flow.isSparse && flow.end != nil {
             guard flow.arrivals > 0 else { continue }
             sawOne = true
-            guard let furthest = flow.furthest, let end = flow.end, furthest > end + Self.overshoot else { return nil }
+            guard flow.shifts == nil, hasPassed(flow) else { return nil }
         }
         return sawOne ? "no packet of the new origin equals one received before" : nil
     }

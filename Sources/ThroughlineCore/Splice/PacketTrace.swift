@@ -23,10 +23,14 @@ package struct FlowTail: Sendable {
     package var packets: [PacketTrace]
     /// Silence of this flow says nothing (subtitles, data): it takes no part in finding the place.
     package var isSparse: Bool
+    /// The flow must be recognised itself: pictures cannot go on in mid-group from another encode, however surely the
+    /// sound is the same.
+    package var isEssential: Bool
 
-    package init(packets: [PacketTrace], isSparse: Bool) {
+    package init(packets: [PacketTrace], isSparse: Bool, isEssential: Bool = false) {
         self.packets = packets
         self.isSparse = isSparse
+        self.isEssential = isEssential
     }
 
     /// The furthest presentation end.
