@@ -79,7 +79,7 @@ extension Ingest {
             // The input refers to its supervisor strongly.
             return try Ingest(
                 origin: OriginID(0), supervisor: supervisor, abort: abort,
-                silence: SilenceWatcher(bound: bound, buffer: bound * 2))
+                silence: SilenceWatcher(bound: bound, buffer: nil))
         } catch {
             let text = error.failure.text
             let url = redacted(origin.url)

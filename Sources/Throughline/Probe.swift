@@ -130,7 +130,7 @@ public final class Probe: Sendable {
         do throws(TransportError) {
             let input = try SourceInput(
                 origin: OriginID(0), supervisor: ProbeSupervisor([origin], bound: bound), abort: abort,
-                silence: SilenceWatcher(bound: bound, buffer: bound * 2))
+                silence: SilenceWatcher(bound: bound, buffer: nil))
             return (try? Demuxer(input: input, options: options))?.duration
         } catch { throw StreamError(code: .noOriginUsable, message: error.message) }
     }
@@ -274,8 +274,7 @@ public final class Probe: Sendable {
         // Playing has begun with the first packet: what is behind it can be replaced.
         buffer.end()
         var out = UniqueDeque<Packet>()
-        var retiring = UniqueDeque<Packet>()
         var discarding = UniqueDeque<Packet>()
-        _ = buffer.take(into: &out, retiring: &retiring, discarding: &discarding, limit: 1)
+        _ = buffer.take(into: &out, discarding: &discarding, limit: 1)
     }
 }

@@ -25,5 +25,6 @@ final class ProbeSupervisor: SourceSupervisor {
     func sleep(until: Instant) -> Bool { false }
     func aboutToWait() {}
     func origin(_ id: OriginID) -> Origin { origins[id.index] }
+    var level: Duration? { nil }
     func openBound(for origin: OriginID) -> Duration { bound }
 }

@@ -61,11 +61,10 @@ struct Play: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Leave an origin that is silent for so long; at the latest when half the buffer is gone.", valueName: "time"
-        ))
-    var silence = TimeArgument(.seconds(1))
-
-    @Option(help: ArgumentHelp("Go on trying for so long without receiving anything.", valueName: "time"))
+            """
+            Silence that is borne where no buffer hides it (at full speed, or once the buffer is dry). With media in the \
+            buffer it is borne until the last half second.
+            """, valueName: "time"))
     var giveUpAfter = TimeArgument(.seconds(30))
 
     @Option(
