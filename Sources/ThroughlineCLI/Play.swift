@@ -65,6 +65,10 @@ struct Play: AsyncParsableCommand {
             Silence that is borne where no buffer hides it (at full speed, or once the buffer is dry). With media in the \
             buffer it is borne until the last half second.
             """, valueName: "time"))
+    var silence = TimeArgument(.seconds(1))
+
+    @Option(
+        help: ArgumentHelp("Go on trying for so long without receiving anything.", valueName: "time"))
     var giveUpAfter = TimeArgument(.seconds(30))
 
     @Option(
