@@ -91,7 +91,8 @@ struct Play: AsyncParsableCommand {
         if output.filter({ $0 == "-" }).count + (events == "-" ? 1 : 0) > 1 {
             throw ValidationError("standard output can be used once: by one --output - or by --events -")
         }
-        if Set(output).count < output.count { throw ValidationError("two outputs have the same path") }
+        let written = (output + report + [events].compactMap { $0 }).filter { $0 != "-" && !$0.hasPrefix("/dev/") }
+        if Set(written).count < written.count { throw ValidationError("the same path is to be written twice") }
         if format.count > 1, format.count != output.count {
             throw ValidationError(
                 "there are \(format.count) formats for \(output.count) outputs; give one for all, or one for each")
@@ -173,7 +174,7 @@ struct Play: AsyncParsableCommand {
         if !isQuiet, summary.startup != nil {
             for line in summaryLines(summary, console: console) { console.line(line) }
         }
-        if let error = summary.error, error.code != .stopped { complain(error.description) }
+        if let error = summary.error, error.code != .stopped { complain(errorLines(error)) }
         if let failure = eventWriter?.close() {
             complain("cannot write the events to \(events ?? ""): \(failure)")
             if status == 0 { status = StreamError.Code.outputFailed.exitStatus }

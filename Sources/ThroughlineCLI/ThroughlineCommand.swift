@@ -1,9 +1,17 @@
 internal import ArgumentParser
+import Glibc
 
 /// Where the process begins.
 @main
 enum Entry {
     static func main() async {
+        // Started with a standard stream closed, a file opened later would take its number, and be written into.
+        while case let descriptor = open("/dev/null", O_RDWR), descriptor >= 0 {
+            if descriptor > STDERR_FILENO {
+                close(descriptor)
+                break
+            }
+        }
         Interrupts.prepare()
         await ThroughlineCommand.main()
     }

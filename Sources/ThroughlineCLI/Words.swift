@@ -52,11 +52,24 @@ func containerWords(_ name: String) -> String {
 }
 
 /// An event in words, as lines; empty for what only `--verbose` tells.
-struct EventWords {
-    let console: Console
-    let isVerbose: Bool
+final class EventWords: Sendable {
+    private let console: Console
+    private let isVerbose: Bool
+    /// Why attempts failed since the last change event: said once each.
+    private let reasons = Guarded<Set<String>>([])
+
+    init(console: Console, isVerbose: Bool) {
+        self.console = console
+        self.isVerbose = isVerbose
+    }
 
     func lines(for event: Event) -> [String] {
+        switch event.kind {
+        case .changeObserved, .handoff: reasons.withLock { $0 = [] }
+        case .attemptFailed(_, let url, let reason) where !isVerbose:
+            if !reasons.withLock({ $0.insert("\(url) \(reason)").inserted }) { return [] }
+        default: break
+        }
         let (style, text, more) = words(event.kind)
         guard !text.isEmpty else { return [] }
         let time = "\(event.time.decimals(3)) s".padded(left: 11) + "  "
@@ -127,6 +140,26 @@ extension ChangeEvent.Kind {
         case .operatorRequest: "change asked for"
         }
     }
+}
+
+/// An error with what was tried, the same words once.
+func errorLines(_ error: StreamError) -> String {
+    var counts: [(text: String, count: Int)] = []
+    for attempt in error.attempts {
+        // "URL: GET URL at byte 0: ..." names it once too often.
+        var text = attempt
+        if let colon = attempt.firstRange(of: ": ") {
+            let rest = attempt[colon.upperBound...]
+            if rest.contains(attempt[..<colon.lowerBound]) { text = String(rest) }
+        }
+        if let index = counts.firstIndex(where: { $0.text == text }) {
+            counts[index].count += 1
+        } else {
+            counts.append((text, 1))
+        }
+    }
+    return ([error.message] + counts.map { "  - \($0.text)" + ($0.count > 1 ? " (\($0.count) times)" : "") })
+        .joined(separator: "\n")
 }
 
 /// The few lines that say what came of it.

@@ -16,8 +16,8 @@ struct CommandLineTests {
     private func origin(faults: [String] = []) async throws -> HTTPOrigin {
         try await HTTPOrigin.start(
             serving: [
-                "/film.mp4": "\(fixtures)/main-faststart.mp4", "/film.ts": "\(fixtures)/main.ts", "/page.html": "\(fixtures)/page.html",
-                "/empty.mp4": "\(fixtures)/empty.mp4",
+                "/film.mp4": "\(fixtures)/main-faststart.mp4", "/film.ts": "\(fixtures)/main.ts",
+                "/page.html": "\(fixtures)/page.html", "/empty.mp4": "\(fixtures)/empty.mp4",
             ], faults: faults.map { try Fault(parsing: $0) })
     }
 
@@ -166,6 +166,19 @@ struct CommandLineTests {
         let report = try JSONDecoder().decode(Report.self, from: Data(Scratch.bytes(of: path)))
         #expect(outcome.status == 69 && report.result.exitStatus == 69)
         #expect(report.result.outcome == "no-origin-usable" && report.result.attempts?.count == 1)
+    }
+
+    @Test func givingUpMidwayLeavesWhatWasPlayed() async throws {
+        let origin = try await origin(faults: ["reset@50%", "refuse"])
+        let path = scratch.file("report.json")
+        let outcome = try await CommandLineTool.run(
+            ["play", origin.url(for: "/film.mp4"), "--fast", "--give-up-after", "300ms", "--report", path, "-o", "-"])
+        #expect(outcome.status == 75, "\(outcome.errors)")
+        expectTransportStream(outcome.output)
+        let report = try JSONDecoder().decode(Report.self, from: Data(Scratch.bytes(of: path)))
+        #expect(report.result.outcome == "gave-up" && report.result.exitStatus == 75)
+        #expect((report.result.npt ?? 0) > 3 && (report.result.npt ?? 0) < 8)
+        try await origin.stop()
     }
 
     /// Every name in a report stands in the documentation as code.
