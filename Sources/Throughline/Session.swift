@@ -77,8 +77,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         let isPaced = configuration.pacing == .realtime
         buffer = PlayoutBuffer(
             limits: PlayoutBuffer.Limits(
-                duration: MediaTime(configuration.buffer), bytes: isPaced ? configuration.bufferByteLimit : 16 << 20,
-                packets: isPaced ? 1 << 20 : 2048, isPaced: isPaced))
+                duration: MediaTime(configuration.buffer), bytes: isPaced ? configuration.bufferByteLimit : 3 << 20,
+                packets: isPaced ? 1 << 20 : 1024, isPaced: isPaced))
         let roster = OriginRoster(configuration.origins.map { .init(priority: $0.priority, weight: $0.weight) })
         shared = Guarded(Shared(controller: HandoffController(roster: roster, giveUpAfter: configuration.giveUpAfter)))
     }
@@ -177,7 +177,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     private func open(_ origin: OriginID) -> HandoffController.Order? {
         let ingest: Ingest
         do throws(Ingest.OpenError) {
-            ingest = try Ingest(origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher)
+            ingest = try connect(origin, seeksAtOnce: configuration.from > .zero)
         } catch {
             return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
         }
@@ -223,6 +223,12 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 duration: ingest.demuxer.duration, flows: described))
         ingest.input.isOpening = false
         return pump(ingest, line)
+    }
+
+    private func connect(_ origin: OriginID, seeksAtOnce: Bool) throws(Ingest.OpenError) -> Ingest {
+        try Ingest(
+            origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher,
+            isPaced: configuration.pacing == .realtime, seeksAtOnce: seeksAtOnce)
     }
 
     private func startOutputs(_ flows: [FlowFormat]) -> Bool {
@@ -336,7 +342,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         guard let line else { preconditionFailure("replace before open") }
         let ingest: Ingest
         do throws(Ingest.OpenError) {
-            ingest = try Ingest(origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher)
+            ingest = try connect(origin, seeksAtOnce: true)
         } catch {
             return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
         }

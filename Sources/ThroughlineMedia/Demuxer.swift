@@ -30,6 +30,11 @@ package final class Demuxer {
         package var format: String?
         /// Search the end of the bytes for the duration when no header states it. Costs reads at the end.
         package var measuresDuration = false
+        /// Reading will begin somewhere else, and the flows are known already: get at the index, and leave the start
+        /// alone where the header tells all.
+        package var seeksAtOnce = false
+        /// Bytes that are read from the input at once: small for many streams at real time, large for speed.
+        package var readSize = 32 * 1024
         /// Bytes read at most to find out what the flows are.
         package var probeByteLimit: Int64 = 5_000_000
         package init() {}
@@ -66,7 +71,7 @@ package final class Demuxer {
         FFmpegLibrary.prepare()
         let bridge = Bridge(input: input)
         self.bridge = bridge
-        let size = 64 * 1024
+        let size = max(4096, options.readSize)
         let opaque = Unmanaged.passUnretained(bridge).toOpaque()
         guard let buffer = av_malloc(size) else {
             throw MediaError(code: tl_averror(ENOMEM), operation: "allocate a read buffer")
@@ -92,12 +97,31 @@ package final class Demuxer {
         context!.pointee.skip_estimate_duration_from_pts = options.measuresDuration ? 0 : 1
         context!.pointee.probesize = options.probeByteLimit
         context!.pointee.flags |= AVFMT_FLAG_CUSTOM_IO
-        var format: UnsafePointer<AVInputFormat>?
-        if let name = options.format {
-            format = av_find_input_format(name)
+        var format = options.format.flatMap { av_find_input_format($0) }
+        var probed: Int32 = 0
+        if format == nil {
+            probed = av_probe_input_buffer2(io, &format, nil, nil, 0, UInt32(clamping: options.probeByteLimit))
+        }
+        var settings: OpaquePointer?
+        if let format, String(cString: format.pointee.name).hasPrefix("mov") {
+            // libavformat looks at every fragment of a fragmented file before it hands out the first packet. Read from
+            // the start there is no need to; for seeking, the index at the end of the file tells where they are.
+            if options.seeksAtOnce {
+                av_dict_set(&settings, "use_mfra_for", "pts", 0)
+            } else {
+                context!.pointee.flags |= AVFMT_FLAG_IGNIDX
+            }
         }
         // A failed open frees the context, but neither the I/O context nor its buffer.
-        let opened = avformat_open_input(&context, nil, format, nil)
+        let opened: Int32
+        if probed < 0 {
+            opened = probed
+            avformat_free_context(context)
+            context = nil
+        } else {
+            opened = avformat_open_input(&context, nil, format, &settings)
+        }
+        av_dict_free(&settings)
         guard opened >= 0, let context else {
             Demuxer.free(io)
             throw MediaError(code: opened, operation: "recognise the content as media")
@@ -111,8 +135,11 @@ package final class Demuxer {
         if context.pointee.nb_streams > 0 { context.pointee.ctx_flags &= ~AVFMTCTX_NOHEADER }
         // Of a fragmented file libavformat would tell the length of the fragments that it has seen so far.
         let isGrowing = container.hasPrefix("mov") && context.pointee.duration <= 0
-        let found = avformat_find_stream_info(context, nil)
-        guard found >= 0 else { throw MediaError(code: found, operation: "find the flows") }
+        let headerTellsAll = container.hasPrefix("mov") && !isGrowing
+        if !(options.seeksAtOnce && headerTellsAll) {
+            let found = avformat_find_stream_info(context, nil)
+            guard found >= 0 else { throw MediaError(code: found, operation: "find the flows") }
+        }
         try adoptStreams()
         if flows.isEmpty { throw MediaError(code: tl_averror_invalid_data, operation: "find a flow in the content") }
         if context.pointee.start_time != tl_no_timestamp {

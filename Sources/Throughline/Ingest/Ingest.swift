@@ -18,9 +18,12 @@ final class Ingest {
 
     /// Connects, and finds the flows.
     ///
+    /// - Parameters:
+    ///   - seeksAtOnce: reading begins somewhere else than at the start.
     /// - Throws: the reason why the origin cannot be played, as the handoff controller takes it.
     init(
-        origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, silence: SilenceWatcher
+        origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, silence: SilenceWatcher,
+        isPaced: Bool, seeksAtOnce: Bool
     ) throws(OpenError) {
         self.origin = origin
         let url = redacted(supervisor.origin(origin).url)
@@ -28,8 +31,11 @@ final class Ingest {
             input = try SourceInput(origin: origin, supervisor: supervisor, abort: abort, silence: silence)
         } catch { throw OpenError(.undelivered(ChangeEvent(error)), isAborted: error.code == .aborted) }
         if input.length == 0 { throw OpenError(.refused(.notMedia, "\(url): the object is empty (0 bytes)")) }
+        var options = Demuxer.Options()
+        options.seeksAtOnce = seeksAtOnce
+        if !isPaced { options.readSize = 256 * 1024 }
         do throws(MediaError) {
-            demuxer = try Demuxer(input: input)
+            demuxer = try Demuxer(input: input, options: options)
         } catch {
             if abort.isAborted { throw OpenError(.undelivered(ChangeEvent(cause: .other, detail: "")), isAborted: true) }
             if let event = input.openingFailure { throw OpenError(.undelivered(event)) }

@@ -8,7 +8,9 @@ internal import ThroughlineMedia
 final class FlowLane {
     /// Packets that are kept after they went out, so that a handoff can recognise them when they come again.
     static let recentLimit = 64
-    static let recentByteLimit = 4 << 20
+    static let recentByteLimit = 1 << 20
+    /// However large they are, so many are kept.
+    static let leastRecent = 8
 
     let isSparse: Bool
     /// Received and not yet out, in decode order.
@@ -54,7 +56,7 @@ final class FlowLane {
 
     /// Hands over the recent packets that are kept no longer. No view of them may be in use.
     func trim(into discarding: inout UniqueDeque<Packet>) {
-        while recent.count > Self.recentLimit || (recentBytes > Self.recentByteLimit && recent.count > 1) {
+        while recent.count > Self.recentLimit || (recentBytes > Self.recentByteLimit && recent.count > Self.leastRecent) {
             let old = recent.removeFirst()
             recentBytes -= old.byteCount
             discarding.append(old)
