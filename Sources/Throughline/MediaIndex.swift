@@ -73,13 +73,17 @@ public struct MediaIndex: Sendable {
 
 extension Ingest {
     /// An ingest that nothing stands behind: a failure is an error.
-    static func forProbing(_ origin: Origin, bound: Duration, abort: AbortSwitch) throws(StreamError) -> Ingest {
+    ///
+    /// - Parameter seeksAtOnce: reading begins somewhere else than at the start.
+    static func forProbing(
+        _ origin: Origin, bound: Duration, abort: AbortSwitch, seeksAtOnce: Bool = false
+    ) throws(StreamError) -> Ingest {
         let supervisor = ProbeSupervisor([origin], bound: bound)
         do throws(OpenError) {
             // The input refers to its supervisor strongly.
             return try Ingest(
                 origin: OriginID(0), supervisor: supervisor, abort: abort,
-                silence: SilenceWatcher(bound: bound, buffer: nil))
+                silence: SilenceWatcher(bound: bound, buffer: nil), isPaced: false, seeksAtOnce: seeksAtOnce)
         } catch {
             let text = error.failure.text
             let url = redacted(origin.url)

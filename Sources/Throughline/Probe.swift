@@ -219,7 +219,7 @@ public final class Probe: Sendable {
     private func join(
         _ other: Int, from start: NPT, _ found: [OriginFinding], obstacle: String
     ) throws(StreamError) -> SpliceFinding {
-        let first = try Ingest.forProbing(origins[0], bound: bound, abort: abort)
+        let first = try Ingest.forProbing(origins[0], bound: bound, abort: abort, seeksAtOnce: start > .zero)
         let flows = first.demuxer.flows
         let line = SpliceLine(flows: flows)
         let buffer = PlayoutBuffer(
@@ -230,7 +230,7 @@ public final class Probe: Sendable {
         fill(buffer, from: first, line, until: start + Self.span)
         let npt = zip(buffer.accounts, flows).filter { !$1.isSparse }.compactMap { $0.0.end }.min()
 
-        let next = try Ingest.forProbing(origins[other], bound: bound, abort: abort)
+        let next = try Ingest.forProbing(origins[other], bound: bound, abort: abort, seeksAtOnce: true)
         let join = SpliceJoin(
             ingest: next, line: line, buffer: buffer, outputs: flows, flowCount: flows.count,
             expectedDuration: found[0].duration, start: .zero, url: found[other].url)
