@@ -29,6 +29,7 @@ let package = Package(
             providers: [.apt(["libavformat-dev", "libavcodec-dev", "libavutil-dev"])]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CPosix"),
+        .target(name: "CDemoMedia"),
 
         .target(name: "ThroughlineCore", dependencies: ["CPosix"], swiftSettings: strict),
         .target(name: "ThroughlineProtocols", dependencies: ["ThroughlineCore"], swiftSettings: strict),
@@ -54,7 +55,7 @@ let package = Package(
         .executableTarget(
             name: "ThroughlineCLI",
             dependencies: [
-                "Throughline", "ThroughlineLab", "ThroughlineCore",
+                "Throughline", "ThroughlineLab", "ThroughlineCore", "CDemoMedia",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -63,7 +64,8 @@ let package = Package(
         .testTarget(
             name: "ThroughlineProtocolsTests", dependencies: ["ThroughlineProtocols"], swiftSettings: strict),
         .testTarget(
-            name: "ThroughlineTransportTests", dependencies: ["ThroughlineTransport", "ThroughlineCore"], swiftSettings: strict),
+            name: "ThroughlineTransportTests", dependencies: ["ThroughlineTransport", "ThroughlineCore"],
+            swiftSettings: strict),
         .testTarget(
             name: "ThroughlineMediaTests", dependencies: ["ThroughlineMedia", collections], swiftSettings: strict),
         .testTarget(
@@ -71,7 +73,7 @@ let package = Package(
         .testTarget(
             name: "ThroughlineTests", dependencies: ["Throughline", "ThroughlineLab"], swiftSettings: strict),
         .testTarget(
-            name: "InteropTests", dependencies: ["Throughline", "ThroughlineLab", "ThroughlineCLI"],
+            name: "InteropTests", dependencies: ["Throughline", "ThroughlineLab", "ThroughlineCLI", "ThroughlineCore"],
             swiftSettings: strict),
     ]
 )

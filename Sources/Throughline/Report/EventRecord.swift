@@ -1,0 +1,82 @@
+internal import ThroughlineCore
+
+extension Event {
+    /// One line of JSON, without its line break, as `Documentation/report.md` describes it.
+    public var json: String { encoded(EventRecord(self), isPretty: false) }
+}
+
+/// An event as `--events` writes it: the fields of its kind, and no others.
+struct EventRecord: Encodable {
+    var schema = "throughline-event/1"
+    var time: Double
+    var event: String
+    var origin: Int?
+    var url: String?
+    var container: String?
+    var duration: Double?
+    var flows: [Flow]?
+    var npt: Double?
+    var change: Report.Change?
+    var reason: String?
+    var handoff: Report.Handoff?
+    var byte: Int64?
+    var text: String?
+
+    struct Flow: Encodable {
+        var index: Int
+        var kind: String
+        var codec: String
+        var language: String?
+        var text: String
+    }
+
+    init(_ source: Event) {
+        time = source.time.reported
+        switch source.kind {
+        case .opened(let origin, let url, let container, let duration, let flows):
+            event = "opened"
+            self.origin = origin.index
+            self.url = url
+            self.container = container
+            self.duration = duration?.reported
+            self.flows = flows.map {
+                Flow(
+                    index: $0.index, kind: $0.kind.rawValue, codec: $0.codec, language: $0.language, text: $0.text)
+            }
+        case .playing(let npt):
+            event = "playing"
+            self.npt = npt.reported
+        case .changeObserved(let change, let origin, let url):
+            event = "change-observed"
+            self.change = Report.Change(change)
+            self.origin = origin.index
+            self.url = url
+        case .attemptFailed(let origin, let url, let reason):
+            event = "attempt-failed"
+            self.origin = origin.index
+            self.url = url
+            self.reason = reason
+        case .waiting(let duration):
+            event = "waiting"
+            self.duration = duration.reported
+        case .handoff(let report):
+            event = "handoff"
+            handoff = Report.Handoff(report)
+        case .reopened(let origin, let url, let byte):
+            event = "reopened"
+            self.origin = origin.index
+            self.url = url
+            self.byte = byte
+        case .gap(let gap):
+            event = "gap"
+            npt = gap.npt.reported
+            duration = gap.duration.reported
+        case .warning(let text):
+            event = "warning"
+            self.text = text
+        case .ended(let npt):
+            event = "ended"
+            self.npt = npt.reported
+        }
+    }
+}

@@ -1,0 +1,235 @@
+internal import FoundationEssentials
+internal import ThroughlineCore
+
+/// What became of a stream, for programs: the JSON that `--report` writes, as `Documentation/report.md` describes it.
+///
+/// Positions and lengths are seconds. What is not known is absent.
+public struct Report: Codable, Sendable {
+    /// The name of this form of report. It changes when a field changes its meaning or goes; not when one is added.
+    public static let schemaName = "throughline-report/1"
+
+    public struct Result: Codable, Sendable {
+        /// `played`, or the class of the error.
+        public var outcome: String
+        public var exitStatus: Int
+        public var message: String?
+        public var npt: Double?
+        public var attempts: [String]?
+    }
+
+    public struct Flow: Codable, Sendable {
+        public var index: Int
+        public var kind: String
+        public var codec: String
+        public var language: String?
+        public var text: String
+        public var packets: Int
+        public var bytes: Int64
+        public var end: Double?
+    }
+
+    public struct OriginRecord: Codable, Sendable {
+        public var url: String
+        public var failures: Int
+        public var ruledOut: String?
+    }
+
+    public struct Handoff: Codable, Sendable {
+        public var event: Change
+        public var from: Int
+        public var fromURL: String
+        public var to: Int
+        public var toURL: String
+        public var grade: String
+        public var evidence: String
+        public var npt: Double
+        public var byteOffset: Int64?
+        public var duration: Double
+        public var bufferBefore: Double
+        public var bufferAfter: Double
+        public var attempts: [Attempt]
+        public var flows: [Splice]
+    }
+
+    public struct Change: Codable, Sendable {
+        public var kind: String
+        public var cause: String
+        public var detail: String
+        public var retryAfter: Double?
+    }
+
+    public struct Attempt: Codable, Sendable {
+        public var origin: Int
+        public var url: String
+        public var method: String
+        public var duration: Double
+        public var failure: String?
+    }
+
+    public struct Splice: Codable, Sendable {
+        public var flow: Int
+        public var grade: String
+        public var lastBefore: Double?
+        public var firstAfter: Double?
+        public var matched: Int
+        public var missing: Double
+        public var duplicate: Double
+    }
+
+    public struct Gap: Codable, Sendable {
+        public var npt: Double
+        public var duration: Double
+    }
+
+    public var schema = Report.schemaName
+    public var startedAt: String?
+    public var result: Result
+    public var elapsed: Double
+    public var startup: Double?
+    public var container: String?
+    public var duration: Double?
+    public var end: Double?
+    public var visibleGap: Double
+    public var waited: Double
+    public var missing: Double
+    public var duplicate: Double
+    public var flows: [Flow]
+    public var origins: [OriginRecord]
+    public var handoffCount: Int
+    public var handoffs: [Handoff]
+    public var reopenCount: Int
+    public var gaps: [Gap]
+    public var warnings: [String]
+
+    /// - Parameter startedAt: when the stream was started, by the clock on the wall; in ISO 8601.
+    public init(_ summary: Summary, startedAt: String? = nil) {
+        self.startedAt = startedAt
+        result = Result(summary.error)
+        elapsed = summary.elapsed.reported
+        startup = summary.startup?.reported
+        container = summary.container
+        duration = summary.duration?.reported
+        end = summary.end?.reported
+        visibleGap = summary.visibleGap.reported
+        waited = summary.gapTotal.reported
+        missing = summary.missing.reported
+        duplicate = summary.duplicate.reported
+        flows = summary.flows.map { Flow($0) }
+        origins = summary.origins.map { OriginRecord(url: $0.url, failures: $0.failures, ruledOut: $0.ruledOut) }
+        handoffCount = summary.handoffCount
+        handoffs = summary.handoffs.map { Handoff($0) }
+        reopenCount = summary.reopenCount
+        gaps = summary.gaps.map { Gap(npt: $0.npt.reported, duration: $0.duration.reported) }
+        warnings = summary.warnings
+    }
+
+    /// Indented JSON with sorted keys and a line break at its end.
+    public var json: String { encoded(self, isPretty: true) + "\n" }
+}
+
+extension Report.Result {
+    init(_ error: StreamError?) {
+        outcome = error?.code.reportName ?? "played"
+        exitStatus = Int(error?.code.exitStatus ?? 0)
+        message = error?.message
+        npt = error?.npt?.reported
+        attempts = error.flatMap { $0.attempts.isEmpty ? nil : $0.attempts }
+    }
+}
+
+extension Report.Flow {
+    init(_ flow: Summary.Flow) {
+        index = flow.description.index
+        kind = flow.description.kind.rawValue
+        codec = flow.description.codec
+        language = flow.description.language
+        text = flow.description.text
+        packets = flow.packets
+        bytes = flow.bytes
+        end = flow.end?.reported
+    }
+}
+
+extension Report.Handoff {
+    init(_ report: HandoffReport) {
+        event = Report.Change(report.event)
+        from = report.from.index
+        fromURL = report.fromURL
+        to = report.to.index
+        toURL = report.toURL
+        grade = report.grade.rawValue
+        evidence = report.evidence
+        npt = report.npt.reported
+        byteOffset = report.byteOffset
+        duration = report.duration.reported
+        bufferBefore = report.bufferBefore.reported
+        bufferAfter = report.bufferAfter.reported
+        attempts = report.attempts.map {
+            Report.Attempt(
+                origin: $0.origin.index, url: $0.url, method: $0.method, duration: $0.duration.reported,
+                failure: $0.failure)
+        }
+        flows = report.flows.map { Report.Splice($0) }
+    }
+}
+
+extension Report.Splice {
+    init(_ splice: FlowSplice) {
+        flow = splice.flow
+        grade = splice.grade.rawValue
+        lastBefore = splice.lastBefore?.reported
+        firstAfter = splice.firstAfter?.reported
+        matched = splice.matched
+        missing = splice.missing.reported
+        duplicate = splice.duplicate.reported
+    }
+}
+
+extension Report.Change {
+    init(_ event: ChangeEvent) {
+        kind = event.kind.rawValue
+        cause = event.cause.rawValue
+        detail = event.detail
+        retryAfter = event.retryAfter?.reported
+    }
+}
+
+extension StreamError.Code {
+    /// As reports name it.
+    var reportName: String {
+        switch self {
+        case .usage: "usage"
+        case .notMedia: "not-media"
+        case .noOriginUsable: "no-origin-usable"
+        case .outputFailed: "output-failed"
+        case .gaveUp: "gave-up"
+        case .stopped: "stopped"
+        default: "internal-error"
+        }
+    }
+}
+
+extension MediaTime {
+    /// Seconds, to the nanosecond.
+    var reported: Double { Double(nanoseconds) / 1e9 }
+}
+
+extension Duration {
+    /// Seconds, to the nanosecond.
+    var reported: Double { Double(wholeNanoseconds) / 1e9 }
+}
+
+/// JSON of a value whose numbers are all finite.
+func encoded(_ value: some Encodable, isPretty: Bool) -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting =
+        isPretty ? [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
+    guard let data = try? encoder.encode(value) else { preconditionFailure("a report that is no JSON: \(value)") }
+    return String(decoding: data, as: UTF8.self)
+}
+
+/// The clock on the wall, for reports.
+public enum WallClock {
+    /// Now, in ISO 8601 and UTC: `2026-03-04T05:06:07Z`.
+    public static var now: String { Date.now.ISO8601Format() }
+}

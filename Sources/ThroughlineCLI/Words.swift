@@ -1,0 +1,223 @@
+internal import Throughline
+internal import ThroughlineCore
+
+// How things are said to people.
+
+extension Duration {
+    /// `0 ms`, `<1 ms`, `19 ms`, `1.24 s`, `2:03 min`.
+    var words: String {
+        let nanoseconds = wholeNanoseconds
+        if nanoseconds == 0 { return "0 ms" }
+        if nanoseconds < 0 { return "-" + (Duration.zero - self).words }
+        if nanoseconds < 500_000 { return "<1 ms" }
+        let milliseconds = (nanoseconds + 500_000) / 1_000_000
+        if milliseconds < 1000 { return "\(milliseconds) ms" }
+        if milliseconds < 100_000 { return "\(decimals(2)) s" }
+        let seconds = (nanoseconds + 500_000_000) / 1_000_000_000
+        return "\(seconds / 60):\(String(seconds % 60).zeros(2)) min"
+    }
+
+    /// Seconds with so many decimals.
+    func decimals(_ count: Int) -> String {
+        var unit: Int64 = 1_000_000_000
+        var scale: Int64 = 1
+        for _ in 0..<count {
+            unit /= 10
+            scale *= 10
+        }
+        let units = (wholeNanoseconds.magnitude + unit.magnitude / 2) / unit.magnitude
+        let (whole, rest) = units.quotientAndRemainder(dividingBy: scale.magnitude)
+        return "\(wholeNanoseconds < 0 && units > 0 ? "-" : "")\(whole).\(String(rest).zeros(count))"
+    }
+}
+
+extension MediaTime {
+    /// As `Duration.words`.
+    var words: String { duration.words }
+
+    /// `h:mm:ss.m`: one decimal is enough for what moves.
+    var short: String { String(MediaTime(flicks: flicks).description.dropLast(2)) }
+}
+
+extension String {
+    fileprivate func zeros(_ width: Int) -> String { String(repeating: "0", count: max(0, width - count)) + self }
+}
+
+/// `1 handoff`, `2 handoffs`.
+func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
+/// The short name of a container: FFmpeg lists every extension that a demuxer knows.
+func containerWords(_ name: String) -> String {
+    name.hasPrefix("mov,mp4") ? "mp4" : name.hasPrefix("matroska") ? "matroska" : name
+}
+
+/// An event in words, as lines; empty for what only `--verbose` tells.
+final class EventWords: Sendable {
+    private let console: Console
+    private let isVerbose: Bool
+    /// Why attempts failed since the last change event: said once each.
+    private let reasons = Guarded<Set<String>>([])
+
+    init(console: Console, isVerbose: Bool) {
+        self.console = console
+        self.isVerbose = isVerbose
+    }
+
+    func lines(for event: Event) -> [String] {
+        switch event.kind {
+        case .changeObserved, .handoff: reasons.withLock { $0 = [] }
+        case .attemptFailed(_, let url, let reason) where !isVerbose:
+            if !reasons.withLock({ $0.insert("\(url) \(reason)").inserted }) { return [] }
+        default: break
+        }
+        let (style, text, more) = words(event.kind)
+        guard !text.isEmpty else { return [] }
+        let time = "\(event.time.decimals(3)) s".padded(left: 11) + "  "
+        let margin = String(repeating: " ", count: time.count)
+        var lines = console.wrapped(text.printable, indent: time.count).map { console.styled($0, style) }
+        for line in more { lines += console.wrapped(line.printable, indent: time.count) }
+        return lines.enumerated().map { ($0.offset == 0 ? time : margin) + $0.element }
+    }
+
+    private func words(_ kind: Event.Kind) -> (style: Console.Style, text: String, more: [String]) {
+        switch kind {
+        case .opened(_, let url, let container, let duration, let flows):
+            let length = duration.map { ", \($0)" } ?? ""
+            return (
+                .plain, "opened \(url) (\(containerWords(container))\(length))",
+                isVerbose ? flows.map { "flow \($0.index): \($0.text)" } : []
+            )
+        case .playing(let npt): return (.plain, "playing from \(max(npt, .zero))", [])
+        case .changeObserved(let event, _, _):
+            let wish = event.retryAfter.map { "; it asks to be left alone for \($0.words)" } ?? ""
+            return (.notice, "\(event.kind.words) (\(event.cause.rawValue)): \(event.detail)\(wish)", [])
+        case .attemptFailed(_, let url, let reason):
+            return (.notice, reason.contains(url) ? "tried in vain: \(reason)" : "tried \(url): \(reason)", [])
+        case .waiting(let time):
+            guard isVerbose || time >= .milliseconds(200) else { return (.plain, "", []) }
+            return (.plain, "nobody to ask for the next \(time.words); waiting", [])
+        case .handoff(let report):
+            let place = report.to == report.from ? "the same origin again, \(report.toURL)," : report.toURL
+            return (
+                .good, "handoff to \(place) in \(report.duration.words): \(report.grade.rawValue)",
+                ["\(report.evidence); buffer \(report.bufferBefore.words) before, \(report.bufferAfter.words) after"]
+                    + (isVerbose ? details(report) : defects(report))
+            )
+        case .reopened(_, let url, let byte):
+            guard isVerbose else { return (.plain, "", []) }
+            return (.plain, "opened \(url) again at byte \(byte): the idle connection had been closed", [])
+        case .gap(let gap): return (.bad, "visible gap at \(gap.npt): \(gap.duration.words)", [])
+        case .warning(let text): return (.notice, "note: \(text)", [])
+        case .ended(let npt): return (.plain, "ended at \(npt)", [])
+        }
+    }
+
+    private func details(_ report: HandoffReport) -> [String] {
+        report.attempts.map { attempt in
+            "\(attempt.method) \(attempt.url): \(attempt.failure ?? "done") (\(attempt.duration.words))"
+        }
+            + report.flows.map { flow in
+                "flow \(flow.flow): \(flow.grade.rawValue), \(flow.lastBefore?.description ?? "-") to "
+                    + "\(flow.firstAfter?.description ?? "-"), \(counted(flow.matched, "packet")) recognised, "
+                    + "missing \(flow.missing.words), duplicate \(flow.duplicate.words)"
+            }
+    }
+
+    private func defects(_ report: HandoffReport) -> [String] {
+        report.flows.filter { $0.missing > .zero || $0.duplicate > .zero }.map { flow in
+            "flow \(flow.flow): missing \(flow.missing.words), duplicate \(flow.duplicate.words)"
+        }
+    }
+}
+
+extension ChangeEvent.Kind {
+    fileprivate var words: String {
+        switch self {
+        case .failure: "failure"
+        case .stall: "stall"
+        case .overload: "overload"
+        case .indicator: "change announced"
+        case .operatorRequest: "change asked for"
+        }
+    }
+}
+
+/// An error with what was tried, the same words once.
+func errorLines(_ error: StreamError) -> String {
+    var counts: [(text: String, count: Int)] = []
+    for attempt in error.attempts {
+        // "URL: GET URL at byte 0: ..." names it once too often.
+        var text = attempt
+        if let colon = attempt.firstRange(of: ": ") {
+            let rest = attempt[colon.upperBound...]
+            if rest.contains(attempt[..<colon.lowerBound]) { text = String(rest) }
+        }
+        if let index = counts.firstIndex(where: { $0.text == text }) {
+            counts[index].count += 1
+        } else {
+            counts.append((text, 1))
+        }
+    }
+    return ([error.message] + counts.map { "  - \($0.text)" + ($0.count > 1 ? " (\($0.count) times)" : "") })
+        .joined(separator: "\n")
+}
+
+/// The few lines that say what came of it.
+func summaryLines(_ summary: Summary, console: Console) -> [String] {
+    var rows: [(String, String)] = []
+    // A subtitle that was shown may last beyond where an interrupted stream stopped.
+    let ends = summary.flows.filter { !$0.description.kind.isSparse }.compactMap(\.end)
+    let end = (ends.max() ?? summary.end)?.description ?? "nothing"
+    let whole = summary.duration.map { " of \($0)" } ?? ""
+    let startup = summary.startup.map { ", started after \($0.words)" } ?? ""
+    rows.append(("played", "\(end)\(whole) in \(summary.elapsed.words)\(startup)"))
+    let width = summary.flows.map(\.description.text.count).max() ?? 0
+    for (index, flow) in summary.flows.enumerated() {
+        rows.append(
+            (
+                index == 0 ? "flows" : "",
+                "\(flow.description.text.padded(to: width))  \(String(flow.packets).padded(left: 7)) "
+                    + (flow.packets == 1 ? "packet" : "packets")
+            ))
+    }
+    let grades = Dictionary(grouping: summary.handoffs, by: \.grade)
+    let parts = SpliceGrade.allCases.compactMap { grade in grades[grade].map { "\($0.count) \(grade.rawValue)" } }
+    rows.append(
+        ("handoffs", "\(summary.handoffCount)" + (parts.isEmpty ? "" : " (\(parts.joined(separator: ", ")))")))
+    rows.append(("visible gap", summary.visibleGap.words))
+    rows.append(("missing", summary.missing.words))
+    rows.append(("duplicate", summary.duplicate.words))
+    return rows.map { console.styled($0.0.padded(to: 13), .dim) + $0.1.printable }
+}
+
+/// Where a running stream is, on one line of at most `width` columns: what matters least is left out first.
+func statusLine(_ status: StreamStatus, rate: Double?, width: Int) -> String {
+    let position = (status.npt ?? .zero).short + (status.duration.map { " of \($0.short)" } ?? "")
+    var parts: [(rank: Int, text: String)] = [
+        (0, position), (3, shortened(status.origin ?? "connecting")),
+        (2, "buffer \(status.buffer.duration.decimals(1)) s"),
+    ]
+    if let rate {
+        let tenths = Int((rate * 10).rounded())
+        parts.append((5, "\(tenths / 10).\(tenths % 10)x"))
+    }
+    parts.append((4, counted(status.handoffs, "handoff")))
+    parts.append((1, "gap \(status.gapTotal.words)"))
+    while true {
+        let line = parts.map(\.text).joined(separator: "  ")
+        guard line.count >= width, parts.count > 1, let least = parts.map(\.rank).max() else {
+            return String(line.printable.prefix(width - 1))
+        }
+        parts.removeAll { $0.rank == least }
+    }
+}
+
+/// `127.0.0.1:8080/.../film.mp4`.
+private func shortened(_ url: String) -> String {
+    let rest = url.firstRange(of: "://").map { url[$0.upperBound...] } ?? url[...]
+    let path = rest.prefix { $0 != "?" && $0 != "#" }.split(separator: "/", omittingEmptySubsequences: false)
+    guard path.count > 2, let host = path.first, let name = path.last else {
+        return String(path.joined(separator: "/"))
+    }
+    return "\(host)/.../\(name)"
+}

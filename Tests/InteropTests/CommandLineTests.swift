@@ -1,0 +1,310 @@
+import FoundationEssentials
+import Glibc
+import Testing
+import Throughline
+import ThroughlineCore
+import ThroughlineLab
+
+/// The command-line tool, as a user and as a script sees it.
+@Suite(.timeLimit(.minutes(2)))
+struct CommandLineTests {
+    private let scratch = Scratch()
+    private let fixtures = CommandLineTool.fixtures
+    private var film: String { "\(fixtures)/main.mp4" }
+
+    /// An origin with the film in two containers, and with things that are no film.
+    private func origin(faults: [String] = []) async throws -> HTTPOrigin {
+        try await HTTPOrigin.start(
+            serving: [
+                "/film.mp4": "\(fixtures)/main-faststart.mp4", "/film.ts": "\(fixtures)/main.ts",
+                "/page.html": "\(fixtures)/page.html", "/empty.mp4": "\(fixtures)/empty.mp4",
+            ], faults: faults.map { try Fault(parsing: $0) })
+    }
+
+    // MARK: - Exit statuses
+
+    struct Mistake: CustomTestStringConvertible {
+        /// `ORIGIN`, `FILM` and `SCRATCH` are filled in.
+        var arguments: [String]
+        var status: Int32
+        /// What the error must name.
+        var word: String
+        init(_ arguments: String, _ status: Int32, _ word: String) {
+            self.arguments = arguments.split(separator: " ").map { String($0) }
+            self.status = status
+            self.word = word
+        }
+        var testDescription: String { arguments.joined(separator: " ") }
+    }
+
+    @Test(arguments: [
+        Mistake("play", 64, "<origin>"),
+        Mistake("play ftp://example.invalid/film.mp4", 64, "ftp"),
+        Mistake("play FILM --buffer long", 64, "--buffer"),
+        Mistake("play FILM --buffer 10ms", 64, "0.1 to 60"),
+        Mistake("play FILM --from 5 --to 3", 64, "end"),
+        Mistake("play FILM --from 1:39 --fast", 64, "0:12"),
+        Mistake("play FILM --flows smell", 64, "video"),
+        Mistake("play FILM --output FILM", 64, "overwrite"),
+        Mistake("play FILM --output - --events -", 64, "standard output"),
+        Mistake("play FILM --report SCRATCH/report.pdf", 64, ".json"),
+        Mistake("play ORIGIN/page.html", 65, "page.html"),
+        Mistake("play ORIGIN/empty.mp4", 65, "empty"),
+        Mistake("play http://127.0.0.1:1/film.mp4", 69, "127.0.0.1:1"),
+        Mistake("play ORIGIN/gone.mp4", 69, "404"),
+        Mistake("play SCRATCH", 69, "directory"),
+        Mistake("play SCRATCH/gone.mp4", 69, "No such file"),
+        Mistake("play FILM --fast --output /nowhere/film.mp4", 74, "/nowhere/film.mp4"),
+        Mistake("play FILM --fast --output /dev/full --format mpegts", 74, "space"),
+        Mistake("play FILM --fast --output SCRATCH/film.what", 74, "--format"),
+        Mistake("play FILM --report /nowhere/report.json", 74, "/nowhere/report.json"),
+        Mistake("play FILM --events /nowhere/events", 74, "/nowhere/events"),
+        Mistake("play FILM --fast --events /dev/full", 74, "space"),
+        Mistake("probe ORIGIN/page.html", 65, "page.html"),
+        Mistake("probe ORIGIN/gone.mp4 FILM", 69, "404"),
+        Mistake("lab SCRATCH/gone.mp4", 69, "gone.mp4"),
+        Mistake("lab FILM --fault sneeze", 64, "reset"),
+        Mistake("lab FILM --pace fast", 64, "--pace"),
+    ])
+    func tellsWhatIsWrong(_ mistake: Mistake) async throws {
+        let origin = try await origin()
+        let base = String(origin.url(for: "/").dropLast())
+        let arguments = mistake.arguments.map { argument in
+            for (name, value) in [("ORIGIN", base), ("SCRATCH", scratch.path), ("FILM", film)]
+            where argument.hasPrefix(name) {
+                return value + argument.dropFirst(name.count)
+            }
+            return argument
+        }
+        let outcome = try await CommandLineTool.run(arguments)
+        #expect(outcome.status == mistake.status, "\(outcome.errors)")
+        #expect(outcome.errors.contains(mistake.word), "\(outcome.errors)")
+        if arguments[0] == "play" { #expect(outcome.output.isEmpty) }
+        try await origin.stop()
+    }
+
+    @Test func aClosedPipeIsAFailedOutput() async throws {
+        let outcome = try await CommandLineTool.run(["play", film, "--fast", "--output", "-"], isPipeClosed: true)
+        #expect(outcome.status == 74)
+        #expect(outcome.errors.contains("standard output"))
+    }
+
+    @Test func passwordsAreNotShown() async throws {
+        let outcome = try await CommandLineTool.run(["play", "http://user:hush@127.0.0.1:1/film.mp4", "--verbose"])
+        #expect(outcome.status == 69)
+        #expect(!outcome.errors.contains("hush"))
+    }
+
+    @Test(arguments: ["--version", "--help", "play --help", "probe --help", "lab --help", "demo --help"])
+    func explainsItself(arguments: String) async throws {
+        let outcome = try await CommandLineTool.run(arguments.split(separator: " ").map { String($0) })
+        #expect(outcome.status == 0)
+        #expect(!outcome.output.isEmpty && outcome.errors.isEmpty)
+    }
+
+    // MARK: - Standard output
+
+    @Test func standardOutputCarriesTheMediaAlone() async throws {
+        let (first, second) = (try await origin(faults: ["reset@50%", "refuse"]), try await origin())
+        let outcome = try await CommandLineTool.run(
+            ["play", first.url(for: "/film.mp4"), second.url(for: "/film.mp4"), "--fast", "--verbose", "--output", "-"])
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(outcome.errors.contains("byte-exact"), "\(outcome.errors)")
+        expectTransportStream(outcome.output)
+        for origin in [first, second] { try await origin.stop() }
+    }
+
+    private func expectTransportStream(_ bytes: [UInt8]) {
+        #expect(!bytes.isEmpty && bytes.count % 188 == 0)
+        #expect(stride(from: 0, to: bytes.count, by: 188).allSatisfy { bytes[$0] == 0x47 })
+    }
+
+    @Test func eventsAreLinesOfJSON() async throws {
+        let (first, second) = (try await origin(faults: ["reset@50%", "refuse"]), try await origin())
+        let outcome = try await CommandLineTool.run(
+            ["play", first.url(for: "/film.mp4"), second.url(for: "/film.ts"), "--fast", "--quiet", "--events", "-"])
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(outcome.errors.isEmpty)
+        let lines = outcome.output.split(separator: UInt8(ascii: "\n"))
+        let events = try lines.map { try JSONDecoder().decode(JSON.self, from: Data($0)) }
+        let names = events.map { $0["event"]?.text ?? "" }
+        #expect(names.first == "opened" && names.last == "ended")
+        for name in ["playing", "change-observed", "attempt-failed", "handoff"] { #expect(names.contains(name)) }
+        for event in events {
+            #expect(event["schema"]?.text == "throughline-event/1")
+            #expect(event["time"]?.number != nil)
+            try expectDocumented(event)
+        }
+        for origin in [first, second] { try await origin.stop() }
+    }
+
+    // MARK: - Reports
+
+    @Test func theReportIsAsDocumented() async throws {
+        let (first, second) = (try await origin(faults: ["reset@50%", "refuse"]), try await origin())
+        let path = scratch.file("report.json")
+        let outcome = try await CommandLineTool.run(
+            ["play", first.url(for: "/film.mp4"), second.url(for: "/film.ts"), "--fast", "--report", path])
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let data = Data(Scratch.bytes(of: path))
+        let report = try JSONDecoder().decode(Report.self, from: data)
+        #expect(report.schema == Report.schemaName)
+        #expect(report.result.outcome == "played" && report.result.exitStatus == 0)
+        #expect(report.handoffCount == 1 && report.handoffs.count == 1)
+        #expect(report.handoffs.first?.grade == "packet-exact")
+        #expect(report.handoffs.first?.event.cause == "reset")
+        #expect(report.missing == 0 && report.duplicate == 0)
+        #expect(report.flows.first?.packets == 300)
+        #expect(report.duration == 12)
+        try expectDocumented(JSONDecoder().decode(JSON.self, from: data))
+        for origin in [first, second] { try await origin.stop() }
+    }
+
+    @Test func aFailureIsReportedToo() async throws {
+        let path = scratch.file("report.json")
+        let outcome = try await CommandLineTool.run(["play", "http://127.0.0.1:1/film.mp4", "--report", path])
+        let report = try JSONDecoder().decode(Report.self, from: Data(Scratch.bytes(of: path)))
+        #expect(outcome.status == 69 && report.result.exitStatus == 69)
+        #expect(report.result.outcome == "no-origin-usable" && report.result.attempts?.count == 1)
+    }
+
+    @Test func givingUpMidwayLeavesWhatWasPlayed() async throws {
+        let origin = try await origin(faults: ["reset@50%", "refuse"])
+        let path = scratch.file("report.json")
+        let outcome = try await CommandLineTool.run(
+            ["play", origin.url(for: "/film.mp4"), "--fast", "--give-up-after", "300ms", "--report", path, "-o", "-"])
+        #expect(outcome.status == 75, "\(outcome.errors)")
+        expectTransportStream(outcome.output)
+        let report = try JSONDecoder().decode(Report.self, from: Data(Scratch.bytes(of: path)))
+        #expect(report.result.outcome == "gave-up" && report.result.exitStatus == 75)
+        #expect((report.result.npt ?? 0) > 3 && (report.result.npt ?? 0) < 8)
+        try await origin.stop()
+    }
+
+    /// Every name in a report stands in the documentation as code.
+    private func expectDocumented(_ value: JSON) throws {
+        let page = String(decoding: Scratch.bytes(of: "\(CommandLineTool.documentation)/report.md"), as: UTF8.self)
+        try #require(!page.isEmpty)
+        for name in value.names { #expect(page.contains("`\(name)`"), "\(name) is not documented") }
+    }
+
+    // MARK: - Probing
+
+    @Test(arguments: [
+        ("main.mp4", "byte-exact"), ("main-faststart.mp4", "packet-exact"), ("main.ts", "packet-exact"),
+        ("main.mkv", "packet-exact"), ("other.mp4", "frame-aligned"), ("wrong.mp4", "none"), ("page.html", "none"),
+    ])
+    func aProbeFindsTheGradeOfASplice(file: String, grade: String) async throws {
+        let outcome = try await CommandLineTool.run(["probe", "--json", film, "\(fixtures)/\(file)"])
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let data = Data(outcome.output)
+        let findings = try JSONDecoder().decode(ProbeReport.self, from: data)
+        #expect(findings.splices.map(\.grade) == [grade], "\(findings.splices.map(\.evidence))")
+        #expect(findings.origins.first?.flows.count == 4)
+        try expectDocumented(JSONDecoder().decode(JSON.self, from: data))
+    }
+
+    // MARK: - Interrupts
+
+    @Test(arguments: [SIGINT, SIGTERM]) func anInterruptLeavesWholeFiles(signal: Int32) async throws {
+        let (copy, path) = (scratch.file("film.mp4"), scratch.file("report.json"))
+        let outcome = try await CommandLineTool.run(
+            [
+                "play", film, "--output", "-", "--output", copy, "--format", "mpegts", "--format", "mp4", "--report",
+                path,
+            ]
+        ) { [sent = Once()] output, process in
+            // In real time this is before the end.
+            if output.count > 20_000, sent.isFirst { kill(process, signal) }
+        }
+        #expect(outcome.status == 130, "\(outcome.errors)")
+        expectTransportStream(outcome.output)
+        let report = try JSONDecoder().decode(Report.self, from: Data(Scratch.bytes(of: path)))
+        #expect(report.result.outcome == "stopped" && report.result.exitStatus == 130)
+        let finding = await (try Probe([Origin(url: copy)])).run().origins[0]
+        #expect(finding.error == nil)
+        #expect((finding.duration ?? .zero) > .milliseconds(300) && (finding.duration ?? .zero) < .seconds(11))
+    }
+
+    @Test func aLabServesUntilItIsInterrupted() async throws {
+        let played = Box<CommandLineTool.Outcome>()
+        let outcome = try await CommandLineTool.run(["lab", film, "--pace", "100x", "--fault", "reset@npt=4,once"]) {
+            [sent = Once()] output, process in
+            guard output.last == UInt8(ascii: "\n"), sent.isFirst else { return }
+            let url = String(decoding: output.dropLast(), as: UTF8.self)
+            Task {
+                played.set(try await CommandLineTool.run(["play", url, "--fast"]))
+                kill(process, SIGTERM)
+            }
+        }
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(outcome.errors.contains("struck: reset@npt=4,once"), "\(outcome.errors)")
+        #expect(played.value?.status == 0)
+        #expect(played.value?.errors.contains("byte-exact") ?? false, "\(played.value?.errors ?? "")")
+    }
+
+    // MARK: - The demonstration
+
+    @Test func theDemonstrationProvesItself() async throws {
+        let outcome = try await CommandLineTool.run(["demo", "--quick", "--keep", scratch.path])
+        let text = String(decoding: outcome.output, as: UTF8.self)
+        #expect(outcome.status == 0, "\(text)\(outcome.errors)")
+        #expect(text.contains("Proven"))
+        #expect(!text.contains("\u{1B}"), "escape sequences in a pipe")
+        let hashes = Scratch.bytes(of: scratch.file("failure.framehash"))
+        #expect(!hashes.isEmpty && hashes == Scratch.bytes(of: scratch.file("uninterrupted.framehash")))
+    }
+}
+
+/// True for the first who asks. Asked on one thread.
+private final class Once: @unchecked Sendable {
+    private var wasAsked = false
+    var isFirst: Bool {
+        defer { wasAsked = true }
+        return !wasAsked
+    }
+}
+
+/// A value that a callback leaves behind.
+private final class Box<Value: Sendable>: @unchecked Sendable {
+    // Unchecked: written before the process that the test waits for is told to end.
+    private(set) var value: Value?
+    func set(_ value: Value) { self.value = value }
+}
+
+/// Any JSON.
+private enum JSON: Decodable {
+    case object([String: JSON])
+    case list([JSON])
+    case text(String)
+    case number(Double)
+    case flag(Bool)
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if let value = try? container.decode(Bool.self) {
+            self = .flag(value)
+        } else if let value = try? container.decode(Double.self) {
+            self = .number(value)
+        } else if let value = try? container.decode(String.self) {
+            self = .text(value)
+        } else if let value = try? container.decode([JSON].self) {
+            self = .list(value)
+        } else {
+            self = .object(try container.decode([String: JSON].self))
+        }
+    }
+
+    subscript(name: String) -> JSON? { if case .object(let fields) = self { fields[name] } else { nil } }
+    var text: String? { if case .text(let value) = self { value } else { nil } }
+    var number: Double? { if case .number(let value) = self { value } else { nil } }
+
+    /// The names of all fields, at every depth.
+    var names: Set<String> {
+        switch self {
+        case .object(let fields): fields.values.reduce(Set(fields.keys)) { $0.union($1.names) }
+        case .list(let values): values.reduce([]) { $0.union($1.names) }
+        case .text, .number, .flag: []
+        }
+    }
+}
