@@ -230,10 +230,12 @@ public final class Probe: Sendable {
         fill(buffer, from: first, line, until: start + Self.span)
         let npt = zip(buffer.accounts, flows).filter { !$1.isSparse }.compactMap { $0.0.end }.min()
 
-        let next = try Ingest.forProbing(origins[other], bound: bound, abort: abort, seeksAtOnce: true)
+        let next = try Ingest.forProbing(origins[other], bound: bound, abort: abort, seeksAtOnce: true,
+            reorderDepth: flows.map(\.reorderDepth).max() ?? 0)
         let join = SpliceJoin(
             ingest: next, line: line, buffer: buffer, outputs: flows, flowCount: flows.count,
-            expectedDuration: found[0].duration, start: .zero, url: found[other].url)
+            expectedDuration: found[0].duration, start: .zero, url: found[other].url,
+            acceptsLoss: true)
         var batch = UniqueDeque<Packet>()
         do throws(SpliceJoin.Failure) {
             let result = try join.run(into: &batch)
@@ -274,7 +276,6 @@ public final class Probe: Sendable {
         // Playing has begun with the first packet: what is behind it can be replaced.
         buffer.end()
         var out = UniqueDeque<Packet>()
-        var discarding = UniqueDeque<Packet>()
-        _ = buffer.take(into: &out, discarding: &discarding, limit: 1)
+        _ = buffer.take(into: &out, limit: 1)
     }
 }

@@ -19,6 +19,8 @@ final class ProbeSupervisor: SourceSupervisor {
     func resumeFailed(_ failure: HandoffController.AttemptFailure) -> HandoffController.Order {
         .giveUp(reason: failure.text)
     }
+    func replace(on origin: OriginID) -> HandoffController.Order? { .giveUp(reason: "") }
+    var hasAlternative: Bool { true }
     func waitEnded() -> HandoffController.Order { .giveUp(reason: "") }
     func resumed(on origin: OriginID, at byte: Int64, evidence: String) {}
     func reopened(at byte: Int64) {}

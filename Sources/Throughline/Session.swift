@@ -155,6 +155,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     }
 
     private func giveUp(_ reason: String) {
+        buffer.ranDry()
         let (move, hasPlayed) = shared.withLock { ($0.controller.move, $0.opened != nil) }
         let attempts = (move?.attempts ?? []).suffix(20).map { attempt in
             "\(redacted(configuration.origins[attempt.origin.index].url)): \(attempt.failure?.text ?? "unfinished")"
@@ -301,6 +302,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                     ChangeEvent(cause: .contentBroken, detail: "\(url(ingest.origin)): \(media)"), canResume: false)
             }
             guard var packet else { return ended(ingest) }
+            // libavformat may hand out what it had read before the flows were selected.
+            guard isPlayed(packet.flow) else { continue }
             guard line.pass(&packet, form: ingest.form(of: packet.flow)) else { continue }
             if isBeyondEnd(packet) {
                 if isAllDone { return flushed() }
@@ -309,6 +312,11 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             batch.append(packet)
             if batch.count >= batchLimit, !flush() { return nil }
         }
+    }
+
+    private func isPlayed(_ flow: Int) -> Bool {
+        guard configuration.flows != .all, let output = line?.output(of: flow) else { return true }
+        return configuration.flows.includes(outputFlows[output])
     }
 
     private func flushed() -> HandoffController.Order? {
@@ -369,7 +377,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         let selected = outputFlows.filter { configuration.flows.includes($0) }
         let join = SpliceJoin(
             ingest: ingest, line: line, buffer: buffer, outputs: selected, flowCount: outputFlows.count,
-            expectedDuration: duration, start: configuration.from, url: url(origin))
+            expectedDuration: duration, start: configuration.from, url: url(origin),
+            acceptsLoss: !shared.withLock { $0.controller.hasOthers(at: .now) })
         do throws(SpliceJoin.Failure) {
             // A batch of its own: while the place is sought the input may ask to flush what there is.
             var joined = UniqueDeque<Packet>()

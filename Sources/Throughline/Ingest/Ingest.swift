@@ -83,8 +83,14 @@ final class Ingest {
     func form(of flow: Int) -> PayloadForm { forms[flow] ?? .opaque }
 }
 
-/// The URL without its user and password.
+/// The URL without what may be secret: its user and password, and its query.
 func redacted(_ url: String) -> String {
+    let bare = withoutCredentials(url)
+    guard bare.contains("://"), let query = bare.firstIndex(of: "?") else { return bare }
+    return bare[..<query] + "?..."
+}
+
+private func withoutCredentials(_ url: String) -> String {
     guard let scheme = url.range(of: "://") else { return url }
     let rest = url[scheme.upperBound...]
     let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }

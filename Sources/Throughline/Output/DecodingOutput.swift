@@ -13,8 +13,9 @@ final class DecodingOutput: PacketOutput {
     var errorCount: Int { decoders.reduce(0) { $0 + ($1?.errorCount ?? 0) } }
 
     init(_ target: Output, flows: [FlowFormat], stop: DescriptorOutput.StopFlag) throws(OutputError) {
-        decoders = Array(repeating: nil, count: flows.count)
-        frames = Array(repeating: 0, count: flows.count)
+        let count = (flows.map(\.index).max() ?? -1) + 1
+        decoders = Array(repeating: nil, count: count)
+        frames = Array(repeating: 0, count: count)
         var raw: [FlowFormat] = []
         var leftOut: [String] = []
         for flow in flows {
@@ -38,7 +39,7 @@ final class DecodingOutput: PacketOutput {
 
     func write(_ packet: borrowing Packet) throws(OutputError) {
         let flow = packet.flow
-        guard let decoder = decoders[flow] else { return }
+        guard flow < decoders.count, let decoder = decoders[flow] else { return }
         try decoder.decode(packet) { frame throws(OutputError) in try write(frame, flow: flow) }
     }
 

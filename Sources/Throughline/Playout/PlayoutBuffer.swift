@@ -140,6 +140,18 @@ final class PlayoutBuffer: Sendable {
         return max(least ?? .zero, .zero)
     }
 
+    /// Media stopped before its end: what the viewer has waited so far is a gap.
+    func ranDry() {
+        state.withLock { state in
+            guard limits.isPaced, let end = state.lanes.filter({ !$0.isSparse }).compactMap(\.decodeEnd).min() else {
+                return
+            }
+            if state.clock.arrived(due: end, now: .now) != nil, let gap = state.clock.gaps.last {
+                state.newGaps.append(gap)
+            }
+        }
+    }
+
     /// No more packets will come.
     func end() {
         state.withLockAndWake { $0.isEnded = true }

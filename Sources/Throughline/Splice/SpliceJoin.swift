@@ -38,6 +38,7 @@ final class SpliceJoin {
     private let expectedDuration: MediaTime?
     private let start: NPT
     private let url: String
+    private let acceptsLoss: Bool
     private var mapping: [Int?] = []
     private var tails: [FlowTail] = []
     private var staged = UniqueDeque<Packet>()
@@ -48,10 +49,12 @@ final class SpliceJoin {
     ///   - outputs: the flows of the output that are played.
     ///   - flowCount: the number of all flows of the output.
     ///   - start: where to begin when nothing was received yet.
+    ///   - acceptsLoss: go on without pictures or sound that the new ingest lacks.
     init(
         ingest: Ingest, line: SpliceLine, buffer: PlayoutBuffer, outputs: [FlowFormat], flowCount: Int,
-        expectedDuration: MediaTime?, start: NPT, url: String
+        expectedDuration: MediaTime?, start: NPT, url: String, acceptsLoss: Bool
     ) {
+        self.acceptsLoss = acceptsLoss
         self.ingest = ingest
         self.line = line
         self.buffer = buffer
@@ -74,6 +77,10 @@ final class SpliceJoin {
             let has = ingest.demuxer.flows.map(\.description).joined(separator: ", ")
             let wanted = outputs.filter { !$0.isSparse }.map(\.description).joined(separator: ", ")
             throw .refused("\(url): it holds \(has), and \(wanted) is wanted")
+        }
+        if !acceptsLoss, let lost = lacking.first(where: { !$0.isSparse }) {
+            throw .attempt(
+                .undelivered(ChangeEvent(cause: .other, detail: "\(url): it lacks \(lost), which others may have")))
         }
         for flow in lacking { warnings.append("\(url) lacks \(flow); the other flows go on") }
         if let expected = expectedDuration, let duration = ingest.demuxer.duration,

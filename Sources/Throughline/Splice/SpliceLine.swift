@@ -23,6 +23,8 @@ final class SpliceLine {
         var guardian = JumpGuard()
         /// The last duration that a packet stated.
         var duration: MediaTime = .zero
+        /// Where the next packet stands when the flow goes on without a hole.
+        var next: MediaTime?
     }
 
     /// How the current ingest feeds a flow of the output.
@@ -36,6 +38,10 @@ final class SpliceLine {
         var repacker: Repacker?
         /// The decoder was configured for another encode: key frames bring their own parameter sets.
         var isOtherEncode = false
+        /// The ingest counts time in other units than the output.
+        var isCoarser = false
+        /// One of those units, and one of the output's: what rounding may add up to.
+        var tick: MediaTime = .zero
         /// End of what was kept of the output before the splice, in presentation order.
         var lastBefore: MediaTime?
     }
@@ -81,9 +87,11 @@ final class SpliceLine {
         for index in outputs.indices { outputs[index].guardian.originChanged() }
         feeds = zip(flows, mapping).map { flow, output in
             guard let output else { return nil }
+            let target = outputs[output].format.timeBase
+            let units = [flow.timeBase, target].compactMap { MediaTime(value: 1, timeBase: $0) }
             return Feed(
                 output: output, format: flow, gate: gates[output], isOtherEncode: isOtherEncode,
-                lastBefore: ends[output])
+                isCoarser: flow.timeBase != target, tick: units.reduce(.zero, +), lastBefore: ends[output])
         }
     }
 
@@ -94,6 +102,9 @@ final class SpliceLine {
     var isSettled: Bool {
         feeds.allSatisfy { $0.map { $0.gate == nil || outputs[$0.output].format.isSparse } ?? true }
     }
+
+    /// Which flow of the output a flow of the current ingest feeds.
+    func output(of flow: Int) -> Int? { flow < feeds.count ? feeds[flow]?.output : nil }
 
     func takeWarnings() -> [String] {
         defer { warnings = [] }
@@ -126,6 +137,7 @@ final class SpliceLine {
             } catch { return false }
         }
         packet.flow = output
+        snapDuration(of: &packet, feed: feed)
         if packet.duration > .zero { outputs[output].duration = packet.duration }
         var pts = packet.pts.map { $0 + feed.ptsShift }
         var dts = packet.dts.map { $0 + feed.dtsShift }
@@ -140,10 +152,26 @@ final class SpliceLine {
                 furthest = max(furthest ?? time, time + correction)
             }
         }
+        if feed.isCoarser, outputs[output].format.kind == .audio, let next = outputs[output].next, let time = dts ?? pts,
+            (time - next).magnitude <= feed.tick
+        {
+            (pts, dts) = (next, next)
+        }
         let times = outputs[output].clock.next(pts: pts, dts: dts, duration: packet.duration)
         packet.pts = times.pts
         packet.dts = times.dts
+        outputs[output].next = times.dts + packet.duration
         return true
+    }
+
+    /// A container with a coarser time base rounds the same duration: what it rounds is kept as it was before.
+    private func snapDuration(of packet: inout Packet, feed: Feed) {
+        let known = outputs[feed.output].duration
+        if feed.isCoarser, outputs[feed.output].format.kind == .audio, known > .zero,
+            (packet.duration - known).magnitude <= feed.tick
+        {
+            packet.duration = known
+        }
     }
 
     /// Whether a packet is the first new one of its flow.

@@ -179,6 +179,15 @@ package struct HandoffController: Sendable {
         }
     }
 
+    /// Whether anyone is left to ask before the next wait, besides the origin that is asked at present.
+    package func hasOthers(at now: Instant) -> Bool {
+        guard case .moving(let move) = state else { return false }
+        return roster.ids.contains {
+            roster[$0].ruledOut == nil && !move.barred.contains($0) && !move.asked.contains($0)
+                && !roster.isUnderPenalty($0, at: now)
+        }
+    }
+
     /// The moment of the last `.wait` has come.
     package mutating func waitEnded(at now: Instant) -> Order {
         guard case .moving(var move) = state else { preconditionFailure("a wait ended in \(state)") }
