@@ -76,15 +76,14 @@ extension Ingest {
     ///
     /// - Parameter seeksAtOnce: reading begins somewhere else than at the start.
     static func forProbing(
-        _ origin: Origin, bound: Duration, abort: AbortSwitch, seeksAtOnce: Bool = false, reorderDepth: Int = 0
+        _ origin: Origin, bound: Duration, abort: AbortSwitch, expected: [FlowFormat] = []
     ) throws(StreamError) -> Ingest {
         let supervisor = ProbeSupervisor([origin], bound: bound)
         do throws(OpenError) {
             // The input refers to its supervisor strongly.
             return try Ingest(
                 origin: OriginID(0), supervisor: supervisor, abort: abort,
-                silence: SilenceWatcher(bound: bound, buffer: nil), isPaced: false, seeksAtOnce: seeksAtOnce,
-                reorderDepth: reorderDepth)
+                silence: SilenceWatcher(bound: bound, buffer: nil), isPaced: false, expected: expected)
         } catch {
             let text = error.failure.text
             let url = redacted(origin.url)

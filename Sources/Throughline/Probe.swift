@@ -219,7 +219,7 @@ public final class Probe: Sendable {
     private func join(
         _ other: Int, from start: NPT, _ found: [OriginFinding], obstacle: String
     ) throws(StreamError) -> SpliceFinding {
-        let first = try Ingest.forProbing(origins[0], bound: bound, abort: abort, seeksAtOnce: start > .zero)
+        let first = try Ingest.forProbing(origins[0], bound: bound, abort: abort)
         let flows = first.demuxer.flows
         let line = SpliceLine(flows: flows)
         let buffer = PlayoutBuffer(
@@ -230,8 +230,7 @@ public final class Probe: Sendable {
         fill(buffer, from: first, line, until: start + Self.span)
         let npt = zip(buffer.accounts, flows).filter { !$1.isSparse }.compactMap { $0.0.end }.min()
 
-        let next = try Ingest.forProbing(origins[other], bound: bound, abort: abort, seeksAtOnce: true,
-            reorderDepth: flows.map(\.reorderDepth).max() ?? 0)
+        let next = try Ingest.forProbing(origins[other], bound: bound, abort: abort, expected: flows)
         let join = SpliceJoin(
             ingest: next, line: line, buffer: buffer, outputs: flows, flowCount: flows.count,
             expectedDuration: found[0].duration, start: .zero, url: found[other].url,

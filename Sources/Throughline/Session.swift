@@ -194,7 +194,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     private func open(_ origin: OriginID) -> HandoffController.Order? {
         let ingest: Ingest
         do throws(Ingest.OpenError) {
-            ingest = try connect(origin, seeksAtOnce: false)
+            ingest = try connect(origin)
         } catch {
             return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
         }
@@ -242,11 +242,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         return pump(ingest)
     }
 
-    private func connect(_ origin: OriginID, seeksAtOnce: Bool) throws(Ingest.OpenError) -> Ingest {
+    private func connect(_ origin: OriginID, expected: [FlowFormat] = []) throws(Ingest.OpenError) -> Ingest {
         try Ingest(
             origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher,
-            isPaced: configuration.pacing == .realtime, seeksAtOnce: seeksAtOnce,
-            reorderDepth: outputFlows.map(\.reorderDepth).max() ?? 0)
+            isPaced: configuration.pacing == .realtime, expected: expected)
     }
 
     private func startOutputs(_ flows: [FlowFormat]) -> Bool {
@@ -370,7 +369,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         guard let line else { preconditionFailure("replace before open") }
         let ingest: Ingest
         do throws(Ingest.OpenError) {
-            ingest = try connect(origin, seeksAtOnce: true)
+            ingest = try connect(origin, expected: outputFlows)
         } catch {
             return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
         }
@@ -406,7 +405,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     private var duration: MediaTime? { shared.withLock { $0.opened?.duration } }
 
     private func observe(_ event: ChangeEvent, canResume: Bool) -> HandoffController.Order {
-        if hasPending { reportHandoff() }
+        if hasPending {
+            noteAcceptance()
+            reportHandoff()
+        }
         eventNPT = position ?? .zero
         eventLevel = buffer.level.duration
         let (order, origin) = shared.withLock { state in
@@ -518,8 +520,9 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         }
         guard isPlaying else { return configuration.openBound }
         let patient = min(configuration.openBound, max(configuration.silenceBound, .milliseconds(250)) * (1 << min(failures, 10)))
-        guard let level, level > .milliseconds(300) else { return patient }
-        return min(patient, max(level / 3, .milliseconds(150)))
+        guard let level else { return patient }
+        if level > .milliseconds(300) { return min(patient, max(level / 3, .milliseconds(150))) }
+        return shared.withLock { $0.controller.hasOthers(at: .now) } ? min(patient, .milliseconds(300)) : patient
     }
 
     var level: Duration? { configuration.pacing == .realtime ? buffer.level.duration.duration : nil }

@@ -33,8 +33,9 @@ package final class Demuxer {
         /// Reading will begin somewhere else, and the flows are known already: get at the index, and read no more of the
         /// start than it takes to know where the timeline begins.
         package var seeksAtOnce = false
-        /// Pictures that decoders of the flows hold back for reordering; for `seeksAtOnce`.
-        package var reorderDepth = 0
+        /// For `seeksAtOnce`: what the flows are like as far as is known from elsewhere. It stands in for the analysis
+        /// of flows that the header leaves open, and what the packets say overrides it.
+        package var expected: [FlowFormat] = []
         /// Bytes that are read from the input at once: small for many streams at real time, large for speed.
         package var readSize = 32 * 1024
         /// Bytes read at most to find out what the flows are.
@@ -137,13 +138,14 @@ package final class Demuxer {
             let found = avformat_find_stream_info(context, nil)
             guard found >= 0 else { throw MediaError(code: found, operation: "find the flows") }
         }
+        if readsLittle { fillIn(from: options.expected) }
         try adoptStreams()
         if flows.isEmpty { throw MediaError(code: tl_averror_invalid_data, operation: "find a flow in the content") }
         if context.pointee.start_time != tl_no_timestamp {
             start = MediaTime(value: context.pointee.start_time, timeBase: TimeBase(1, AV_TIME_BASE)) ?? .zero
         }
         start = exactStart() ?? start
-        if readsLittle, exactStart() == nil { findStart(reorderDepth: options.reorderDepth) }
+        if readsLittle, exactStart() == nil { findStart() }
         let isGuess = context.pointee.duration_estimation_method == AVFMT_DURATION_FROM_BITRATE
         if context.pointee.duration > 0, !isGuess, !isGrowing {
             duration = MediaTime(value: context.pointee.duration, timeBase: TimeBase(1, AV_TIME_BASE))
@@ -194,16 +196,36 @@ package final class Demuxer {
         return (pictures.isEmpty ? starts : pictures).map(\.time).min()
     }
 
-    /// Reads until the first picture is seen (the first sample where there are none), and counts NPT from there.
-    private func findStart(reorderDepth: Int) {
+    /// Tells libavformat what its analysis would have found, so that it can give every packet its times. It takes the
+    /// parameters up with the first packet that it reads.
+    private func fillIn(from expected: [FlowFormat]) {
+        var left = expected
         for index in 0..<Int(context.pointee.nb_streams) {
-            // Read by libavformat before the first packet, when it has not analysed the flow itself.
-            if let parameters = context.pointee.streams[index]?.pointee.codecpar,
-                parameters.pointee.codec_type == AVMEDIA_TYPE_VIDEO, parameters.pointee.video_delay == 0
-            {
-                parameters.pointee.video_delay = Int32(clamping: reorderDepth)
+            guard let stream = context.pointee.streams[index], let parameters = stream.pointee.codecpar,
+                let place = left.firstIndex(where: {
+                    $0.parameters.pointee.codec_type == parameters.pointee.codec_type
+                        && $0.parameters.pointee.codec_id == parameters.pointee.codec_id
+                })
+            else { continue }
+            let known = left.remove(at: place)
+            if parameters.pointee.codec_type == AVMEDIA_TYPE_VIDEO {
+                if parameters.pointee.video_delay == 0 {
+                    parameters.pointee.video_delay = known.parameters.pointee.video_delay
+                }
+                if let rate = known.frameRate, stream.pointee.avg_frame_rate.num == 0 {
+                    stream.pointee.avg_frame_rate = AVRational(num: rate.numerator, den: rate.denominator)
+                    stream.pointee.r_frame_rate = stream.pointee.avg_frame_rate
+                }
+            } else if parameters.pointee.codec_type == AVMEDIA_TYPE_AUDIO, parameters.pointee.sample_rate == 0 {
+                parameters.pointee.sample_rate = known.parameters.pointee.sample_rate
+                parameters.pointee.frame_size = known.parameters.pointee.frame_size
+                av_channel_layout_copy(&parameters.pointee.ch_layout, &known.parameters.pointee.ch_layout)
             }
         }
+    }
+
+    /// Reads until the first picture is seen (the first sample where there are none), and counts NPT from there.
+    private func findStart() {
         let wanted: FlowKind = flows.contains { $0.kind == .video && !$0.isSparse } ? .video : .audio
         start = .zero
         for _ in 0..<2_000 {

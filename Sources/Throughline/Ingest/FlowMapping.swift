@@ -4,24 +4,40 @@ internal import ThroughlineProtocols
 
 /// Finds, for each flow of the output, the flow of a new ingest that carries the same.
 enum FlowMapping {
+    /// The best pairs are made first, so that a flow that exists once goes to the output that it is meant for.
+    ///
     /// - Returns: by flow of the new ingest, the flow of the output that it feeds.
     static func map(_ incoming: [FlowFormat], onto outputs: [FlowFormat]) -> [Int?] {
-        var feeds = [Int?](repeating: nil, count: incoming.count)
+        var pairs: [(score: Int, output: FlowFormat, candidate: FlowFormat)] = []
         for output in outputs {
-            var best: (flow: Int, score: Int)?
-            for candidate in incoming
-            where feeds[candidate.index] == nil && candidate.kind == output.kind
-                && candidate.codecID == output.codecID && candidate.isAttachedPicture == output.isAttachedPicture
-            {
-                var score = 0
-                if language(candidate) == language(output) { score += 4 }
-                if ordinal(candidate, in: incoming) == ordinal(output, in: outputs) { score += 2 }
-                if candidate.channels == output.channels, candidate.sampleRate == output.sampleRate { score += 1 }
-                if score > best?.score ?? -1 { best = (candidate.index, score) }
+            for candidate in incoming {
+                guard let score = likeness(candidate, output, incoming, outputs) else { continue }
+                pairs.append((score, output, candidate))
             }
-            if let best { feeds[best.flow] = output.index }
+        }
+        pairs.sort { ($1.score, $0.output.index, $0.candidate.index) < ($0.score, $1.output.index, $1.candidate.index) }
+        var feeds = [Int?](repeating: nil, count: incoming.count)
+        var fed: Set<Int> = []
+        for pair in pairs where feeds[pair.candidate.index] == nil && !fed.contains(pair.output.index) {
+            feeds[pair.candidate.index] = pair.output.index
+            fed.insert(pair.output.index)
         }
         return feeds
+    }
+
+    /// How well a flow fits; nil where it does not at all.
+    private static func likeness(
+        _ candidate: FlowFormat, _ output: FlowFormat, _ incoming: [FlowFormat], _ outputs: [FlowFormat]
+    ) -> Int? {
+        guard candidate.kind == output.kind, candidate.codecID == output.codecID,
+            candidate.isAttachedPicture == output.isAttachedPicture
+        else { return nil }
+        var score = 0
+        let (a, b) = (language(candidate), language(output))
+        if a == b { score += 4 } else if a != "und", b != "und" { return nil }
+        if ordinal(candidate, in: incoming) == ordinal(output, in: outputs) { score += 2 }
+        if candidate.channels == output.channels, candidate.sampleRate == output.sampleRate { score += 1 }
+        return score
     }
 
     private static func language(_ flow: FlowFormat) -> String { flow.language ?? "und" }

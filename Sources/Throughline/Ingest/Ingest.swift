@@ -19,12 +19,12 @@ final class Ingest {
     /// Connects, and finds the flows.
     ///
     /// - Parameters:
-    ///   - seeksAtOnce: the flows are known, and reading begins somewhere else than at the start.
-    ///   - reorderDepth: of the pictures, where the flows are known.
+    ///   - expected: the flows as they are known from another ingest; reading then begins somewhere else than at the
+    ///     start.
     /// - Throws: the reason why the origin cannot be played, as the handoff controller takes it.
     init(
         origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, silence: SilenceWatcher,
-        isPaced: Bool, seeksAtOnce: Bool, reorderDepth: Int
+        isPaced: Bool, expected: [FlowFormat] = []
     ) throws(OpenError) {
         self.origin = origin
         let url = redacted(supervisor.origin(origin).url)
@@ -33,8 +33,8 @@ final class Ingest {
         } catch { throw OpenError(.undelivered(ChangeEvent(error)), isAborted: error.code == .aborted) }
         if input.length == 0 { throw OpenError(.refused(.notMedia, "\(url): the object is empty (0 bytes)")) }
         var options = Demuxer.Options()
-        options.seeksAtOnce = seeksAtOnce
-        options.reorderDepth = reorderDepth
+        options.seeksAtOnce = !expected.isEmpty
+        options.expected = expected
         if !isPaced { options.readSize = 256 * 1024 }
         do throws(MediaError) {
             demuxer = try Demuxer(input: input, options: options)

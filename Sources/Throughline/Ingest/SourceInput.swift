@@ -213,34 +213,34 @@ final class SourceInput: ByteInput {
     /// Puts an origin's bytes under the demuxer, once they are proven to be the same.
     private func resume(on next: OriginID) throws(ResumeError) {
         let bound = supervisor.openBound(for: next)
-        var candidate = try connect(next)
-        var (adjacent, others) = proof.evidence(before: position)
+        let candidate = try connect(next)
+        let (adjacent, others) = proof.evidence(before: position)
+        let other: SourceHead
+        var compared = 0
         // Bytes of this origin are known to be right, and by its own word its object is still the same: enough to see
         // that it goes on where it should.
         let known = proven[next]
-        let mayTrust = known != nil
-        if mayTrust {
-            others = []
-            adjacent = adjacent.suffix(Self.shortProof)
-        }
-        let other = try open(candidate, at: adjacent.offset, until: nil, within: bound)
-        if mayTrust, other.validator != known { throw .different("its ETag has changed") }
-        var compared = try compare(adjacent, with: candidate, within: bound, patience: Self.proofPatience)
-        if compared < adjacent.bytes.count || !others.isEmpty {
-            // Slow, or more to see: the rest side by side.
-            let rest = others + adjacent.dropFirst(compared).split(into: Self.proofConnections)
-            let proofs = rest.map { ProofReader($0, origin: next, input: self, bound: bound) }
+        if known != nil {
+            let piece = adjacent.suffix(Self.shortProof)
+            other = try open(candidate, at: piece.offset, until: nil, within: bound)
+            if other.validator != known { throw .different("its ETag has changed") }
+            compared = try compare(piece, with: candidate, within: bound)
+        } else {
+            // Side by side: an origin that paces its connections brings the proof in the first burst of each, and the
+            // one that goes on keeps its burst for the media.
+            let pieces = others + adjacent.split(into: Self.proofConnections)
+            let proofs = pieces.map { ProofReader($0, origin: next, input: self, bound: bound) }
             var failure: ResumeError?
-            if compared < adjacent.bytes.count {
-                do throws(ResumeError) {
-                    candidate = try connect(next)
-                    _ = try open(candidate, at: position, until: nil, within: bound)
-                } catch { failure = error }
-            }
+            var opened: SourceHead?
+            do throws(ResumeError) {
+                opened = try open(candidate, at: position, until: nil, within: bound)
+            } catch { failure = error }
             for proof in proofs {
                 do throws(ResumeError) { compared += try proof.result() } catch { failure = failure ?? error }
             }
             if let failure { throw failure }
+            guard let opened else { return }
+            other = opened
         }
         if let validator = other.validator { proven[next] = validator }
         source.close()
@@ -251,16 +251,14 @@ final class SourceInput: ByteInput {
         let length = "same length (\(head.length ?? 0) bytes)"
         supervisor.resumed(
             on: next, at: position,
-            evidence: mayTrust
+            evidence: known != nil
                 ? "the same ETag at an origin whose bytes are known, \(length), and \(compared) bytes read before are the same"
                 : "\(length), and \(compared) bytes read before are the same")
     }
 
     /// Bytes that are compared where the origin itself says that its object is the same.
     static let shortProof = 4 * 1024
-    /// How long one connection may take to bring the proof. An origin that paces its connections is asked for the rest
-    /// over several, and brings it in their first bursts.
-    static let proofPatience: Duration = .milliseconds(100)
+    /// Connections over which the bytes right before the break are read again.
     static let proofConnections = 4
 
     private func connect(_ origin: OriginID) throws(ResumeError) -> any ByteSource {
@@ -286,31 +284,24 @@ final class SourceInput: ByteInput {
 
     /// Reads a piece again from a candidate that stands at its start.
     ///
-    /// - Parameters:
-    ///   - bound: how long to wait for the next byte.
-    ///   - patience: how long to go on at the most.
-    /// - Returns: how many bytes were the same: all of them, unless patience ended.
+    /// - Parameter bound: how long it may take in all.
+    /// - Returns: how many bytes were the same: all of them.
     private func compare(
-        _ piece: ByteProof.Piece, with candidate: any ByteSource, within bound: Duration, patience: Duration
+        _ piece: ByteProof.Piece, with candidate: any ByteSource, within bound: Duration
     ) throws(ResumeError) -> Int {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 32 * 1024, alignment: 16)
         defer { buffer.deallocate() }
-        let began = Instant.now
+        let deadline = Instant.now + bound
         var done = 0
         while done < piece.bytes.count {
-            let now = Instant.now
-            if now - began >= patience { return done }
             let wanted = min(buffer.count, piece.bytes.count - done)
             let count: Int
             do throws(TransportError) {
                 count = try candidate.read(
-                    into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<wanted]),
-                    deadline: min(now + bound, began + patience), beforeBlocking: nil)
+                    into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<wanted]), deadline: deadline,
+                    beforeBlocking: nil)
                 if count == 0 { throw TransportError(.closedEarly, "the object ended before its length") }
-            } catch {
-                if error.code == .timedOut, Instant.now - began >= patience { return done }
-                throw .undelivered(error)
-            }
+            } catch { throw .undelivered(error) }
             guard buffer[..<count].elementsEqual(piece.bytes[done..<(done + count)]) else {
                 throw .different("its bytes differ in the \(count) from byte \(piece.offset + Int64(done)) on")
             }
@@ -332,12 +323,7 @@ final class SourceInput: ByteInput {
                 do throws(ResumeError) {
                     let candidate = try input.connect(origin)
                     _ = try input.open(candidate, at: piece.offset, until: piece.end, within: bound)
-                    let count = try input.compare(piece, with: candidate, within: bound, patience: bound)
-                    guard count == piece.bytes.count else {
-                        throw ResumeError.undelivered(
-                            TransportError(.timedOut, "too slow to prove that it holds the same bytes"))
-                    }
-                    result = .success(count)
+                    result = .success(try input.compare(piece, with: candidate, within: bound))
                 } catch { result = .failure(error) }
                 outcome.withLock { $0 = result }
             }

@@ -51,6 +51,8 @@ final class PlayoutBuffer: Sendable {
         var isFull = false
         var pacerWaits = false
         var firstArrival: Instant?
+        /// When every flow that counts had a packet.
+        var completeSince: Instant?
         var lastWake = Instant(nanoseconds: 0)
         /// Everything due before this went out.
         var released: MediaTime?
@@ -201,8 +203,10 @@ final class PlayoutBuffer: Sendable {
                 guard let start = startTime(state) else { return .never }
                 let isReady = state.isEnded || state.isFull || isPrefilled(state)
                 let isComplete = state.lanes.allSatisfy { $0.isSparse || !$0.waiting.isEmpty }
-                let latest =
-                    (state.firstArrival ?? now) + (isComplete ? Self.prefillPatience : Self.firstPacketPatience)
+                if isComplete, state.completeSince == nil { state.completeSince = now }
+                let latest = min(
+                    (state.completeSince ?? .never) + Self.prefillPatience,
+                    (state.firstArrival ?? now) + Self.firstPacketPatience)
                 guard isReady || now >= latest else { return latest }
                 state.clock.start(at: start, now: now)
             }

@@ -157,7 +157,7 @@ final class SpliceLine {
         {
             (pts, dts) = (next, next)
         }
-        let times = outputs[output].clock.next(pts: pts, dts: dts, duration: packet.duration)
+        let times = outputs[output].clock.next(pts: pts, dts: dts, duration: outputs[output].duration)
         packet.pts = times.pts
         packet.dts = times.dts
         outputs[output].next = times.dts + packet.duration
@@ -187,7 +187,7 @@ final class SpliceLine {
             else { return false }
             feed.ptsShift = ptsShift
             feed.dtsShift = dtsShift
-            let first = packet.pts.map { $0 + ptsShift }
+            let first = (packet.pts ?? packet.dts).map { $0 + ptsShift }
             let isExact = aligner?.isExact(flow: feed.output) ?? false
             let matched = aligner?.recognised(flow: feed.output) ?? 0
             note(

@@ -17,6 +17,9 @@ package struct SilenceWatcher: Sendable {
     /// Media that is kept for the handoff, at the most; half of the buffer if that is less.
     package static let mostReserve: Duration = .milliseconds(500)
 
+    /// Media that is kept for the handoff even from an origin that is known to pause.
+    package static let leastReserve: Duration = .milliseconds(250)
+
     private let bound: Duration
     private let reserve: Duration
     /// The longest silence that ended well.
@@ -60,7 +63,7 @@ package struct SilenceWatcher: Sendable {
     package func allowance(level: Duration?) -> Duration {
         guard let level, level > .zero else { return bound }
         // An origin that was as silent before, and came back, is given half as much again.
-        return max(Self.shortest, level - reserve, min(bound, known * 3 / 2, level))
+        return max(Self.shortest, level - reserve, min(known * 3 / 2, level - Self.leastReserve))
     }
 
     /// Bears the silence until the buffer is dry and the bound has passed after that, for want of anyone else to ask.

@@ -171,11 +171,11 @@ package struct HandoffController: Sendable {
         return advance(move, at: now)
     }
 
-    /// Whether anyone but the current origin could be asked now.
+    /// Whether anyone but the current origin could be asked now, with a better prospect.
     package func hasAlternative(at now: Instant) -> Bool {
         guard case .playing(let current) = state else { return false }
         return roster.ids.contains {
-            $0 != current && roster[$0].ruledOut == nil && !roster.isUnderPenalty($0, at: now)
+            $0 != current && roster[$0].ruledOut == nil && roster[$0].failuresInARow == 0
         }
     }
 

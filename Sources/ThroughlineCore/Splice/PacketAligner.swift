@@ -24,6 +24,8 @@ package struct PacketAligner: Sendable {
 
     /// The run of recognised packets that is proof enough.
     package static let provingRun = 3
+    /// Times of the same packet in two containers differ by no more than their rounding.
+    package static let agreement: MediaTime = .milliseconds(2)
     /// How far two timelines that both start at the start of the presentation may disagree.
     package static let greatestSkew: MediaTime = .milliseconds(1000)
     /// How far past the place where the known packets should end the search goes on.
@@ -101,10 +103,13 @@ package struct PacketAligner: Sendable {
             // The run must prove itself: long enough, or as long as anything can be on a flow that has just begun.
             let tail = flows[index].tail
             let needed = min(Self.provingRun, tail.count)
-            for (place, run) in flows[index].runs where run.length >= needed && run.isProof {
+            for (place, run) in flows[index].runs where run.isProof {
                 guard let ptsShift = difference(tail[place].pts, packet.pts, tail[place].dts, packet.dts) else {
                     continue
                 }
+                // One packet is enough where its time says the same.
+                let isOnTime = timelinesAgree && ptsShift.magnitude <= Self.agreement
+                guard isOnTime || run.length >= needed else { continue }
                 if timelinesAgree, ptsShift.magnitude > Self.greatestSkew { continue }
                 let dtsShift = difference(tail[place].dts, packet.dts, tail[place].pts, packet.pts) ?? ptsShift
                 flows[index].shifts = (ptsShift, dtsShift)
