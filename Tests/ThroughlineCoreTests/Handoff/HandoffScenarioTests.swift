@@ -163,20 +163,24 @@ internal import ThroughlineCore
             world.transcript() == """
                 20.000 A fails: reset
                 20.000 resume A
-                20.001 wait 1000 ms
-                21.001 resume A
-                21.002 wait 2000 ms
-                23.002 resume A
-                23.003 wait 4000 ms
-                27.003 resume A
-                27.013 A plays
+                20.001 wait 200 ms
+                20.201 resume A
+                20.202 wait 400 ms
+                20.602 resume A
+                20.603 wait 800 ms
+                21.403 resume A
+                21.404 wait 1600 ms
+                23.004 resume A
+                23.005 wait 3200 ms
+                26.205 resume A
+                26.215 A plays
                 """)
     }
 
     @Test func aStalledOnlyOriginIsAskedAgainAfterItsPenalty() {
         var world = playing(1)
         world.fails(.silence)
-        #expect(world.transcript() == "20.000 A fails: silence\n20.000 wait 500 ms\n20.500 resume A\n20.510 A plays")
+        #expect(world.transcript() == "20.000 A fails: silence\n20.000 wait 100 ms\n20.100 resume A\n20.110 A plays")
     }
 
     @Test func allDeadAndOneComesBack() {
@@ -192,15 +196,19 @@ internal import ThroughlineCore
                 20.001 resume B
                 21.001 wait 50 ms
                 21.051 resume A
-                21.052 wait 449 ms
-                21.501 resume B
-                22.501 wait 551 ms
-                23.052 resume A
-                23.053 wait 448 ms
-                23.501 resume B
-                24.501 wait 2000 ms
-                26.501 resume B
-                26.511 B plays
+                21.052 wait 50 ms
+                21.102 resume B
+                22.102 resume A
+                22.103 wait 199 ms
+                22.302 resume B
+                23.302 resume A
+                23.303 wait 399 ms
+                23.702 resume B
+                24.702 wait 201 ms
+                24.903 resume A
+                24.904 wait 598 ms
+                25.502 resume B
+                25.512 B plays
                 """)
     }
 
@@ -316,9 +324,9 @@ internal import ThroughlineCore
                 20.000 A fails: silence
                 20.000 resume B
                 20.010 replace B
-                20.020 wait 480 ms
-                20.500 replace A
-                20.510 A plays
+                20.020 wait 80 ms
+                20.100 replace A
+                20.110 A plays
                 """)
         #expect(world.controller.roster[OriginID(1)].ruledOut == "script")
         world.from(30, "A", .refuses)
@@ -388,9 +396,9 @@ internal import ThroughlineCore
                 20.011 B plays
                 20.100 B fails: reset
                 20.100 resume B
-                20.101 wait 900 ms
-                21.001 resume A
-                21.011 A plays
+                20.101 wait 100 ms
+                20.201 resume A
+                20.211 A plays
                 """)
     }
 
@@ -418,13 +426,17 @@ internal import ThroughlineCore
                 20.000 A fails: reset
                 20.000 resume A
                 20.001 resume B
-                20.006 wait 995 ms
-                21.001 resume A
-                21.002 wait 2000 ms
-                23.002 resume A
-                23.003 wait 50 ms
-                23.053 resume B
-                23.063 B plays
+                20.006 wait 195 ms
+                20.201 resume A
+                20.202 wait 400 ms
+                20.602 resume A
+                20.603 wait 800 ms
+                21.403 resume A
+                21.404 wait 1600 ms
+                23.004 resume A
+                23.005 wait 50 ms
+                23.055 resume B
+                23.065 B plays
                 """)
     }
 

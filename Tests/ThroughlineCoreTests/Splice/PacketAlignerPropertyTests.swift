@@ -126,7 +126,7 @@ internal import ThroughlineCore
     @Test(arguments: [0, 1, 2, 3] as [UInt64])
     func nothingIsMissingAndNothingComesTwice(series: UInt64) {
         var aligned = 0
-        let runs = 500
+        let runs = 250
         for run in 0..<UInt64(runs) {
             let seed = series << 32 | run
             var random = SeededGenerator(seed: seed)
