@@ -67,7 +67,9 @@ let package = Package(
             name: "ThroughlineTransportTests", dependencies: ["ThroughlineTransport", "ThroughlineCore"],
             swiftSettings: strict),
         .testTarget(
-            name: "ThroughlineMediaTests", dependencies: ["ThroughlineMedia", collections], swiftSettings: strict),
+            name: "ThroughlineMediaTests",
+            dependencies: ["ThroughlineMedia", "ThroughlineProtocols", "ThroughlineCore", collections],
+            swiftSettings: strict),
         .testTarget(
             name: "ThroughlineLabTests", dependencies: ["ThroughlineLab", "ThroughlineCore"], swiftSettings: strict),
         .testTarget(

@@ -260,6 +260,8 @@ package final class Demuxer {
             let index = Int(packet.av.pointee.stream_index)
             if index >= flowOfStream.count { try adoptStreams() }
             guard index < flowOfStream.count, let flow = flowOfStream[index] else { continue }
+            // Those that were read to find the flows are there whether they were wanted or not.
+            if context.pointee.streams[index]!.pointee.discard == AVDISCARD_ALL { continue }
             let base = flows[flow].timeBase
             packet.flow = flow
             if packet.av.pointee.pts != tl_no_timestamp {

@@ -136,7 +136,14 @@ package struct HandoffController: Sendable {
         }
         attempt.ended = now
         move.attempts[move.attempts.count - 1] = attempt
-        if case .resume = attempt.order {} else { ingestOrigin = attempt.origin }
+        if case .resume = attempt.order {
+        } else {
+            ingestOrigin = attempt.origin
+            // What is read anew is what the origin holds now; what differed from its former object may not differ now.
+            if different.contains([attempt.origin, attempt.origin]) {
+                different = different.filter { !$0.contains(attempt.origin) }
+            }
+        }
         roster.delivered(attempt.origin, at: now)
         state = .playing(attempt.origin)
         return move
@@ -195,7 +202,7 @@ package struct HandoffController: Sendable {
         return advance(move, at: now)
     }
 
-    private func isTooLate(_ move: Move, at now: Instant) -> Bool { now - move.began >= giveUpAfter }
+    private func isTooLate(_ move: Move, at now: Instant) -> Bool { now >= move.began + giveUpAfter }
 
     private mutating func advance(_ move: Move, at now: Instant) -> Order {
         let usable = roster.ids.filter { roster[$0].ruledOut == nil && !move.barred.contains($0) }

@@ -36,6 +36,8 @@ package struct OriginRoster: Sendable {
         package var failuresInARow = 0
         package var failures = 0
         package var lastFailure: Instant?
+        /// Since when it delivers without a failure; nil while it does not.
+        package var deliversSince: Instant?
         package var lastCause: ChangeEvent.Cause?
         package var penaltyEnds: Instant?
         /// Why the origin is not asked again in this run.
@@ -65,7 +67,9 @@ package struct OriginRoster: Sendable {
         _ id: OriginID, cause: ChangeEvent.Cause, retryAfter: Duration?, at now: Instant, jitter: Double
     ) {
         var record = health[id.index]
-        record.failuresInARow = min(record.failuresInARow + 1, 1000)
+        let isFirst = isTrusted(id, at: now)
+        record.deliversSince = nil
+        record.failuresInARow = isFirst ? 1 : min(record.failuresInARow + 1, 1000)
         record.failures += 1
         record.lastFailure = now
         record.lastCause = cause
@@ -81,11 +85,11 @@ package struct OriginRoster: Sendable {
         health[id.index] = record
     }
 
-    /// The origin has delivered media at this moment.
+    /// The origin delivers media from this moment, or still does; until it fails.
     package mutating func delivered(_ id: OriginID, at now: Instant) {
-        guard let last = health[id.index].lastFailure else { return }
         health[id.index].penaltyEnds = nil
-        if now - last >= Self.recoveryTime {
+        if health[id.index].deliversSince == nil { health[id.index].deliversSince = now }
+        if isTrusted(id, at: now) {
             health[id.index].failuresInARow = 0
             health[id.index].lastFailure = nil
         }
@@ -97,9 +101,10 @@ package struct OriginRoster: Sendable {
         health[id.index].penaltyEnds.map { $0 > now } ?? false
     }
 
-    /// Whether the record is clean: nothing went wrong for `recoveryTime`.
+    /// Whether the record is clean: it never failed, or has delivered for `recoveryTime` since.
     package func isTrusted(_ id: OriginID, at now: Instant) -> Bool {
-        health[id.index].lastFailure.map { now - $0 >= Self.recoveryTime } ?? true
+        guard health[id.index].lastFailure != nil else { return true }
+        return health[id.index].deliversSince.map { now - $0 >= Self.recoveryTime } ?? false
     }
 
     /// The order in which to ask: by priority, then fewest failures in a row, then weight, then as configured.

@@ -59,11 +59,12 @@ package struct PlayoutClock: Sendable {
         return anchor.time + MediaTime(nanoseconds: (now - anchor.at).wholeNanoseconds)
     }
 
-    /// When a media time is due.
+    /// When a media time is due; `.never` where that cannot be told.
     package func due(_ time: MediaTime) -> Instant? {
         guard let anchor else { return nil }
-        return Instant(
-            nanoseconds: anchor.at.nanoseconds.addingReportingOverflow((time - anchor.time).nanoseconds).partialValue)
+        let distance = (time - anchor.time).nanoseconds
+        let (moment, overflow) = anchor.at.nanoseconds.addingReportingOverflow(distance)
+        return overflow && distance > 0 ? .never : Instant(nanoseconds: overflow ? .min : moment)
     }
 
     /// Media that is due at `time` has arrived.

@@ -1,6 +1,7 @@
 /// The bytes of an object that were read last, kept to prove that another origin holds the same object.
 ///
-/// At least `required` bytes are kept once that many were read, in as many pieces as the reader's seeks made of them.
+/// At least `required` bytes are kept once that many were read, in as many pieces as the reader's seeks made of them,
+/// but not in more than the last sixteen.
 package struct ByteProof: Sendable {
     /// Bytes that are compared before an origin is trusted with the rest.
     package static let required = 64 * 1024

@@ -33,8 +33,8 @@ package struct DecodeClock: Sendable {
             if let pts { decode = min(decode, pts) }
         } else {
             // The first picture is decoded as many pictures ahead of its presentation as are held back.
-            decode = (pts ?? .zero) - MediaTime(flicks: duration.flicks.multipliedReportingOverflow(
-                by: Int64(reorderDepth)).partialValue)
+            let (lead, overflow) = duration.flicks.multipliedReportingOverflow(by: Int64(reorderDepth))
+            decode = (pts ?? .zero) - MediaTime(flicks: overflow ? .max : lead)
         }
         if let last, decode <= last { decode = last + step }
         last = decode

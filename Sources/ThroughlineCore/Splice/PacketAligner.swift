@@ -5,6 +5,9 @@
 /// timelines; with it the other flows are placed too, each at its own last packet. Packets that repeat (silence, still
 /// pictures) prove nothing by themselves: a run counts only with a packet in it that occurs once.
 ///
+/// Of an essential flow at least one packet must be recognised: origins may share the sound and differ in the pictures.
+/// Sound that is another encode goes on by time.
+///
 /// Feed it every packet with `arrived`; once it is `aligned`, feed the same packets again, from the first, to
 /// `verdict`, and go on with those that follow.
 package struct PacketAligner: Sendable {
@@ -26,12 +29,25 @@ package struct PacketAligner: Sendable {
     package static let provingRun = 3
     /// Times of the same packet in two containers differ by no more than their rounding.
     package static let agreement: MediaTime = .milliseconds(2)
+    /// A shorter run is proof, too, when it lasts so long, and nothing came before it: a flow of few packets a second.
+    package static let provingSpan: MediaTime = .milliseconds(200)
     /// How far two timelines that both start at the start of the presentation may disagree.
     package static let greatestSkew: MediaTime = .milliseconds(1000)
     /// How far past the place where the known packets should end the search goes on.
     package static let overshoot: MediaTime = .milliseconds(250)
     /// Packets that are searched at the most.
     package static let packetLimit = 20_000
+
+    /// Packets that arrived last, as places in a tail.
+    private struct Run {
+        var length = 0
+        var span: MediaTime = .zero
+        /// A packet that occurs once in the tail is part of it.
+        var isProof = false
+    }
+
+    /// What is added to the times of the new timeline.
+    private typealias Shifts = (pts: MediaTime, dts: MediaTime)
 
     private struct Flow: Sendable {
         let tail: [PacketTrace]
@@ -40,52 +56,91 @@ package struct PacketAligner: Sendable {
         let end: MediaTime?
         /// Places in the tail by fingerprint.
         var places: [UInt64: [Int]] = [:]
-        /// Length of the run that ends at a place in the tail with the packet that arrived last, and whether a packet
-        /// that occurs once is part of it.
-        var runs: [Int: (length: Int, isProof: Bool)] = [:]
+        /// The run that ends at a place in the tail with the packet that arrived last.
+        var runs: [Int: Run] = [:]
         var furthest: MediaTime?
         var arrivals = 0
-        /// The first match beyond doubt: the shifts between the timelines.
-        var shifts: (pts: MediaTime, dts: MediaTime)?
+        /// What arrived while the distance of the timelines was not known.
+        var early: [PacketTrace] = []
+        /// A packet was recognised by its payload and its time.
+        var isRecognised = false
+        /// The shifts between the timelines, by the first packet recognised or, where there is one, by a proving run.
+        var shifts: Shifts?
+        var isProven = false
 
         // The second pass, in which packets are told apart.
         /// Place in the tail of the last packet that was recognised.
         var followed: Int?
         var isPast = false
         var recognised = 0
-        var verdictRuns: [Int: (length: Int, isProof: Bool)] = [:]
 
         init(_ tail: FlowTail) {
             self.tail = tail.packets
             isSparse = tail.isSparse
-            isEssential = tail.isEssential && !tail.packets.isEmpty
+            isEssential = tail.isEssential
             end = tail.end
             for (place, packet) in tail.packets.enumerated() {
                 if let fingerprint = packet.fingerprint { places[fingerprint, default: []].append(place) }
             }
         }
 
-        func extended(_ runs: [Int: (length: Int, isProof: Bool)], by packet: PacketTrace) -> [Int: (
-            length: Int, isProof: Bool
-        )] {
-            guard let fingerprint = packet.fingerprint, let found = places[fingerprint] else { return [:] }
-            var next: [Int: (length: Int, isProof: Bool)] = [:]
+        /// Takes part in finding the place.
+        var counts: Bool { !isSparse && !tail.isEmpty }
+
+        func matches(_ packet: PacketTrace) -> [Int] { packet.fingerprint.flatMap { places[$0] } ?? [] }
+
+        mutating func extendRuns(by packet: PacketTrace) {
+            let found = matches(packet)
+            var next: [Int: Run] = [:]
             for place in found {
-                let before = runs[place - 1] ?? (0, false)
-                next[place] = (before.length + 1, before.isProof || found.count == 1)
+                var run = runs[place - 1] ?? Run()
+                run.length += 1
+                run.span += packet.duration
+                run.isProof = run.isProof || found.count == 1
+                next[place] = run
             }
-            return next
+            runs = next
+        }
+
+        /// The place in the tail with this payload whose time agrees best.
+        func place(of packet: PacketTrace, _ shifts: Shifts) -> Int? {
+            let tolerance = max(MediaTime(flicks: packet.duration.flicks / 2), .milliseconds(2))
+            return matches(packet)
+                .map { (place: $0, distance: tail[$0].distance(from: packet, shifts)) }
+                .filter { $0.distance < tolerance }
+                .min { ($0.distance, -$0.place) < ($1.distance, -$1.place) }?.place
+        }
+
+        /// Looks at a packet once the distance of the timelines is known.
+        mutating func compare(_ packet: PacketTrace, _ shifts: Shifts) {
+            // Packets that repeat may be alike in another encode, too.
+            if let place = place(of: packet, shifts), !isEssential || matches(packet).count == 1 {
+                isRecognised = true
+                follow(place, packet)
+            }
+        }
+
+        /// Takes the shifts of this flow from its first packet that was recognised.
+        mutating func follow(_ place: Int, _ packet: PacketTrace) {
+            guard shifts == nil, let pts = difference(tail[place].pts, packet.pts) else { return }
+            shifts = (pts, difference(tail[place].dts, packet.dts) ?? pts)
+        }
+
+        /// All that is known of the flow lies behind what arrives.
+        func isPassed(_ shift: MediaTime) -> Bool {
+            guard let furthest, let end else { return false }
+            return furthest + shift > end + PacketAligner.overshoot
         }
     }
 
     private var flows: [Flow]
     /// Whether both timelines count from the start of the presentation, so that times can be compared.
     private let timelinesAgree: Bool
-    private var shift: (pts: MediaTime, dts: MediaTime)?
+    private var shift: Shifts?
     private var arrivals = 0
     package private(set) var status: Status = .searching
 
-    /// - Parameter tails: by flow of the output.
+    /// - Parameter tails: by flow of the output; empty for those that the new ingest lacks.
     package init(tails: [FlowTail], timelinesAgree: Bool) {
         flows = tails.map { Flow($0) }
         self.timelinesAgree = timelinesAgree
@@ -98,58 +153,88 @@ package struct PacketAligner: Sendable {
         arrivals += 1
         flows[index].arrivals += 1
         if let time = packet.pts ?? packet.dts { flows[index].furthest = max(flows[index].furthest ?? time, time) }
-        flows[index].runs = flows[index].extended(flows[index].runs, by: packet)
-        if !flows[index].isSparse, flows[index].shifts == nil {
-            // The run must prove itself: long enough, or as long as anything can be on a flow that has just begun.
-            let tail = flows[index].tail
-            let needed = min(Self.provingRun, tail.count)
-            for (place, run) in flows[index].runs where run.isProof {
-                guard let ptsShift = difference(tail[place].pts, packet.pts, tail[place].dts, packet.dts) else {
-                    continue
+        if flows[index].counts {
+            flows[index].extendRuns(by: packet)
+            var found: Shifts?
+            if !flows[index].isProven {
+                found = proof(packet, flow: index)
+                if found != nil {
+                    flows[index].shifts = found
+                    flows[index].isProven = true
                 }
-                // One packet is enough where its time says the same.
-                let isOnTime = timelinesAgree && ptsShift.magnitude <= Self.agreement
-                guard isOnTime || run.length >= needed else { continue }
-                if timelinesAgree, ptsShift.magnitude > Self.greatestSkew { continue }
-                let dtsShift = difference(tail[place].dts, packet.dts, tail[place].pts, packet.pts) ?? ptsShift
-                flows[index].shifts = (ptsShift, dtsShift)
-                if shift == nil || flows[index].isEssential { shift = (ptsShift, dtsShift) }
-                break
             }
-            if shift != nil, flows.allSatisfy({ !$0.isEssential || $0.shifts != nil }) {
-                status = .aligned
-                return status
+            if let shift {
+                flows[index].compare(packet, flows[index].shifts ?? shift)
+            } else {
+                flows[index].early.append(packet)
+                if let found { adopt(found) }
             }
+        } else if shift == nil, timelinesAgree, !flows.contains(where: \.counts) {
+            // Nothing was received that could be recognised: nothing can be joined wrongly.
+            adopt((.zero, .zero))
         }
-        if let reason = hopelessness() { status = .hopeless(reason) }
+        status = judge()
         return status
     }
 
-    private func difference(_ a: MediaTime?, _ b: MediaTime?, _ c: MediaTime?, _ d: MediaTime?) -> MediaTime? {
-        if let a, let b { return a - b }
-        if let c, let d { return c - d }
+    /// The shifts that the run which ends with this packet proves.
+    private func proof(_ packet: PacketTrace, flow index: Int) -> Shifts? {
+        let flow = flows[index]
+        // The run must prove itself: long enough, or as long as anything can be on a flow that has just begun.
+        let needed = min(Self.provingRun, flow.tail.count)
+        for (place, run) in flow.runs where run.isProof {
+            let known = flow.tail[place]
+            guard let ptsShift = difference(known.pts, packet.pts) ?? difference(known.dts, packet.dts) else {
+                continue
+            }
+            if timelinesAgree, ptsShift.magnitude > Self.greatestSkew { continue }
+            // One packet is enough where its time says the same to the rounding of containers.
+            let isOnTime = timelinesAgree && ptsShift.magnitude <= Self.agreement
+            if run.length < needed, !isOnTime {
+                let isAllThereIs = run.length == flow.arrivals && run.span >= Self.provingSpan
+                guard timelinesAgree, isAllThereIs, ptsShift.magnitude.flicks < packet.duration.flicks / 2 else {
+                    continue
+                }
+            }
+            return (ptsShift, difference(known.dts, packet.dts) ?? ptsShift)
+        }
         return nil
+    }
+
+    private mutating func adopt(_ found: Shifts) {
+        shift = found
+        for index in flows.indices {
+            for packet in flows[index].early { flows[index].compare(packet, flows[index].shifts ?? found) }
+            flows[index].early = []
+        }
+    }
+
+    private func judge() -> Status {
+        guard let shift else {
+            if let reason = hopelessness() { return .hopeless(reason) }
+            return .searching
+        }
+        let hasEssential = flows.contains { $0.isEssential && $0.counts }
+        let delivering = flows.filter { $0.counts && $0.arrivals > 0 }
+        let allPassed = delivering.allSatisfy { $0.isPassed(shift.pts) }
+        for flow in flows where flow.counts && !flow.isRecognised && !flow.isProven {
+            // Pictures that are recognised decide for all: the others are told apart as they come. What does not arrive
+            // is not waited for, the new ingest may lack it.
+            if !flow.isEssential, flow.arrivals == 0 || hasEssential { continue }
+            let isPassed = flow.arrivals == 0 ? allPassed : flow.isPassed(shift.pts)
+            if !isPassed, arrivals <= Self.packetLimit { return .searching }
+            if flow.isEssential { return .hopeless("no picture of the new origin equals one received before") }
+        }
+        return .aligned
     }
 
     private func hopelessness() -> String? {
         if arrivals > Self.packetLimit { return "none of \(arrivals) packets was received before" }
         guard timelinesAgree else { return nil }
-        func hasPassed(_ flow: Flow) -> Bool {
-            guard let furthest = flow.furthest, let end = flow.end else { return false }
-            return furthest > end + Self.overshoot
-        }
-        let strangers = flows.filter { $0.isEssential && $0.shifts == nil }
-        if !strangers.isEmpty, strangers.allSatisfy(hasPassed) {
-            return "no picture of the new origin equals one received before"
-        }
         // Every flow that has a tail and delivers must have passed it.
-        var sawOne = false
-        for flow in flows where !flow.isSparse && flow.end != nil {
-            guard flow.arrivals > 0 else { continue }
-            sawOne = true
-            guard flow.shifts == nil, hasPassed(flow) else { return nil }
-        }
-        return sawOne ? "no packet of the new origin equals one received before" : nil
+        let delivering = flows.filter { $0.counts && $0.arrivals > 0 }
+        guard !delivering.isEmpty, delivering.allSatisfy({ $0.isPassed(.zero) }) else { return nil }
+        return "no packet of the new origin equals one received before"
     }
 
     /// Tells, after alignment, whether a packet is known. To be asked for every packet from the first.
@@ -157,32 +242,27 @@ package struct PacketAligner: Sendable {
         guard let shift, index >= 0, index < flows.count else { return .known }
         var flow = flows[index]
         defer { flows[index] = flow }
-        let shifts = flow.shifts ?? shift
+        // How far another flow's decode times run ahead of its pictures says nothing about this one's.
+        let shifts = flow.shifts ?? (shift.pts, shift.pts)
         if flow.isPast { return .new(ptsShift: shifts.pts, dtsShift: shifts.dts) }
         guard let end = flow.end, let last = flow.tail.last else {
             // Nothing was received of this flow before.
             flow.isPast = true
             return .new(ptsShift: shifts.pts, dtsShift: shifts.dts)
         }
-        flow.verdictRuns = flow.extended(flow.verdictRuns, by: packet)
-        let half = MediaTime(flicks: packet.duration.flicks / 2)
-        let tolerance = max(half, .milliseconds(2))
         // Recognised: the place in the tail with this fingerprint whose time agrees.
-        if let place = flow.verdictRuns.keys.filter({ isSameTime(flow.tail[$0], packet, shifts, within: tolerance) })
-            .max()
-        {
+        if let place = flow.place(of: packet, shifts) {
             flow.followed = place
             flow.recognised += 1
-            if flow.shifts == nil, let pts = difference(flow.tail[place].pts, packet.pts, nil, nil) {
-                flow.shifts = (
-                    pts, difference(flow.tail[place].dts, packet.dts, nil, nil) ?? pts
-                )
-            }
+            flow.follow(place, packet)
             if place == flow.tail.count - 1 { flow.isPast = true }
             return .known
         }
+        let half = MediaTime(flicks: packet.duration.flicks / 2)
         // Not recognised, but its place among the known ones is: the received copy of it was damaged, or was repacked.
-        if let followed = flow.followed, followed < flow.tail.count - 1 {
+        if let followed = flow.followed, followed < flow.tail.count - 1,
+            flow.tail[followed + 1].distance(from: packet, shifts) < max(half, .milliseconds(2))
+        {
             flow.followed = followed + 1
             if followed + 1 == flow.tail.count - 1 { flow.isPast = true }
             return .known
@@ -190,7 +270,8 @@ package struct PacketAligner: Sendable {
         // By time: before the end of what is known. Decode times order the packets of flows with reordering.
         let isBefore: Bool
         if let dts = packet.dts, let lastDecode = last.dts {
-            isBefore = dts + shifts.dts <= lastDecode + min(half, .milliseconds(2))
+            let slack = packet.duration > .zero ? min(half, .milliseconds(10)) : .milliseconds(2)
+            isBefore = dts + shifts.dts <= lastDecode + slack
         } else if let pts = packet.pts {
             isBefore = pts + shifts.pts + half < end
         } else {
@@ -199,15 +280,6 @@ package struct PacketAligner: Sendable {
         if isBefore { return .known }
         flow.isPast = true
         return .new(ptsShift: shifts.pts, dtsShift: shifts.dts)
-    }
-
-    private func isSameTime(
-        _ known: PacketTrace, _ packet: PacketTrace, _ shifts: (pts: MediaTime, dts: MediaTime),
-        within tolerance: MediaTime
-    ) -> Bool {
-        if let a = known.pts, let b = packet.pts { return (a - b - shifts.pts).magnitude < tolerance }
-        if let a = known.dts, let b = packet.dts { return (a - b - shifts.dts).magnitude < tolerance }
-        return true
     }
 
     /// Whether the packet before the first new one was recognised as the last that was received.
@@ -220,4 +292,18 @@ package struct PacketAligner: Sendable {
 
     /// The distance between the timelines: old time less new time.
     package var timelineShift: MediaTime? { shift?.pts }
+}
+
+extension PacketTrace {
+    /// How far a packet of another timeline is from this one's place; zero where no times tell.
+    fileprivate func distance(from packet: PacketTrace, _ shifts: (pts: MediaTime, dts: MediaTime)) -> MediaTime {
+        if let pts, let other = packet.pts { return (pts - other - shifts.pts).magnitude }
+        if let dts, let other = packet.dts { return (dts - other - shifts.dts).magnitude }
+        return .zero
+    }
+}
+
+/// The distance of two times, where both are known.
+private func difference(_ a: MediaTime?, _ b: MediaTime?) -> MediaTime? {
+    if let a, let b { a - b } else { nil }
 }

@@ -118,7 +118,7 @@ extension MediaTime: CustomStringConvertible {
             let digits = String(n)
             return String(repeating: "0", count: max(0, width - digits.count)) + digits
         }
-        let sign = flicks < 0 ? "-" : ""
+        let sign = flicks < 0 && total > 0 ? "-" : ""
         let head = h > 0 ? "\(h):\(padded(m, 2))" : "\(m)"
         return "\(sign)\(head):\(padded(s, 2)).\(padded(ms, 3))"
     }

@@ -1,0 +1,323 @@
+internal import Testing
+internal import ThroughlineCore
+
+/// Where a new ingest goes on, as tables; see `AlignerTable`.
+@Suite struct PacketAlignerTests {
+    // MARK: - The same encode
+
+    @Test(arguments: [0, 40, -200, 700] as [Int64])
+    func theFirstNewPacketFollowsTheLastKnownOne(_ shift: Int64) {
+        let outcome = AlignerTable(
+            received: ["v|Abcdefgh", "a|12345678"],
+            arriving: ["v|   defghijk", "a|   456789xy"],
+            shift: .milliseconds(shift)
+        ).outcome()
+        #expect(outcome.status == .aligned)
+        #expect(outcome.accepted == ["        ijk", "        9xy"])
+        #expect(outcome.shifts == [0: [shift, shift], 1: [shift, shift]])
+        #expect(outcome.exact == [true, true])
+        #expect(outcome.arrivals <= 6)
+    }
+
+    @Test(arguments: [3_601_400, -26 * 3_600_000] as [Int64])
+    func timelinesThatHaveNothingInCommon(_ shift: Int64) {
+        var table = AlignerTable(
+            received: ["v|Abcdefgh"], arriving: ["v|   defghijk"], shift: .milliseconds(shift), timelinesAgree: false)
+        #expect(table.outcome().accepted == ["        ijk"])
+        table.timelinesAgree = true
+        #expect(
+            table.outcome().status == .searching || table.outcome().status.isHopeless, "too far from where it should be"
+        )
+        #expect(table.outcome().accepted == [""])
+    }
+
+    @Test func eachFlowGoesOnWhereItEnded() {
+        let outcome = AlignerTable(
+            received: ["v|Abcdefghijklmnopqrst", "a|1234567"],
+            arriving: ["v|   defghijklmnopqrstuvwx", "a|   456789äöüßéèêçñ"]
+        ).outcome()
+        #expect(outcome.status == .aligned)
+        #expect(outcome.accepted == ["                    uvwx", "       89äöüßéèêçñ"])
+    }
+
+    @Test func theNewIngestMayBeginBeforeAllThatIsKnown() {
+        let outcome = AlignerTable(
+            received: ["v|      Abcdef", "a|      123456"],
+            arriving: ["v|UvwxyzAbcdefgh", "a|äöüßéè12345678"]
+        ).outcome()
+        #expect(outcome.accepted == ["            gh", "            78"])
+    }
+
+    @Test(arguments: [(0, 2), (2, 0), (2, 2), (1, 3)] as [(Int64, Int64)])
+    func anotherReorderDelay(received: Int64, arriving: Int64) {
+        let outcome = AlignerTable(
+            received: ["v|Abcdefgh", "a|12345678", "s|  k"],
+            arriving: ["v|   defghijk", "a|   456789xy", "s|          l"],
+            decodeLead: (received, arriving)
+        ).outcome()
+        #expect(outcome.accepted == ["        ijk", "        9xy", "          l"])
+        // Decode times of pictures go on as before; those of sound and subtitles are not moved by that.
+        #expect(outcome.shifts[0] == [0, (arriving - received) * 40])
+        #expect(outcome.shifts[1] == [0, 0])
+        #expect(outcome.shifts[2] == [0, 0])
+    }
+
+    // MARK: - What cannot be told apart by itself
+
+    @Test(arguments: 0...5)
+    func silenceIsToldApartByTime(_ from: Int) {
+        let outcome = AlignerTable(
+            received: ["a|abcdef------"],
+            arriving: ["a|" + String(repeating: " ", count: from) + "abcdef----------xy".dropFirst(from)]
+        ).outcome()
+        #expect(outcome.accepted == ["            ----xy"])
+    }
+
+    @Test(arguments: 0..<8)
+    func silenceBesidePictures(_ from: Int) {
+        let line = "Abcdefghijklmnop"
+        let outcome = AlignerTable(
+            received: ["v|Abcdefghij", "a|12--------"],
+            arriving: [
+                "v|" + String(repeating: " ", count: from) + line.dropFirst(from),
+                "a|" + String(repeating: " ", count: from) + "12--------------".dropFirst(from),
+            ],
+            shift: .milliseconds(Int64(from) * 3)
+        ).outcome()
+        #expect(outcome.accepted == ["          klmnop", "          ------"])
+        #expect(outcome.exact == [true, true])
+    }
+
+    @Test(arguments: ["----------", "abc-------", "----------------------------------------"])
+    func silenceAloneProvesNothing(_ received: String) {
+        let outcome = AlignerTable(
+            received: ["a|" + received], arriving: ["a|   " + String(repeating: "-", count: 80)]
+        ).outcome()
+        #expect(outcome.status.isHopeless)
+    }
+
+    @Test func aPacketThatClaimsToLastTooLongIsNotTakenForItsNeighbour() {
+        // Of three packets alike, the first claims to last four columns: within half of that lie all three.
+        var known: [PacketTrace] = []
+        var stream: [PacketTrace] = []
+        for column in 0..<12 {
+            let trace = PacketTrace(
+                pts: .milliseconds(Int64(column) * 20), dts: .milliseconds(Int64(column) * 20),
+                duration: .milliseconds(column == 7 ? 80 : 20), isKey: true,
+                fingerprint: column < 7 ? UInt64(column) : column < 10 ? 77 : UInt64(100 + column))
+            if column < 9 { known.append(trace) }
+            if column > 2 { stream.append(trace) }
+        }
+        var aligner = PacketAligner(tails: [FlowTail(packets: known, isSparse: false)], timelinesAgree: true)
+        for trace in stream { aligner.arrived(trace, flow: 0) }
+        #expect(aligner.status == .aligned)
+        #expect(stream.filter { aligner.verdict($0, flow: 0) != .known }.map(\.pts?.milliseconds) == [180, 200, 220])
+    }
+
+    // MARK: - Damage
+
+    @Test(arguments: ["Abcdefg#", "Abcdefg?", "Abcde###", "A#c#efg#", "Abcdef#h"])
+    func aDamagedCopyIsKnownAllTheSame(_ received: String) {
+        let outcome = AlignerTable(
+            received: ["v|" + received, "a|12345678"],
+            arriving: ["v| bcdefghijk", "a| 23456789xy"]
+        ).outcome()
+        #expect(outcome.status == .aligned)
+        #expect(outcome.accepted == ["        ijk", "        9xy"])
+    }
+
+    @Test(arguments: ["Abcdefg h", "Abcd fg h"])
+    func aPacketThatWasLostIsNotTakenForTheLast(_ received: String) {
+        // The viewer is past it, and what came after it was received.
+        let outcome = AlignerTable(
+            received: ["v|" + received, "a|123456789"],
+            arriving: ["v|  cdefgXhijk", "a|  3456789äöü"]
+        ).outcome()
+        #expect(outcome.status == .aligned)
+        #expect(outcome.accepted == ["         ijk", "         äöü"])
+    }
+
+    @Test func whatTheNewOriginHasDamagedIsKnown() {
+        let outcome = AlignerTable(
+            received: ["v|Abcdefgh"], arriving: ["v| bcdefg#ijk"]
+        ).outcome()
+        #expect(outcome.accepted == ["        ijk"])
+    }
+
+    // MARK: - Where it begins
+
+    @Test(arguments: 0...5)
+    func beginningInsideTheKnownRange(_ from: Int) {
+        let outcome = AlignerTable(
+            received: ["v|Abcdefgh"],
+            arriving: ["v|" + String(repeating: " ", count: from) + "Abcdefghijk".dropFirst(from)]
+        ).outcome()
+        #expect(outcome.accepted == ["        ijk"])
+    }
+
+    @Test(arguments: [8, 9, 20])
+    func beginningBehindAllThatIsKnown(_ from: Int) {
+        let outcome = AlignerTable(
+            received: ["v|Abcdefgh"],
+            arriving: ["v|" + String(repeating: " ", count: from) + "ijklmnopqrstuvwxyz"]
+        ).outcome()
+        #expect(outcome.status.isHopeless)
+        #expect(outcome.arrivals <= 8)
+        #expect(outcome.accepted == [""])
+    }
+
+    @Test(arguments: [8, 10])
+    func soundBeginsBehindItsEnd(_ from: Int) {
+        // A byte position in a container is not the same time in all flows.
+        let outcome = AlignerTable(
+            received: ["v|Abcdefghijkl", "a|12345678"],
+            arriving: [
+                "v|   defghijklmnopqrstuvwxyz", "a|" + String(repeating: " ", count: from) + "äöüßéèêçñàáâãíìîóò",
+            ]
+        ).outcome()
+        #expect(outcome.status == .aligned)
+        #expect(outcome.accepted[0] == "            mnopqrstuvwxyz")
+        #expect(outcome.accepted[1] == String(repeating: " ", count: from) + "äöüßéèêçñàáâãíìîóò")
+    }
+
+    @Test func picturesThatBeginBehindTheirEndCannotGoOn() {
+        let outcome = AlignerTable(
+            received: ["v|Abcdefgh", "a|123456789äöü"],
+            arriving: ["v|          klmnopqrstuvwxyz", "a|   456789äöüßéèêçñàáâã"]
+        ).outcome()
+        #expect(outcome.status.isHopeless)
+    }
+
+    // MARK: - Not the same
+
+    @Test func anotherEncodeIsKnownSoonAfterTheEnd() {
+        let outcome = AlignerTable(
+            received: ["v|Abcdefgh", "a|12345678"],
+            arriving: ["v|QrstuvwxyzBCDEFGHIJKLMNOPQRST", "a|äöüßéèêçñàáâã987654äöüßéèêçñàáâã"]
+        ).outcome()
+        #expect(outcome.status.isHopeless)
+        // 320 ms are known, 250 ms are read beyond them, in two flows.
+        #expect(outcome.arrivals <= 2 * (8 + 8))
+    }
+
+    @Test func theSearchIsBoundedWhereTimesSayNothing() {
+        var aligner = PacketAligner(
+            tails: [
+                FlowTail(
+                    packets: [
+                        PacketTrace(pts: .zero, dts: .zero, duration: .zero, isKey: true, fingerprint: 1)
+                    ], isSparse: false)
+            ], timelinesAgree: false)
+        var count = 0
+        while aligner.status == .searching, count < 100_000 {
+            count += 1
+            aligner.arrived(
+                PacketTrace(pts: nil, dts: nil, duration: .zero, isKey: false, fingerprint: UInt64(count + 5)), flow: 0)
+        }
+        #expect(aligner.status.isHopeless)
+        #expect(count == PacketAligner.packetLimit + 1)
+    }
+
+    @Test func theSameSoundWithOtherPicturesIsAnotherEncode() {
+        // The rungs of a bitrate ladder share their sound. Pictures in mid-group refer to others that were never sent.
+        let outcome = AlignerTable(
+            received: ["v|Abcdefgh", "a|12345678"],
+            arriving: ["v|   stuvwxyzBCDEFGHIJK", "a|   456789äöüßéèêçñàáâã"]
+        ).outcome()
+        #expect(outcome.status.isHopeless)
+        #expect(outcome.arrivals <= 2 * (5 + 8))
+    }
+
+    @Test func theSamePicturesWithOtherSoundGoOn() {
+        // Sound can be joined anywhere.
+        let outcome = AlignerTable(
+            received: ["v|Abcdefgh", "a|12345678"],
+            arriving: ["v|   defghijklmnopqrst", "a|   äöüßéèêçñàáâãíìîóò"]
+        ).outcome()
+        #expect(outcome.status == .aligned)
+        #expect(outcome.accepted == ["        ijklmnopqrst", "        èêçñàáâãíìîóò"])
+        #expect(outcome.exact == [true, false])
+    }
+
+    @Test func theSilenceThatEveryEncoderBeginsWithProvesNothing() {
+        let outcome = AlignerTable(
+            received: ["v|Abc", "a|0---"], arriving: ["v|StuvwxyzBCDEFGHIJK", "a|0---56789äöüßéèêçñàáâã"]
+        ).outcome()
+        #expect(outcome.status.isHopeless)
+    }
+
+    // MARK: - Little to go by
+
+    @Test func soundThatIsMissingIsNotWaitedFor() {
+        let outcome = AlignerTable(
+            received: ["v|Abcdefgh", "a|12345678"], arriving: ["v|   defghijklmnopqrstuv", "a|"]
+        ).outcome()
+        #expect(outcome.status == .aligned)
+        #expect(outcome.arrivals == 3)
+        #expect(outcome.accepted == ["        ijklmnopqrstuv", ""])
+    }
+
+    @Test func aFlowOfWhichNothingWasReceived() {
+        let outcome = AlignerTable(
+            received: ["v|Abcdefgh", "a|", "s|"], arriving: ["v|   defghijk", "a|   12345678", "s|    k   l"]
+        ).outcome()
+        #expect(outcome.accepted == ["        ijk", "   12345678", "    k   l"])
+    }
+
+    @Test(arguments: ["A", "Ab"])
+    func aFlowThatHasJustBegun(_ received: String) {
+        let table = AlignerTable(received: ["v|" + received, "a|1"], arriving: ["v|Abcdef", "a|123456"])
+        #expect(
+            table.outcome().accepted[0] == String(repeating: " ", count: received.count)
+                + "Abcdef".dropFirst(received.count))
+        #expect(table.outcome().accepted[1] == " 23456")
+        let other = AlignerTable(
+            received: ["v|" + received, "a|1"], arriving: ["v|StuvwxyzBCDEFGHIJK", "a|123456789äöüßéèêçñàáâã"])
+        #expect(other.outcome().status.isHopeless, "the first packet of sound is alike in many encodes")
+    }
+
+    @Test(arguments: [200, 500, 1000, 10_000] as [Int64])
+    func fewPicturesASecond(_ slot: Int64) {
+        // Reading begins 300 ms before the end: that is one packet, or two.
+        let known = slot < 300 ? 2 : 1
+        let from = 8 - known
+        let outcome = AlignerTable(
+            received: ["v|Abcdefgh"],
+            arriving: ["v|" + String(repeating: " ", count: from) + "Abcdefghijk".dropFirst(from)], slots: [slot]
+        ).outcome()
+        #expect(outcome.status == .aligned)
+        #expect(outcome.accepted == ["        ijk"])
+    }
+
+    @Test func onlySubtitlesWereReceived() {
+        let outcome = AlignerTable(
+            received: ["v|", "a|", "s|k  l"], arriving: ["v|Abcdefgh", "a|12345678", "s|k  l   m"]
+        ).outcome()
+        #expect(outcome.status == .aligned)
+        #expect(outcome.accepted == ["Abcdefgh", "12345678", "       m"])
+    }
+
+    @Test func subtitlesAreRecognisedAndToldByTime() {
+        let outcome = AlignerTable(
+            received: ["v|Abcdefghijkl", "s| k      l"],
+            arriving: ["v|   defghijklmnopqr", "s|        l      m"]
+        ).outcome()
+        #expect(outcome.accepted == ["            mnopqr", "               m"])
+        let repacked = AlignerTable(
+            received: ["v|Abcdefghijkl", "s| k      l"],
+            arriving: ["v|   defghijklmnopqr", "s|        L      M"]
+        ).outcome()
+        #expect(repacked.accepted == ["            mnopqr", "               M"])
+    }
+
+    @Test func indicesThatDoNotExistAreBorne() {
+        var aligner = PacketAligner(tails: [], timelinesAgree: true)
+        let trace = PacketTrace(pts: .zero, dts: .zero, duration: .zero, isKey: true, fingerprint: 1)
+        #expect(aligner.arrived(trace, flow: 0) == .searching)
+        #expect(aligner.arrived(trace, flow: -1) == .searching)
+        #expect(aligner.verdict(trace, flow: 7) == .known)
+        #expect(!aligner.isExact(flow: 3))
+        #expect(aligner.recognised(flow: 3) == 0)
+        #expect(aligner.timelineShift == nil)
+    }
+}
