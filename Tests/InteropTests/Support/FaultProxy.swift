@@ -17,8 +17,6 @@ final class FaultProxy: Sendable {
         case shorten
         /// No more bytes; the connection stays.
         case stall
-        /// FIN when the client has taken nothing for this long.
-        case closeIdle(Duration)
     }
 
     /// What it does once it has struck.
@@ -33,9 +31,12 @@ final class FaultProxy: Sendable {
 
     struct Plan: Sendable {
         var strike: Strike
-        var at: Int
+        /// The byte of the object; never sent.
+        var at = Int.max
+        /// Instead: so many bytes after the beginning of each response.
+        var after: Int?
         var aftermath = Aftermath.healthy
-        /// How often it strikes, each time at the same place; `.max` for a server that never gets beyond it.
+        /// How often it strikes.
         var times = 1
     }
 
@@ -163,9 +164,14 @@ final class FaultProxy: Sendable {
             }
             var answer = Answer(head)
             let offset = answer.offset
-            state.withLock { $0.requests.append((request.split(separator: " ").dropFirst().first.map(String.init) ?? "", offset)) }
+            state.withLock {
+                $0.requests.append((request.split(separator: " ").dropFirst().first.map(String.init) ?? "", offset))
+            }
             var place: Int?
-            if let plan, !hasStruckForGood, offset < plan.at, plan.at < offset + answer.length { place = plan.at }
+            if let plan, !hasStruckForGood {
+                let candidate = plan.after.map { offset + $0 } ?? plan.at
+                if offset < candidate, candidate < offset + answer.length { place = candidate }
+            }
             var end = offset + answer.length
             if let cut = place, case .shorten = plan?.strike {
                 guard answer.shorten(to: cut) else { preconditionFailure("cannot shorten \(head)") }
@@ -188,7 +194,7 @@ final class FaultProxy: Sendable {
                     Sockets.reset(client)
                     return false
                 }
-                guard send(bytes, to: client) else {
+                guard Sockets.send(client, bytes) else {
                     forget(client)
                     close(client)
                     return false
@@ -214,17 +220,6 @@ final class FaultProxy: Sendable {
             nanosleep(&time, nil)
         }
 
-        private func send(_ bytes: [UInt8], to client: Int32) -> Bool {
-            if case .closeIdle(let bound) = plan?.strike, !hasStruckForGood {
-                var waiting = pollfd(fd: client, events: Int16(POLLOUT), revents: 0)
-                if poll(&waiting, 1, Int32(bound.wholeNanoseconds / 1_000_000)) == 0 {
-                    state.withLock { $0.strikes.append(0) }
-                    return false
-                }
-            }
-            return Sockets.send(client, bytes)
-        }
-
         /// Does what is planned. False when the connection is closed.
         private func strike(_ client: Int32, at place: Int) -> Bool {
             guard let plan else { return true }
@@ -244,7 +239,7 @@ final class FaultProxy: Sendable {
             case .reset:
                 forget(client)
                 Sockets.reset(client)
-            case .close, .closeIdle:
+            case .close:
                 forget(client)
                 close(client)
             case .stall:

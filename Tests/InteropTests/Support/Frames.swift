@@ -11,9 +11,15 @@ struct Frames: Equatable, Sendable {
         var timeBase = ""
         var media = ""
         var frames: [Frame] = []
+
+        /// When a frame is shown, in seconds.
+        func seconds(_ frame: Frame) -> Double {
+            let parts = timeBase.split(separator: "/").compactMap { Double($0) }
+            return parts.count == 2 ? Double(frame.pts) * parts[0] / parts[1] : .nan
+        }
     }
 
-    private(set) var flows: [Flow] = []
+    fileprivate(set) var flows: [Flow] = []
 
     /// The text that libavformat's `framehash` writes.
     init(framehash text: String) {
@@ -41,21 +47,19 @@ struct Frames: Equatable, Sendable {
 
     /// What another play has that this one has not, in words; nil when they are the same.
     ///
-    /// - Parameter times: whether the frames must stand at the same times.
-    func difference(from other: Frames, times: Bool = true) -> String? {
+    /// - Parameter tolerance: seconds by which the times may differ; nil compares no times.
+    func difference(from other: Frames, tolerance: Double? = 0) -> String? {
         if flows.count != other.flows.count { return "\(flows.count) flows, not \(other.flows.count)" }
         for (index, (mine, theirs)) in zip(flows, other.flows).enumerated() {
-            if times, mine.timeBase != theirs.timeBase {
-                return "flow \(index): time base \(mine.timeBase), not \(theirs.timeBase)"
-            }
             for (number, (a, b)) in zip(mine.frames, theirs.frames).enumerated() {
                 if a.hash != b.hash {
                     let place = theirs.frames.firstIndex { $0.hash == a.hash }
                     return "flow \(index) (\(mine.media)): frame \(number) of \(mine.frames.count) at \(a.pts) "
                         + (place.map { "is frame \($0)" } ?? "is unknown") + " (\(theirs.frames.count) expected)"
                 }
-                if times, a.pts != b.pts {
-                    return "flow \(index) (\(mine.media)): frame \(number) at \(a.pts), not at \(b.pts)"
+                let (here, there) = (mine.seconds(a), theirs.seconds(b))
+                if let tolerance, abs(here - there) > tolerance + 1e-9 {
+                    return "flow \(index) (\(mine.media)): frame \(number) at \(here) s, not at \(there) s"
                 }
             }
             if mine.frames.count != theirs.frames.count {
@@ -87,5 +91,14 @@ struct Frames: Equatable, Sendable {
             throw SupportFailure(description: "ffmpeg says of \(path): \(tool.errors)")
         }
         return Frames(framehash: tool.output)
+    }
+}
+
+extension Frames {
+    /// All flows but one.
+    func without(_ flow: Int?) -> Frames {
+        var result = self
+        if let flow, flow < flows.count { result.flows.remove(at: flow) }
+        return result
     }
 }

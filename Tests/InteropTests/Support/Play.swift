@@ -20,7 +20,7 @@ struct Play: Sendable {
     ///   - whilePlaying: runs beside the play from the first packet on.
     static func run(
         _ urls: [String], buffer: Duration = .seconds(1), pacing: Configuration.Pacing = .realtime,
-        containers: [String] = [], patience: Duration = .seconds(40),
+        containers: [String] = [], also outputs: [Output] = [], patience: Duration = .seconds(40),
         configure: (inout Configuration) -> Void = { _ in },
         whilePlaying: (@Sendable (ResilientStream) async -> Void)? = nil
     ) async throws -> Play {
@@ -31,7 +31,7 @@ struct Play: Sendable {
         let place = try TemporaryDirectory()
         let outputs =
             [Output.file(path: place.path("frames"), format: "framehash", decoded: true)]
-            + containers.map { .file(path: place.path("output.\($0)")) }
+            + containers.map { .file(path: place.path("output.\($0)")) } + outputs
         let events = Guarded<[Event]>([])
         let (playing, began) = AsyncStream<Void>.makeStream()
         let stream = try ResilientStream(configuration: configuration, outputs: outputs) { event in

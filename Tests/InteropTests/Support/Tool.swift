@@ -85,7 +85,8 @@ final class Tool: Sendable {
             let tool = try Tool(
                 arguments, environment: environment, output: place.path("out"), errors: place.path("err"))
             let status = tool.wait()
-            return Output(status: status, output: try text(of: place.path("out")), errors: try text(of: place.path("err")))
+            return Output(
+                status: status, output: try text(of: place.path("out")), errors: try text(of: place.path("err")))
         }
     }
 }
@@ -94,7 +95,8 @@ final class Tool: Sendable {
 /// nobody would see them end.
 private let closeFrom: @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32 = {
     guard let symbol = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np") else { return { _, _ in 0 } }
-    return unsafeBitCast(symbol, to: (@convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32).self)
+    return unsafeBitCast(
+        symbol, to: (@convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32).self)
 }()
 
 /// Runs what blocks on a thread where blocking harms nobody.
