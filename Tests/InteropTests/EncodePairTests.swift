@@ -7,21 +7,24 @@ internal import ThroughlineCore
     struct Pair: Sendable, CustomTestStringConvertible {
         let from: String
         let to: String
-        var testDescription: String { "\(from) to \(to)" }
+        /// Whether the second server, too, is no faster than a streaming server must be.
+        var isPaced = false
+        var testDescription: String { "\(from) to \(to)" + (isPaced ? ", paced" : "") }
     }
 
     static let pairs = [
         Pair(from: "main.mp4", to: "other.mp4"), Pair(from: "main.ts", to: "other.ts"),
         Pair(from: "main.mp4", to: "other.ts"), Pair(from: "main.ts", to: "other.mp4"),
         Pair(from: "other.mp4", to: "main.mp4"), Pair(from: "main.mp4", to: "other-opengop.mp4"),
-        Pair(from: "opengop.mp4", to: "other.mp4"), Pair(from: "main.mp4", to: "hevc.mp4"),
+        Pair(from: "opengop.mp4", to: "other.mp4"),
     ]
 
-    @Test("shows every picture once", .timeLimit(.minutes(8)), arguments: pairs.dropLast(1))
+    @Test("shows every picture once", .timeLimit(.minutes(8)), arguments: pairs)
     func joins(_ pair: Pair) async throws {
         try await Slots.shared.run {
             let first = try await DyingOrigin.start(pair.from)
-            let second = try await NginxServer.start(for: pair.to)
+            let second =
+                pair.isPaced ? try await NginxServer.start(for: pair.to) : try await NginxServer.start()
             let play = try await Play.run(
                 [first.url, second.url(pair.to)], buffer: .seconds(2), containers: ["mkv", "ts"])
             let summary = play.summary

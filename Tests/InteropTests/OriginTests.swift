@@ -99,8 +99,11 @@ internal import ThroughlineLab
             #expect(error.attempts.contains { $0.contains("wrong.mp4") && $0.contains("programme") }, "\(play.story)")
             #expect(play.summary.origins.last?.ruledOut != nil)
             #expect(play.summary.handoffCount == 0)
+            // The last pictures before the break may lack those that refer to them; none is wrong.
             for (mine, theirs) in zip(play.frames.flows, whole.flows) {
-                #expect(mine.frames.elementsEqual(theirs.frames.prefix(mine.frames.count)), "\(play.story)")
+                let known = Dictionary(uniqueKeysWithValues: theirs.frames.map { ($0.pts, $0.hash) })
+                let wrong = mine.frames.filter { known[$0.pts] != $0.hash }.count
+                #expect(wrong == 0, "\(play.story)")
                 // A third of the bytes, less what a container needs to make a picture.
                 #expect(mine.frames.count > theirs.frames.count / 4, "\(play.story)")
             }
@@ -155,7 +158,10 @@ internal import ThroughlineLab
                 [proxy.url("main.ts"), server.url("main.ts")],
                 also: [.descriptor(reader.descriptor, format: "mpegts")])
             reader.finish()
-            try await expectWhole(play, of: "main.ts", handoffs: 0)
+            let difference = play.frames.difference(from: try await References.shared.frames("main.ts"))
+            #expect(difference == nil, "\(play.story)")
+            #expect(play.summary.error == nil, "\(play.story)")
+            #expect(play.summary.handoffCount == 0, "\(play.story)")
             #expect(proxy.strikes.count == 1)
             #expect(play.summary.reopenCount == 1, "\(play.story)")
         }

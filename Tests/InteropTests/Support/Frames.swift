@@ -85,7 +85,7 @@ struct Frames: Equatable, Sendable {
     static func byFFmpeg(_ path: String, ignoringErrors: Bool = false) async throws -> Frames {
         let tool = try await Tool.run([
             "ffmpeg", "-v", "error", "-nostdin", "-i", path, "-map", "0:v?", "-map", "0:a", "-c:a", "pcm_f32le",
-            "-vsync", "passthrough", "-f", "framehash", "-",
+            "-vsync", "passthrough", "-enc_time_base:v", "-1", "-f", "framehash", "-",
         ])
         guard ignoringErrors || (tool.status == 0 && tool.errors.isEmpty) else {
             throw SupportFailure(description: "ffmpeg says of \(path): \(tool.errors)")
