@@ -27,7 +27,7 @@ enum Handoffs {
         try await withThrowingTaskGroup(of: Result?.self) { group in
             var started = 0
             // Some at a time: they mostly wait, and must not wait for each other.
-            while started < min(4, count) {
+            while started < min(10, count) {
                 group.addTask { try await one(from: from, to: to, delay: delay) }
                 started += 1
             }
@@ -64,7 +64,7 @@ enum Handoffs {
         var configuration = Configuration(origins: [
             Origin(url: first.url(for: "/\(from)")), Origin(url: second.url(for: "/\(to)")),
         ])
-        configuration.to = .seconds(4)
+        configuration.to = .milliseconds(3500)
         let summary = try await ResilientStream(configuration: configuration).run()
         try await first.stop()
         try await second.stop()

@@ -9,7 +9,7 @@ enum Startup {
             let rate = Fixtures.rate(file)
             let nginx = try await Nginx.start(rate: rate * 5 / 4, burst: rate)
             var (mine, command, theirs) = (Sample(), Sample(), Sample())
-            for _ in 0..<runs {
+            for run in 0..<runs {
                 var configuration = Configuration(origins: [Origin(url: nginx.url(file))])
                 configuration.to = .milliseconds(200)
                 let summary = try await ResilientStream(configuration: configuration).run()
@@ -18,6 +18,8 @@ enum Startup {
                     try await firstByte([
                         Fixtures.throughline, "play", nginx.url(file), "--output", "-", "--format", "mpegts",
                     ]))
+                // FFmpeg looks at many seconds of some of them; a few runs tell.
+                if run >= 5 { continue }
                 theirs.values.append(
                     try await firstByte([
                         "ffmpeg", "-v", "error", "-nostdin", "-re", "-i", nginx.url(file), "-map", "0:v", "-map", "0:a",
@@ -28,7 +30,8 @@ enum Startup {
                 "startup, \(file)",
                 "median \(format(mine.median)) ms in process, \(format(command.median)) ms as a command; "
                     + "ffmpeg -re \(format(theirs.median)) ms",
-                "\(runs) runs; nginx at 1.25 x after 1 s at once; commands from spawn to the first byte of MPEG-TS")
+                "\(runs) runs (ffmpeg \(min(5, runs))); nginx at 1.25 x after 1 s at once; commands from spawn to the first byte of MPEG-TS"
+            )
         }
     }
 
