@@ -19,6 +19,8 @@ internal import ThroughlineCore
         Pair(from: "main.ts", to: "offset.ts"), Pair(from: "hevc.mp4", to: "hevc.ts"),
         Pair(from: "hevc.ts", to: "hevc.mp4"), Pair(from: "opengop.mp4", to: "opengop.ts"),
         Pair(from: "opengop.ts", to: "opengop.mp4"), Pair(from: "vfr.mp4", to: "vfr.mkv"),
+        Pair(from: "main.mp4", to: "main.ts", isPaced: true), Pair(from: "main.ts", to: "main.mp4", isPaced: true),
+        Pair(from: "main.mp4", to: "main-fragmented.mp4", isPaced: true),
     ]
 
     @Test("goes on with the next packet, and every output is whole", .timeLimit(.minutes(8)), arguments: pairs)

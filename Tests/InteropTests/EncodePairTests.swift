@@ -17,6 +17,7 @@ internal import ThroughlineCore
         Pair(from: "main.mp4", to: "other.ts"), Pair(from: "main.ts", to: "other.mp4"),
         Pair(from: "other.mp4", to: "main.mp4"), Pair(from: "main.mp4", to: "other-opengop.mp4"),
         Pair(from: "opengop.mp4", to: "other.mp4"),
+        Pair(from: "main.mp4", to: "other.mp4", isPaced: true), Pair(from: "main.ts", to: "other.ts", isPaced: true),
     ]
 
     @Test("shows every picture once", .timeLimit(.minutes(8)), arguments: pairs)

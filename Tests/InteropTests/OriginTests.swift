@@ -122,6 +122,18 @@ internal import ThroughlineLab
         }
     }
 
+    @Test("a damaged file plays to its end", .timeLimit(.minutes(8)), arguments: [true, false])
+    func damaged(isFast: Bool) async throws {
+        try await Slots.shared.run {
+            let play = try await Play.run([Fixtures.path("corrupt.ts")], pacing: isFast ? .fast : .realtime)
+            #expect(play.summary.error == nil, "\(play.story)")
+            #expect(play.frames.timesRise, "\(play.story)")
+            // One timestamp in it is hours ahead; it must not be waited for.
+            let end = play.summary.end ?? .zero
+            #expect(end > .seconds(11) && end < .seconds(13), "\(play.story)")
+        }
+    }
+
     @Test(
         "an only origin that holds no media is told so",
         arguments: [
