@@ -1,0 +1,76 @@
+import Throughline
+import ThroughlineLab
+
+/// From the sign of a failure to the first new media, as the reports of the stream tell it.
+enum Handoffs {
+    static func measure(_ bench: Context) async throws {
+        let count = bench.isQuick ? 20 : 100
+        try await row(bench, "handoff, byte-exact, MP4", from: "main.mp4", to: "main.mp4", count: count)
+        try await row(bench, "handoff, byte-exact, TS", from: "main.ts", to: "main.ts", count: count)
+        try await row(bench, "handoff, packet-exact, MP4 to TS", from: "main.mp4", to: "main.ts", count: count)
+        try await row(bench, "handoff, packet-exact, TS to MP4", from: "main.ts", to: "main.mp4", count: count)
+        try await row(
+            bench, "handoff, byte-exact, alternate 50 ms away", from: "main.mp4", to: "main.mp4", count: count,
+            delay: .milliseconds(50))
+    }
+
+    private struct Result: Sendable {
+        var milliseconds: Double
+        var isWhole: Bool
+        var grade: String
+    }
+
+    private static func row(
+        _ bench: Context, _ name: String, from: String, to: String, count: Int, delay: Duration? = nil
+    ) async throws {
+        var results: [Result] = []
+        try await withThrowingTaskGroup(of: Result?.self) { group in
+            var started = 0
+            // Some at a time: they mostly wait, and must not wait for each other.
+            while started < min(10, count) {
+                group.addTask { try await one(from: from, to: to, delay: delay) }
+                started += 1
+            }
+            while let result = try await group.next() {
+                if let result { results.append(result) }
+                if started < count {
+                    group.addTask { try await one(from: from, to: to, delay: delay) }
+                    started += 1
+                }
+            }
+        }
+        let sample = Sample(values: results.map(\.milliseconds))
+        var text =
+            "p50 \(format(sample.median)) ms, p95 \(format(sample.percentile(95))) ms, max \(format(sample.greatest)) ms"
+        if let delay { text += ", p95 \(format(sample.percentile(95) / delay.inMilliseconds)) round trips" }
+        let whole = results.filter(\.isWhole).count
+        let grades = Set(results.map(\.grade)).sorted().joined(separator: ", ")
+        bench.report(
+            name, text,
+            "\(results.count) of \(count) handed off (\(grades)), \(whole) without gap; lab on loopback, buffer 2 s")
+    }
+
+    /// One play whose first origin dies after about 2 s and is gone.
+    private static func one(from: String, to: String, delay: Duration?) async throws -> Result? {
+        let death = Int64(Fixtures.rate(from) * 3)
+        let pace = { (file: String) in
+            Pacing(bytesPerSecond: Fixtures.rate(file) * 5 / 4, burst: Fixtures.rate(file))
+        }
+        let first = try await HTTPOrigin.start(
+            serving: ["/\(from)": Fixtures.path(from)], faults: [Fault(.reset, .atByte(death)), Fault(.refuse)],
+            pace: pace(from))
+        let second = try await HTTPOrigin.start(
+            serving: ["/\(to)": Fixtures.path(to)], faults: delay.map { [Fault(.delay($0))] } ?? [])
+        var configuration = Configuration(origins: [
+            Origin(url: first.url(for: "/\(from)")), Origin(url: second.url(for: "/\(to)")),
+        ])
+        configuration.to = .milliseconds(3500)
+        let summary = try await ResilientStream(configuration: configuration).run()
+        try await first.stop()
+        try await second.stop()
+        guard let handoff = summary.handoffs.first, summary.error == nil else { return nil }
+        return Result(
+            milliseconds: handoff.duration.inMilliseconds,
+            isWhole: summary.handoffCount == 1 && summary.visibleGap == .zero, grade: "\(handoff.grade)")
+    }
+}

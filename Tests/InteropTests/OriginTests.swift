@@ -1,0 +1,198 @@
+internal import Testing
+internal import Throughline
+internal import ThroughlineCore
+internal import ThroughlineLab
+
+/// Several failures, and origins that are of no use.
+@Suite("Origins that fail, return, flap and lie") struct OriginTests {
+    private func expectWhole(
+        _ play: Play, of file: String, handoffs: Int? = nil, location: SourceLocation = #_sourceLocation
+    ) async throws {
+        let summary = play.summary
+        let whole = try await References.shared.frames(file)
+        let difference = play.frames.difference(from: whole)
+        #expect(summary.error == nil, "\(play.story)", sourceLocation: location)
+        if let handoffs { #expect(summary.handoffCount == handoffs, "\(play.story)", sourceLocation: location) }
+        #expect(difference == nil, "\(play.story)", sourceLocation: location)
+        #expect(summary.missing == .zero, "\(play.story)", sourceLocation: location)
+        #expect(summary.duplicate == .zero, "\(play.story)", sourceLocation: location)
+        #expect(summary.gapTotal == .zero, "\(play.story)", sourceLocation: location)
+    }
+
+    @Test(
+        "the first dies, the second dies, the first is back", .timeLimit(.minutes(8)),
+        arguments: ["main.mp4", "main.ts"])
+    func doubleFailure(_ file: String) async throws {
+        try await Slots.shared.run {
+            let first = try await NginxServer.start(for: file)
+            let second = try await NginxServer.start(for: file)
+            let pace = try Fixtures.pace(file)
+            let revived = Guarded<NginxServer?>(nil)
+            let play = try await Play.run(
+                [first.url(file), second.url(file)],
+                whilePlaying: { stream in
+                    guard await stream.reaches(.seconds(2)) else { return }
+                    first.vanish()
+                    guard await stream.reaches(.seconds(4)) else { return }
+                    let again = try? await NginxServer.start(rate: pace.rate, burst: pace.burst, port: first.port)
+                    revived.withLock { $0 = again }
+                    guard await stream.reaches(.seconds(5)) else { return }
+                    second.vanish()
+                })
+            try await expectWhole(play, of: file, handoffs: 2)
+            #expect(play.summary.handoffs.map(\.to) == [OriginID(1), OriginID(0)], "\(play.story)")
+        }
+    }
+
+    @Test(
+        "both break off every response after a sixth of the file", .timeLimit(.minutes(8)),
+        arguments: ["main.mp4", "main.ts"])
+    func flapping(_ file: String) async throws {
+        try await Slots.shared.run {
+            let plan = FaultProxy.Plan(strike: .reset, after: try Fixtures.size(file) / 6, times: .max)
+            let first = try await DyingOrigin.start(file, plan: plan)
+            let second = try await DyingOrigin.start(file, plan: plan)
+            let play = try await Play.run([first.url, second.url], buffer: .seconds(2))
+            try await expectWhole(play, of: file)
+            #expect(play.summary.handoffCount >= 5, "\(play.story)")
+        }
+    }
+
+    @Test("a dead alternate is passed over", .timeLimit(.minutes(8)))
+    func deadAlternate() async throws {
+        try await Slots.shared.run {
+            let first = try await DyingOrigin.start("main.mp4")
+            let dead = try await NginxServer.start()
+            dead.vanish()
+            let good = try await NginxServer.start(for: "main.mp4")
+            let play = try await Play.run([first.url, dead.url("main.mp4"), good.url("main.mp4")])
+            try await expectWhole(play, of: "main.mp4", handoffs: 1)
+            #expect(play.summary.handoffs.first?.to == OriginID(2), "\(play.story)")
+        }
+    }
+
+    @Test(
+        "an alternate that holds no media, or none of this programme, is passed over", .timeLimit(.minutes(8)),
+        arguments: ["page.html", "empty.mp4", "", "truncated.mp4", "wrong.mp4", "nothing.mp4", "subs.mkv"])
+    func uselessAlternate(_ file: String) async throws {
+        try await Slots.shared.run {
+            let first = try await DyingOrigin.start("main.mp4")
+            let useless = try await NginxServer.start()
+            let good = try await NginxServer.start(for: "main.mp4")
+            let play = try await Play.run([first.url, useless.url(file), good.url("main.mp4")])
+            try await expectWhole(play, of: "main.mp4", handoffs: 1)
+            #expect(play.summary.handoffs.first?.to == OriginID(2), "\(play.story)")
+        }
+    }
+
+    @Test(
+        "another programme is never joined: what was received is played out, and the reason told",
+        .timeLimit(.minutes(8)))
+    func wrongProgramme() async throws {
+        let whole = try await References.shared.frames("main.mp4")
+        try await Slots.shared.run {
+            let first = try await DyingOrigin.start("main.mp4")
+            let wrong = try await NginxServer.start(for: "wrong.mp4")
+            let play = try await Play.run([first.url, wrong.url("wrong.mp4")]) { $0.giveUpAfter = .seconds(3) }
+            let error = try #require(play.summary.error, "\(play.story)")
+            #expect(error.code == .gaveUp, "\(play.story)")
+            #expect(error.attempts.contains { $0.contains("wrong.mp4") && $0.contains("programme") }, "\(play.story)")
+            #expect(play.summary.origins.last?.ruledOut != nil)
+            #expect(play.summary.handoffCount == 0)
+            // The last pictures before the break may lack those that refer to them; none is wrong.
+            for (mine, theirs) in zip(play.frames.flows, whole.flows) {
+                let known = Dictionary(uniqueKeysWithValues: theirs.frames.map { ($0.pts, $0.hash) })
+                let wrong = mine.frames.filter { known[$0.pts] != $0.hash }.count
+                #expect(wrong == 0, "\(play.story)")
+                // A third of the bytes, less what a container needs to make a picture.
+                #expect(mine.frames.count > theirs.frames.count / 4, "\(play.story)")
+            }
+        }
+    }
+
+    @Test("a damaged copy goes on, and the damage is all that is lost", .timeLimit(.minutes(8)))
+    func damagedAlternate() async throws {
+        try await Slots.shared.run {
+            let first = try await DyingOrigin.start("main.ts")
+            let damaged = try await NginxServer.start(for: "corrupt.ts")
+            let play = try await Play.run([first.url, damaged.url("corrupt.ts")], buffer: .seconds(2))
+            #expect(play.summary.error == nil, "\(play.story)")
+            #expect(play.frames.timesRise, "\(play.story)")
+            #expect((play.summary.end ?? .zero) > .seconds(11), "\(play.story)")
+        }
+    }
+
+    @Test("a damaged file plays to its end", .timeLimit(.minutes(8)), arguments: [true, false])
+    func damaged(isFast: Bool) async throws {
+        try await Slots.shared.run {
+            let play = try await Play.run([Fixtures.path("corrupt.ts")], pacing: isFast ? .fast : .realtime)
+            #expect(play.summary.error == nil, "\(play.story)")
+            #expect(play.frames.timesRise, "\(play.story)")
+            // One timestamp in it is hours ahead; it must not be waited for.
+            let end = play.summary.end ?? .zero
+            #expect(end > .seconds(11) && end < .seconds(13), "\(play.story)")
+        }
+    }
+
+    @Test(
+        "an only origin that holds no media is told so",
+        arguments: [
+            ("page.html", StreamError.Code.notMedia), ("empty.mp4", .notMedia), ("truncated.mp4", .notMedia),
+            ("", .noOriginUsable), ("nothing.mp4", .noOriginUsable),
+        ])
+    func noMedia(_ file: String, _ code: StreamError.Code) async throws {
+        let server = try await NginxServer.start()
+        let play = try await Play.run([server.url(file)])
+        let error = try #require(play.summary.error)
+        #expect(error.code == code, "\(play.story)")
+        #expect(error.attempts.contains { $0.contains(server.url(file)) }, "\(play.story)")
+    }
+
+    @Test("a useless first origin is passed over at the start", arguments: ["page.html", "empty.mp4", "truncated.mp4"])
+    func uselessFirst(_ file: String) async throws {
+        let server = try await NginxServer.start()
+        let play = try await Play.run([server.url(file), server.url("main.mp4")], pacing: .fast)
+        #expect(play.summary.error == nil, "\(play.story)")
+        let whole = try await References.shared.frames("main.mp4")
+        let difference = play.frames.difference(from: whole)
+        #expect(difference == nil, "\(play.story)")
+    }
+
+    @Test("a connection closed while nobody read from it is opened again, and is no failure", .timeLimit(.minutes(8)))
+    func idle() async throws {
+        try await Slots.shared.run {
+            let server = try await NginxServer.start()
+            // The bytes up to the place are in the kernels at once; the rest is asked for when the reader is back.
+            let plan = FaultProxy.Plan(strike: .close, at: try Fixtures.size("main.ts") * 6 / 10)
+            let proxy = FaultProxy(upstream: server.port, pace: (0, 0), plan: plan)
+            let reader = try LazyReader(sleeping: .seconds(7))
+            let play = try await Play.run(
+                [proxy.url("main.ts"), server.url("main.ts")],
+                also: [.descriptor(reader.descriptor, format: "mpegts")])
+            reader.finish()
+            let difference = play.frames.difference(from: try await References.shared.frames("main.ts"))
+            #expect(difference == nil, "\(play.story)")
+            #expect(play.summary.error == nil, "\(play.story)")
+            #expect(play.summary.handoffCount == 0, "\(play.story)")
+            #expect(proxy.strikes.count == 1)
+            #expect(play.summary.reopenCount == 1, "\(play.story)")
+        }
+    }
+
+    @Test("the lab's origin dies as nginx does", .timeLimit(.minutes(8)))
+    func lab() async throws {
+        try await Slots.shared.run {
+            let pace = try Fixtures.pace("main.mp4")
+            let pacing = Pacing(bytesPerSecond: pace.rate, burst: pace.burst)
+            let files = ["/main.mp4": Fixtures.path("main.mp4")]
+            let first = try await HTTPOrigin.start(serving: files, pace: pacing)
+            let second = try await HTTPOrigin.start(serving: files, pace: pacing)
+            let play = try await Play.run(
+                [first.url(for: "/main.mp4"), second.url(for: "/main.mp4")],
+                whilePlaying: { stream in if await stream.reaches(.seconds(3)) { first.kill() } })
+            try await expectWhole(play, of: "main.mp4", handoffs: 1)
+            try await first.stop()
+            try await second.stop()
+        }
+    }
+}
