@@ -299,7 +299,7 @@ internal import ThroughlineCore
         #expect(world.transcript() == "60.000 A fails: reset\n60.000 resume A\n60.010 A plays")
     }
 
-    @Test func onceReplacedTheRunningIngestIsGone() {
+    @Test func theRunningIngestWaitsForTheOneThatReplacesIt() {
         var world = playing(3)
         world.from(20, "A", .refuses)
         world.from(20, "B", .otherProgramme)
@@ -310,7 +310,7 @@ internal import ThroughlineCore
                 20.000 resume A
                 20.001 resume B
                 20.011 replace B
-                20.021 replace C
+                20.021 resume C
                 20.031 C plays
                 """)
     }
@@ -325,7 +325,7 @@ internal import ThroughlineCore
                 20.000 resume B
                 20.010 replace B
                 20.020 wait 80 ms
-                20.100 replace A
+                20.100 resume A
                 20.110 A plays
                 """)
         #expect(world.controller.roster[OriginID(1)].ruledOut == "script")
