@@ -511,18 +511,16 @@ final class Session: SourceSupervisor, @unchecked Sendable {
 
     func origin(_ id: OriginID) -> Origin { configuration.origins[id.index] }
 
-    /// While the buffer lasts no origin may take more than a third of what is left, so that there is time for another.
-    /// With nothing left to lose, one that has failed gets more time with each failure: one that is slow, and not dead,
-    /// is reached in the end.
+    /// While there is someone else to ask, no origin may take more than a third of what is left in the buffer. The last
+    /// one is given time, and more with each failure: one that is slow, and not dead, is reached in the end.
     func openBound(for origin: OriginID) -> Duration {
         let (failures, isPlaying) = shared.withLock {
             ($0.controller.roster[origin].failuresInARow, $0.opened != nil)
         }
         guard isPlaying else { return configuration.openBound }
         let patient = min(configuration.openBound, max(configuration.silenceBound, .milliseconds(250)) * (1 << min(failures, 10)))
-        guard let level else { return patient }
-        if level > .milliseconds(300) { return min(patient, max(level / 3, .milliseconds(150))) }
-        return shared.withLock { $0.controller.hasOthers(at: .now) } ? min(patient, .milliseconds(300)) : patient
+        guard let level, shared.withLock({ $0.controller.hasOthers(at: .now) }) else { return patient }
+        return min(patient, max(level / 3, .milliseconds(200)))
     }
 
     var level: Duration? { configuration.pacing == .realtime ? buffer.level.duration.duration : nil }

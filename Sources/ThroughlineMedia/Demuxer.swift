@@ -201,11 +201,15 @@ package final class Demuxer {
     private func fillIn(from expected: [FlowFormat]) {
         var left = expected
         for index in 0..<Int(context.pointee.nb_streams) {
-            guard let stream = context.pointee.streams[index], let parameters = stream.pointee.codecpar,
-                let place = left.firstIndex(where: {
-                    $0.parameters.pointee.codec_type == parameters.pointee.codec_type
-                        && $0.parameters.pointee.codec_id == parameters.pointee.codec_id
-                })
+            guard let stream = context.pointee.streams[index], let parameters = stream.pointee.codecpar else { continue }
+            let language = av_dict_get(stream.pointee.metadata, "language", nil, 0).map { String(cString: $0.pointee.value) }
+            let fitting = left.indices.filter {
+                left[$0].parameters.pointee.codec_type == parameters.pointee.codec_type
+                    && left[$0].parameters.pointee.codec_id == parameters.pointee.codec_id
+            }
+            // Where several could be meant and none is named, libavformat had better find out by itself.
+            guard let place = fitting.first(where: { left[$0].language == language }) ?? fitting.first,
+                left[place].language == language || fitting.count == 1
             else { continue }
             let known = left.remove(at: place)
             if parameters.pointee.codec_type == AVMEDIA_TYPE_VIDEO {

@@ -30,12 +30,10 @@ final class PlayoutBuffer: Sendable {
 
     /// A packet goes out when it is due within this time: one wakeup serves all flows, and none is ever late.
     static let slot: MediaTime = .milliseconds(20)
-    /// What each flow must hold before the clock starts, and how long to wait for that.
+    /// What each flow must hold before the clock starts, and how long to wait for that: in a fragmented file the sound
+    /// may lie seconds of delivery behind the pictures, and a flow that never comes must not hold up the others.
     static let prefill: MediaTime = .milliseconds(100)
-    static let prefillPatience: Duration = .milliseconds(250)
-    /// How long to wait for the first packet of a flow: in a fragmented file the sound may lie seconds of delivery
-    /// behind the pictures, and one that never comes must not hold up the others.
-    static let firstPacketPatience: Duration = .seconds(3)
+    static let prefillPatience: Duration = .seconds(3)
 
     /// At full speed the pacer is woken for little no more often than this.
     static let rest: Duration = .milliseconds(20)
@@ -51,8 +49,6 @@ final class PlayoutBuffer: Sendable {
         var isFull = false
         var pacerWaits = false
         var firstArrival: Instant?
-        /// When every flow that counts had a packet.
-        var completeSince: Instant?
         var lastWake = Instant(nanoseconds: 0)
         /// Everything due before this went out.
         var released: MediaTime?
@@ -202,11 +198,7 @@ final class PlayoutBuffer: Sendable {
             if !state.clock.isRunning {
                 guard let start = startTime(state) else { return .never }
                 let isReady = state.isEnded || state.isFull || isPrefilled(state)
-                let isComplete = state.lanes.allSatisfy { $0.isSparse || !$0.waiting.isEmpty }
-                if isComplete, state.completeSince == nil { state.completeSince = now }
-                let latest = min(
-                    (state.completeSince ?? .never) + Self.prefillPatience,
-                    (state.firstArrival ?? now) + Self.firstPacketPatience)
+                let latest = (state.firstArrival ?? now) + Self.prefillPatience
                 guard isReady || now >= latest else { return latest }
                 state.clock.start(at: start, now: now)
             }

@@ -36,6 +36,8 @@ package struct DecodeClock: Sendable {
             let (lead, overflow) = duration.flicks.multipliedReportingOverflow(by: Int64(reorderDepth))
             decode = (pts ?? .zero) - MediaTime(flicks: overflow ? .max : lead)
         }
+        // A presentation time is what the viewer sees: where there is room, the decode time gives way.
+        if let pts { decode = min(decode, pts) }
         if let last, decode <= last { decode = last + step }
         last = decode
         lastDuration = duration
