@@ -73,7 +73,11 @@ let package = Package(
         .testTarget(
             name: "ThroughlineLabTests", dependencies: ["ThroughlineLab", "ThroughlineCore"], swiftSettings: strict),
         .testTarget(
-            name: "ThroughlineTests", dependencies: ["Throughline", "ThroughlineLab"], swiftSettings: strict),
+            name: "ThroughlineTests",
+            dependencies: [
+                "Throughline", "ThroughlineMedia", "ThroughlineProtocols", "ThroughlineCore", collections,
+            ],
+            swiftSettings: strict),
         .testTarget(
             name: "InteropTests", dependencies: ["Throughline", "ThroughlineLab", "ThroughlineCLI", "ThroughlineCore"],
             swiftSettings: strict),

@@ -285,9 +285,24 @@ package final class Demuxer {
     ///
     /// - Parameter anyPacket: any packet will do; otherwise a key frame is sought, where the container has an index.
     package func seek(to npt: NPT, anyPacket: Bool = false) throws(MediaError) {
-        let target = (npt + start).value(in: TimeBase(1, AV_TIME_BASE))
         let flags = AVSEEK_FLAG_BACKWARD | (anyPacket ? AVSEEK_FLAG_ANY : 0)
-        try check(av_seek_frame(context, -1, target, flags), "seek to \(npt)")
+        func go(to place: MediaTime) -> Int32 {
+            av_seek_frame(context, -1, (place + start).value(in: TimeBase(1, AV_TIME_BASE)), flags)
+        }
+        // libavformat seeks by decode times, which run ahead of the pictures: the first lie before zero. Formats without
+        // an index want a place that exists.
+        if npt <= .zero, go(to: .zero - .seconds(10)) >= 0 { return }
+        try check(go(to: npt - (anyPacket ? .zero : decodeLead)), "seek to \(npt)")
+    }
+
+    /// How far the decode time of a key frame lies before its picture, where libavformat does not see to that itself: in
+    /// fragmented MP4, which has no edit list to tell it.
+    private var decodeLead: MediaTime {
+        guard container.hasPrefix("mov"), start > .zero, let video = flows.first(where: { $0.kind == .video }),
+            let rate = video.frameRate,
+            let frame = MediaTime(value: 1, timeBase: TimeBase(rate.denominator, rate.numerator))
+        else { return .zero }
+        return MediaTime(flicks: frame.flicks * Int64(min(video.reorderDepth, 16)))
     }
 
     /// True once the input has reported a failure.

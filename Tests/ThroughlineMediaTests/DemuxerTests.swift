@@ -153,8 +153,11 @@ extension MediaTests {
 
         @Test(arguments: ["main.mp4", "main-faststart.mp4", "main-fragmented.mp4", "main.ts", "main.mkv", "wrap.ts"])
         func seekingToAKeyFrame(_ name: String) throws {
-            let demuxer = try Demuxer.opening(name)
-            for target in [5000, 0, 11_900, 6000, 1] as [Int64] {
+            // Of a fragmented file the index is looked for only when it is wanted.
+            var options = Demuxer.Options()
+            options.seeksAtOnce = name == "main-fragmented.mp4"
+            let demuxer = try Demuxer(input: MemoryInput(try Fixture.bytes(name)), options: options)
+            for target in [5000, 0, 11_900, 6000, 1, 5950, 5999] as [Int64] {
                 try demuxer.seek(to: .milliseconds(target))
                 let video = try #require(demuxer.flows.first { $0.kind == .video })
                 let pictures = demuxer.records(limit: 400).filter { $0.flow == video.index }
@@ -166,6 +169,23 @@ extension MediaTests {
                 } else {
                     // Without an index any packet is a place to read from; a key frame follows.
                     #expect(at <= .milliseconds(target + 200), "\(name): \(at)")
+                }
+            }
+        }
+
+        @Test(arguments: [
+            "main.mp4", "main-faststart.mp4", "main-fragmented.mp4", "main.ts", "other.ts", "offset.ts", "wrap.ts",
+            "main.mkv", "hevc.ts", "audio.mp3", "audio.aac",
+        ])
+        func seekingToTheStartMissesNothing(_ name: String) throws {
+            let demuxer = try Demuxer.opening(name)
+            let whole = demuxer.records(limit: 300)
+            for anyPacket in [false, true] {
+                try demuxer.seek(to: .zero, anyPacket: anyPacket)
+                let again = demuxer.records(limit: 300)
+                for flow in demuxer.flows where !flow.isSparse {
+                    let (a, b) = (whole.first { $0.flow == flow.index }, again.first { $0.flow == flow.index })
+                    #expect(a?.payload == b?.payload, "\(name) \(flow)")
                 }
             }
         }

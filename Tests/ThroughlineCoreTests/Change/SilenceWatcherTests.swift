@@ -49,6 +49,19 @@ internal import ThroughlineCore
         #expect(watcher.allowance(level: .milliseconds(700)) == .milliseconds(250))
     }
 
+    @Test func withNobodyElseToAskItIsBorneBeyondTheBuffer() {
+        var watcher = SilenceWatcher(bound: .seconds(1), buffer: .seconds(2))
+        let isWaiting = watcher.mayGoOn(at: .at(0))
+        #expect(!isWaiting, "nothing is waited for")
+        watcher.waitBegan(at: .at(0), level: .seconds(2))
+        #expect(watcher.deadline == .at(1.5))
+        let goesOn = watcher.mayGoOn(at: .at(1.5))
+        #expect(goesOn)
+        #expect(watcher.deadline == .at(3), "two seconds of media, and the bound")
+        let goesOnStill = watcher.mayGoOn(at: .at(3))
+        #expect(!goesOnStill)
+    }
+
     @Test func shorterSilencesTeachNothing() {
         var watcher = SilenceWatcher(bound: .seconds(1), buffer: .seconds(2))
         for step in 0..<100 {

@@ -51,7 +51,7 @@ internal import ThroughlineCore
             handoffs += 1
         }
         #expect(world.isPlaying || world.reason != nil)
-        // In no second is an origin asked more than eight times: penalties begin at 50 ms and double.
+        // In no second is an origin asked more than eight times: waits last 50 ms at the least, and penalties double.
         var first = 0
         for (index, attempt) in world.attempts.enumerated() {
             while attempt.at - world.attempts[first].at >= .seconds(1) { first += 1 }
