@@ -82,6 +82,9 @@ final class SourceInput: ByteInput {
         waitBegins = { [unowned self] in
             waited = true
             supervisor.aboutToWait()
+            // That may have waited for room in the buffer: only from here on is it the origin that is waited for.
+            silence.waitEnded()
+            silence.waitBegan(at: .now, level: supervisor.level)
         }
     }
 
@@ -116,7 +119,7 @@ final class SourceInput: ByteInput {
                     }
                     isOpen = true
                 }
-                silence.waitBegan(at: .now, level: supervisor.level)
+                silence.waitBegan(at: began, level: supervisor.level)
                 waited = false
                 let bound = isOpening ? began + supervisor.openBound(for: originID) : silence.deadline
                 let count = try source.read(into: buffer, deadline: bound, beforeBlocking: waitBegins)
@@ -132,10 +135,12 @@ final class SourceInput: ByteInput {
                 lastRead = waited ? .now : began
                 return .bytes(count)
             } catch {
-                let silent = silence.silence(at: .now)
+                let now = Instant.now
+                let silent = silence.silence(at: now)
+                if error.code == .timedOut, !isOpening, isOpen, now < silence.deadline { continue }
                 // Nobody else to ask: as long as the buffer lasts, and a while longer, the origin may come back.
-                if error.code == .timedOut, !isOpening, isOpen, silence.mayGoOn(at: .now),
-                    !supervisor.hasAlternative
+                if error.code == .timedOut, !isOpening, isOpen, !supervisor.hasAlternative,
+                    silence.mayGoOn(at: now)
                 {
                     continue
                 }
