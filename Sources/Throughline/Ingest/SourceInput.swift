@@ -83,8 +83,8 @@ final class SourceInput: ByteInput {
             waited = true
             supervisor.aboutToWait()
             // That may have waited for room in the buffer: only from here on is it the origin that is waited for.
-            silence.waitEnded()
-            silence.waitBegan(at: .now, level: supervisor.level)
+            self.silence.waitEnded()
+            self.silence.waitBegan(at: .now, level: supervisor.level)
         }
     }
 

@@ -32,11 +32,14 @@ final class PlayoutBuffer: Sendable {
     static let slot: MediaTime = .milliseconds(20)
     /// What each flow must hold before the clock starts, and how long to wait for that: in a fragmented file the sound
     /// may lie seconds of delivery behind the pictures, and a flow that never comes must not hold up the others.
-    static let prefill: MediaTime = .milliseconds(100)
+    static let prefill: MediaTime = .milliseconds(400)
     static let prefillPatience: Duration = .seconds(3)
 
     /// At full speed the pacer is woken for little no more often than this.
     static let rest: Duration = .milliseconds(20)
+
+    /// Room is made for flows that are this far apart, and no more.
+    static let greatestSkew: MediaTime = .seconds(5)
 
     private struct State {
         var lanes: [FlowLane] = []
@@ -53,6 +56,8 @@ final class PlayoutBuffer: Sendable {
         /// Everything due before this went out.
         var released: MediaTime?
         var newGaps: [VisibleGap] = []
+        /// How far the flows of the container were apart at the most.
+        var skew: MediaTime = .zero
         /// Packets that nobody needs any more. The ingest's thread frees them: it allocated them, and the allocator
         /// serves it best from what it gave back itself.
         var bin = PacketBin()
@@ -105,6 +110,7 @@ final class PlayoutBuffer: Sendable {
                 }
                 lane.append(packet)
             }
+            noteSkew(&state)
             // At full speed the pacer sleeps until there is a good deal to do.
             let isWorthIt = limits.isPaced || state.packets >= limits.packets / 4 || now - state.lastWake > Self.rest
             wakes = state.pacerWaits && isWorthIt
@@ -119,12 +125,25 @@ final class PlayoutBuffer: Sendable {
     private func hasRoom(_ state: inout State) -> Bool {
         let level = level(of: state, at: .now)
         let share = state.isFull ? 7 : 8
-        let most = MediaTime(flicks: limits.duration.flicks / 8 * Int64(share))
+        let most = MediaTime(flicks: limits.duration.flicks / 8 * Int64(share)) + state.skew
         let fits =
             (!limits.isPaced || level < most) && state.bytes < limits.bytes / 8 * share
             && state.packets < limits.packets / 8 * share
         state.isFull = !fits
         return fits
+    }
+
+    /// A container that puts seconds of pictures before their sound needs that much more room: the next sound comes only
+    /// behind the pictures that follow.
+    private func noteSkew(_ state: inout State) {
+        var (least, most): (MediaTime?, MediaTime?) = (nil, nil)
+        for lane in state.lanes where !lane.isSparse {
+            guard let end = lane.decodeEnd else { continue }
+            least = min(least ?? end, end)
+            most = max(most ?? end, end)
+        }
+        guard let least, let most else { return }
+        state.skew = max(state.skew, min(most - least, Self.greatestSkew))
     }
 
     private func level(of state: State, at now: Instant) -> MediaTime {
@@ -238,7 +257,7 @@ final class PlayoutBuffer: Sendable {
         state.lanes.allSatisfy { lane in
             guard !lane.isSparse else { return true }
             guard let head = lane.headDue, let end = lane.decodeEnd else { return false }
-            return end - head >= min(Self.prefill, limits.duration)
+            return end - head >= min(Self.prefill, MediaTime(flicks: limits.duration.flicks / 2))
         }
     }
 
