@@ -80,6 +80,7 @@ final class SourceInput: ByteInput {
         head = try source.open(at: 0, until: nil, deadline: .now + supervisor.openBound(for: origin))
         if let validator = head.validator { proven[origin] = validator }
         waitBegins = { [unowned self] in
+            guard !waited else { return }
             waited = true
             supervisor.aboutToWait()
             // That may have waited for room in the buffer: only from here on is it the origin that is waited for.
@@ -109,6 +110,7 @@ final class SourceInput: ByteInput {
         if pendingOrder != nil { return .failed }
         if let length = head.length, position >= length { return .end }
         let began = Instant.now
+        waited = false
         if began - lastRead >= Self.idleBound { mayHaveIdled = true }
         while true {
             do throws(TransportError) {
@@ -120,7 +122,6 @@ final class SourceInput: ByteInput {
                     isOpen = true
                 }
                 silence.waitBegan(at: began, level: supervisor.level)
-                waited = false
                 let bound = isOpening ? began + supervisor.openBound(for: originID) : silence.deadline
                 let count = try source.read(into: buffer, deadline: bound, beforeBlocking: waitBegins)
                 silence.bytesArrived(at: .now)
