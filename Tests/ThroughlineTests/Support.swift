@@ -14,7 +14,10 @@ enum Fixture {
     static func path(_ name: String) -> String { directory.appendingPathComponent(name).path }
 
     static func bytes(_ name: String) throws -> [UInt8] {
-        [UInt8](try Data(contentsOf: directory.appendingPathComponent(name)))
+        // Not with `Data`, which leaks a buffer for an empty file.
+        let file = try FileHandle(forReadingFrom: directory.appendingPathComponent(name))
+        defer { try? file.close() }
+        return [UInt8](try file.readToEnd() ?? Data())
     }
 }
 
