@@ -28,11 +28,6 @@ public struct Event: Sendable {
         /// The stream has ended.
         case ended(npt: NPT)
     }
-
-    init(time: Duration, kind: Kind) {
-        self.time = time
-        self.kind = kind
-    }
 }
 
 /// A flow, for people and reports.

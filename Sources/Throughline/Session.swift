@@ -217,7 +217,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 if let duration = ingest.demuxer.duration, configuration.from >= duration {
                     end(
                         StreamError(
-                            code: .usage, message: "cannot begin at \(configuration.from): the stream ends at \(duration)"))
+                            code: .usage,
+                            message: "cannot begin at \(configuration.from): the stream ends at \(duration)"))
                     return nil
                 }
                 try ingest.demuxer.seek(to: configuration.from)
@@ -377,7 +378,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         let join = SpliceJoin(
             ingest: ingest, line: line, buffer: buffer, outputs: selected, flowCount: outputFlows.count,
             expectedDuration: duration, start: configuration.from, url: url(origin),
-            acceptsLoss: !shared.withLock { $0.controller.hasOthers(at: .now) })
+            acceptsLoss: !shared.withLock { $0.controller.hasOthers })
         do throws(SpliceJoin.Failure) {
             // A batch of its own: while the place is sought the input may ask to flush what there is.
             var joined = UniqueDeque<Packet>()
@@ -482,7 +483,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
 
     func waitEnded() -> HandoffController.Order { shared.withLock { $0.controller.waitEnded(at: .now) } }
 
-    var hasAlternative: Bool { shared.withLock { $0.controller.hasAlternative(at: .now) } }
+    var hasAlternative: Bool { shared.withLock { $0.controller.hasAlternative } }
 
     func resumed(on origin: OriginID, at byte: Int64, evidence: String) {
         shared.withLock { state in
@@ -518,8 +519,9 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             ($0.controller.roster[origin].failuresInARow, $0.opened != nil)
         }
         guard isPlaying else { return configuration.openBound }
-        let patient = min(configuration.openBound, max(configuration.silenceBound, .milliseconds(250)) * (1 << min(failures, 10)))
-        guard let level, shared.withLock({ $0.controller.hasOthers(at: .now) }) else { return patient }
+        let least = max(configuration.silenceBound, level ?? .zero, .milliseconds(250))
+        let patient = min(configuration.openBound, least * (1 << min(failures, 10)))
+        guard let level, shared.withLock({ $0.controller.hasOthers }) else { return patient }
         return min(patient, max(level / 3, .milliseconds(200)))
     }
 

@@ -4,7 +4,9 @@ public import ThroughlineCore
 public struct StreamError: Error, Sendable, CustomStringConvertible {
     /// The class of the error. More may be added.
     public struct Code: Hashable, Sendable, CustomStringConvertible {
-        private enum Value: String { case usage, notMedia, noOriginUsable, internalError, outputFailed, gaveUp, stopped }
+        private enum Value: String {
+            case usage, notMedia, noOriginUsable, internalError, outputFailed, gaveUp, stopped
+        }
         private let value: Value
         private init(_ value: Value) { self.value = value }
 

@@ -201,8 +201,12 @@ package final class Demuxer {
     private func fillIn(from expected: [FlowFormat]) {
         var left = expected
         for index in 0..<Int(context.pointee.nb_streams) {
-            guard let stream = context.pointee.streams[index], let parameters = stream.pointee.codecpar else { continue }
-            let language = av_dict_get(stream.pointee.metadata, "language", nil, 0).map { String(cString: $0.pointee.value) }
+            guard let stream = context.pointee.streams[index], let parameters = stream.pointee.codecpar else {
+                continue
+            }
+            let language = av_dict_get(stream.pointee.metadata, "language", nil, 0).map {
+                String(cString: $0.pointee.value)
+            }
             let fitting = left.indices.filter {
                 left[$0].parameters.pointee.codec_type == parameters.pointee.codec_type
                     && left[$0].parameters.pointee.codec_id == parameters.pointee.codec_id
@@ -309,22 +313,23 @@ package final class Demuxer {
     package var inputFailed: Bool { bridge.failed }
 
     // libavformat calls these on the thread that called it.
-    private static let readCallback: @convention(c) (UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt8>?, Int32) ->
-        Int32 = { opaque, buffer, size in
-            guard let opaque, let buffer, size > 0 else { return tl_averror(EINVAL) }
-            let bridge = Unmanaged<Bridge>.fromOpaque(opaque).takeUnretainedValue()
-            if bridge.failed { return tl_averror(EIO) }
-            switch bridge.input.read(into: UnsafeMutableRawBufferPointer(start: buffer, count: Int(size))) {
-            case .bytes(let count):
-                bridge.offset += Int64(count)
-                return Int32(count)
-            case .end:
-                return tl_averror_eof
-            case .failed:
-                bridge.failed = true
-                return tl_averror(EIO)
+    private static let readCallback:
+        @convention(c) (UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt8>?, Int32) ->
+            Int32 = { opaque, buffer, size in
+                guard let opaque, let buffer, size > 0 else { return tl_averror(EINVAL) }
+                let bridge = Unmanaged<Bridge>.fromOpaque(opaque).takeUnretainedValue()
+                if bridge.failed { return tl_averror(EIO) }
+                switch bridge.input.read(into: UnsafeMutableRawBufferPointer(start: buffer, count: Int(size))) {
+                case .bytes(let count):
+                    bridge.offset += Int64(count)
+                    return Int32(count)
+                case .end:
+                    return tl_averror_eof
+                case .failed:
+                    bridge.failed = true
+                    return tl_averror(EIO)
+                }
             }
-        }
 
     private static let seekCallback: @convention(c) (UnsafeMutableRawPointer?, Int64, Int32) -> Int64 = {
         opaque, offset, whence in

@@ -145,16 +145,17 @@ package final class Muxer: @unchecked Sendable {
         if io.pointee.error < 0 { throw MediaError(code: io.pointee.error, operation: "finish \(container)") }
     }
 
-    private static let writeCallback: @convention(c) (UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt8>?, Int32) ->
-        Int32 = { opaque, buffer, size in
-            guard let opaque, let buffer, size >= 0 else { return tl_averror(EINVAL) }
-            let muxer = Unmanaged<Muxer>.fromOpaque(opaque).takeUnretainedValue()
-            guard muxer.output.write(UnsafeRawBufferPointer(start: buffer, count: Int(size))) else {
-                return tl_averror(EIO)
+    private static let writeCallback:
+        @convention(c) (UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt8>?, Int32) ->
+            Int32 = { opaque, buffer, size in
+                guard let opaque, let buffer, size >= 0 else { return tl_averror(EINVAL) }
+                let muxer = Unmanaged<Muxer>.fromOpaque(opaque).takeUnretainedValue()
+                guard muxer.output.write(UnsafeRawBufferPointer(start: buffer, count: Int(size))) else {
+                    return tl_averror(EIO)
+                }
+                muxer.offset += Int64(size)
+                return size
             }
-            muxer.offset += Int64(size)
-            return size
-        }
 
     private static let seekCallback: @convention(c) (UnsafeMutableRawPointer?, Int64, Int32) -> Int64 = {
         opaque, offset, whence in

@@ -39,7 +39,9 @@ final class Ingest {
         do throws(MediaError) {
             demuxer = try Demuxer(input: input, options: options)
         } catch {
-            if abort.isAborted { throw OpenError(.undelivered(ChangeEvent(cause: .other, detail: "")), isAborted: true) }
+            if abort.isAborted {
+                throw OpenError(.undelivered(ChangeEvent(cause: .other, detail: "")), isAborted: true)
+            }
             if let event = input.openingFailure { throw OpenError(.undelivered(event)) }
             let type = input.contentType.map { " (the server calls it \($0))" } ?? ""
             throw OpenError(.refused(.notMedia, "\(url)\(type): \(error)"))

@@ -115,7 +115,8 @@ final class SourceInput: ByteInput {
         while true {
             do throws(TransportError) {
                 if !isOpen {
-                    let head = try source.open(at: position, until: nil, deadline: .now + supervisor.openBound(for: originID))
+                    let head = try source.open(
+                        at: position, until: nil, deadline: .now + supervisor.openBound(for: originID))
                     guard head.length == self.head.length else {
                         throw TransportError(.other, "the object's length changed while it was read")
                     }

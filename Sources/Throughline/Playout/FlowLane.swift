@@ -56,7 +56,8 @@ final class FlowLane {
 
     /// Hands over the recent packets that are kept no longer. No view of them may be in use.
     func trim(into discarding: inout UniqueDeque<Packet>) {
-        while recent.count > Self.recentLimit || (recentBytes > Self.recentByteLimit && recent.count > Self.leastRecent) {
+        while recent.count > Self.recentLimit || (recentBytes > Self.recentByteLimit && recent.count > Self.leastRecent)
+        {
             let old = recent.removeFirst()
             recentBytes -= old.byteCount
             discarding.append(old)
@@ -98,14 +99,18 @@ final class FlowLane {
 
     /// Drops all that waits but the first `kept` packets.
     ///
+    /// - Parameter end: the presentation end of what is left.
     /// - Returns: the bytes that are gone.
-    func cut(keeping kept: Int) -> Int {
+    func cut(keeping kept: Int, end: MediaTime?) -> Int {
         var dropped = 0
         while waiting.count > kept { dropped += waiting.removeLast().byteCount }
+        if let end { account.cut(to: end) }
         if kept > 0 {
-            let last = waiting[kept - 1].due
-            let duration = waiting[kept - 1].duration
-            decodeEnd = last.map { $0 + duration }
+            let (due, duration) = (waiting[kept - 1].due, waiting[kept - 1].duration)
+            decodeEnd = due.map { $0 + duration }
+        } else if recent.count > 0 {
+            let (due, duration) = (recent[recent.count - 1].due, recent[recent.count - 1].duration)
+            decodeEnd = due.map { $0 + duration }
         }
         return dropped
     }

@@ -41,6 +41,9 @@ final class PlayoutBuffer: Sendable {
     /// Room is made for flows that are this far apart, and no more.
     static let greatestSkew: MediaTime = .seconds(5)
 
+    /// How often a full buffer looks whether time has made room.
+    static let roomPoll: Duration = .milliseconds(200)
+
     private struct State {
         var lanes: [FlowLane] = []
         var clock = PlayoutClock()
@@ -85,9 +88,11 @@ final class PlayoutBuffer: Sendable {
     /// - Returns: false when the session is over.
     func push(_ batch: inout UniqueDeque<Packet>) -> Bool {
         if batch.isEmpty { return true }
-        let isOpen: Bool = state.wait { state, _ in
+        let isOpen: Bool = state.wait { state, next in
             if state.isAborted { return false }
             if hasRoom(&state) { return true }
+            // Time makes room too, without anything going out.
+            if limits.isPaced { next = .now + Self.roomPoll }
             if state.pacerWaits { self.state.wake() }
             return nil
         }
@@ -316,7 +321,7 @@ final class PlayoutBuffer: Sendable {
                 let cut = KeyFrameCut(recent: lane.recentTraces, waiting: traces, at: time, tolerance: tolerance)
             else { return nil }
             let removed = lane.waiting.count - cut.kept
-            state.bytes -= lane.cut(keeping: cut.kept)
+            state.bytes -= lane.cut(keeping: cut.kept, end: cut.keptEnd)
             state.packets -= removed
             return (cut, cut.kept > 0 ? traces[cut.kept - 1].dts : lane.releasedDecode)
         }

@@ -34,7 +34,10 @@ enum PictureBridge {
             guard !failed, let pts = frame.pts, pts >= span.lowerBound - tolerance, pts < span.upperBound - tolerance
             else { return }
             pictures += 1
-            guard pictures <= pictureLimit else { return failed = true }
+            guard pictures <= pictureLimit else {
+                failed = true
+                return
+            }
             do throws(MediaError) {
                 if encoder == nil { encoder = try PictureEncoder(flow: flow, like: frame) }
                 try encoder?.encode(frame) { run.append($0) }

@@ -275,7 +275,8 @@ final class SpliceJoin {
             ? .attempt(
                 .undelivered(
                     ChangeEvent(cause: .endedShort, detail: "\(url): no key frame was found from \(playhead) on")))
-            : .attempt(.undelivered(ChangeEvent(cause: .other, detail: "\(url): too slow to join before the buffer ends")))
+            : .attempt(
+                .undelivered(ChangeEvent(cause: .other, detail: "\(url): too slow to join before the buffer ends")))
     }
 
     /// Pictures that are presented before a key frame may be coded behind it (an open group of pictures): reads on until
@@ -324,7 +325,9 @@ final class SpliceJoin {
 
     private func frameDuration(of flow: FlowFormat, output: Int) -> MediaTime {
         if let duration = tails[output].packets.last?.duration, duration > .zero { return duration }
-        if let rate = flow.frameRate, let time = MediaTime(value: 1, timeBase: TimeBase(rate.denominator, rate.numerator)) {
+        if let rate = flow.frameRate,
+            let time = MediaTime(value: 1, timeBase: TimeBase(rate.denominator, rate.numerator))
+        {
             return time
         }
         return .milliseconds(40)

@@ -152,7 +152,8 @@ final class SpliceLine {
                 furthest = max(furthest ?? time, time + correction)
             }
         }
-        if feed.isCoarser, outputs[output].format.kind == .audio, let next = outputs[output].next, let time = dts ?? pts,
+        if feed.isCoarser, outputs[output].format.kind == .audio, let next = outputs[output].next,
+            let time = dts ?? pts,
             (time - next).magnitude <= feed.tick
         {
             (pts, dts) = (next, next)

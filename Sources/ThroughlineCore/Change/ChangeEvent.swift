@@ -29,9 +29,14 @@ public struct ChangeEvent: Hashable, Sendable {
 
     /// The sign that was seen. Raw values are stable: they appear in reports.
     public enum Cause: String, Sendable, CaseIterable {
-        case refused, unreachable, dns, tls, connectTimedOut = "connect-timed-out"
-        case reset, closedEarly = "closed-early", httpStatus = "http-status", protocolError = "protocol-error"
-        case redirectRefused = "redirect-refused", rangeNotHonoured = "range-not-honoured"
+        case refused, unreachable, dns, tls
+        case connectTimedOut = "connect-timed-out"
+        case reset
+        case closedEarly = "closed-early"
+        case httpStatus = "http-status"
+        case protocolError = "protocol-error"
+        case redirectRefused = "redirect-refused"
+        case rangeNotHonoured = "range-not-honoured"
         case silence
         case overloaded
         /// The same URL now holds other bytes than before.

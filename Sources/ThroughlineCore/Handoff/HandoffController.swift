@@ -179,19 +179,19 @@ package struct HandoffController: Sendable {
     }
 
     /// Whether anyone but the current origin could be asked now, with a better prospect.
-    package func hasAlternative(at now: Instant) -> Bool {
+    package var hasAlternative: Bool {
         guard case .playing(let current) = state else { return false }
         return roster.ids.contains {
             $0 != current && roster[$0].ruledOut == nil && roster[$0].failuresInARow == 0
         }
     }
 
-    /// Whether anyone is left to ask before the next wait, besides the origin that is asked at present.
-    package func hasOthers(at now: Instant) -> Bool {
+    /// Whether anyone is left to ask of whom nothing bad is known, besides the origin that is asked at present.
+    package var hasOthers: Bool {
         guard case .moving(let move) = state else { return false }
         return roster.ids.contains {
             roster[$0].ruledOut == nil && !move.barred.contains($0) && !move.asked.contains($0)
-                && !roster.isUnderPenalty($0, at: now)
+                && roster[$0].failuresInARow == 0
         }
     }
 

@@ -188,8 +188,8 @@ package struct PacketAligner: Sendable {
                 continue
             }
             if timelinesAgree, ptsShift.magnitude > Self.greatestSkew { continue }
-            // One packet is enough where its time says the same to the rounding of containers.
-            let isOnTime = timelinesAgree && ptsShift.magnitude <= Self.agreement
+            // Two packets are enough where their times say the same to the rounding of containers.
+            let isOnTime = timelinesAgree && ptsShift.magnitude <= Self.agreement && run.length >= min(2, needed)
             if run.length < needed, !isOnTime {
                 let isAllThereIs = run.length == flow.arrivals && run.span >= Self.provingSpan
                 guard timelinesAgree, isAllThereIs, ptsShift.magnitude.flicks < packet.duration.flicks / 2 else {
