@@ -34,7 +34,9 @@ internal import ThroughlineCore
             #expect(summary.handoffs.first?.grade == .frameAligned, "\(play.story)")
             #expect(summary.missing == .zero, "\(play.story)")
             #expect(summary.duplicate == .zero, "\(play.story)")
-            #expect(summary.gapTotal == .zero, "\(play.story)")
+            // A server that sends the programme in lumps of a second, hardly faster than it is played, cannot always bring
+            // the pictures before the key frame in time. The wait is bounded, and nothing is lost by it.
+            #expect(summary.gapTotal <= (pair.isPaced ? .milliseconds(1500) : .zero), "\(play.story)")
             for container in ["mkv", "ts"] {
                 let numbers = try await pictureNumbers(play.output(container))
                 #expect(numbers == Array(0..<300), "\(container): \(breaks(numbers))\n\(play.story)")

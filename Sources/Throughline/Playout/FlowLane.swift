@@ -12,6 +12,9 @@ final class FlowLane {
     /// However large they are, so many are kept.
     static let leastRecent = 8
 
+    /// Key packets that are kept: one that is out, as a rule, and one that waits.
+    static let keyLimit = 3
+
     let isSparse: Bool
     /// Received and not yet out, in decode order.
     var waiting = UniqueDeque<Packet>()
@@ -23,8 +26,8 @@ final class FlowLane {
     private(set) var decodeEnd: MediaTime?
     /// Decode time of the last packet that went out.
     private(set) var releasedDecode: MediaTime?
-    /// The last key packet received, for looking at its picture.
-    private var lastKey: Packet?
+    /// The last key packets received, for looking at their pictures.
+    private var keys = UniqueDeque<Packet>()
 
     /// Whether the flow's key packets are pictures that stand alone.
     private let keepsKeys: Bool
@@ -40,7 +43,10 @@ final class FlowLane {
         account.received(
             pts: packet.pts, dts: packet.dts, duration: packet.duration, byteCount: packet.byteCount)
         decodeEnd = packet.due.map { $0 + packet.duration } ?? decodeEnd
-        if keepsKeys, packet.isKey { lastKey = try? packet.reference() }
+        if keepsKeys, packet.isKey, let copy = try? packet.reference() {
+            if keys.count == Self.keyLimit { _ = keys.removeFirst() }
+            keys.append(copy)
+        }
         waiting.append(packet)
     }
 
@@ -93,7 +99,9 @@ final class FlowLane {
     /// Key packets received of late, in decode order.
     func keyPackets() -> UniqueDeque<Packet> {
         var result = UniqueDeque<Packet>()
-        if let copy = try? lastKey?.reference() { result.append(copy) }
+        for index in 0..<keys.count {
+            if let copy = try? keys[index].reference() { result.append(copy) }
+        }
         return result
     }
 

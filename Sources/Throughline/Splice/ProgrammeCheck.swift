@@ -42,9 +42,13 @@ final class ProgrammeCheck {
         self.decoder = decoder
     }
 
-    /// Decodes the last key picture among `packets`.
-    static func reference(_ packets: borrowing UniqueDeque<Packet>, format: FlowFormat) -> Reference? {
+    /// Decodes a key picture among `packets`: the last one at or before a time, so that the other origin need not be read
+    /// far to see it; the first one where there is none before.
+    static func reference(
+        _ packets: borrowing UniqueDeque<Packet>, before time: MediaTime, format: FlowFormat
+    ) -> Reference? {
         var index = packets.count - 1
+        while index > 0, packets[index].pts.map({ $0 > time }) ?? true { index -= 1 }
         while index >= 0 {
             if packets[index].isKey, let time = packets[index].pts, let decoder = try? Decoder(flow: format) {
                 var grid: [Float]?

@@ -26,6 +26,8 @@ final class SpliceJoin {
     static let preroll: MediaTime = .milliseconds(300)
     /// A key frame nearer to what is due would come too late.
     static let lead: MediaTime = .milliseconds(80)
+    /// A hole before the key frame that is filled rather than waiting for a better one.
+    static let fillable: MediaTime = .milliseconds(600)
     static let tailLimit = 64
     /// Bytes that are staged at the most while the place is sought.
     static let stagedByteLimit = 96 << 20
@@ -228,7 +230,7 @@ final class SpliceJoin {
             let format = outputs.first(where: { $0.index == output })
         else { return try joinByTime(into: &batch) }
         let playhead = buffer.playhead ?? position
-        let reference = ProgrammeCheck.reference(buffer.keyPackets(flow: output), format: format)
+        let reference = ProgrammeCheck.reference(buffer.keyPackets(flow: output), before: playhead, format: format)
         var check = reference.flatMap { ProgrammeCheck(reference: $0, flow: flow) }
         try seekToKeyFrame(before: min(reference?.time ?? playhead, playhead), flow: flow)
         for index in 0..<staged.count where staged[index].flow == flow.index { check?.look(at: staged[index]) }
@@ -256,15 +258,20 @@ final class SpliceJoin {
                 if let cut = KeyFrameCut(recent: recent, waiting: waiting, at: pts, tolerance: tolerance) {
                     let hole = max(.zero, pts - (cut.keptEnd ?? pts))
                     candidates.append((staged.count - 1, pts, hole))
-                    if hole < tolerance, evidence != nil { break }
                 }
             }
-            if pts > end + tolerance, !candidates.isEmpty, evidence != nil { break }
+            let isGood = candidates.contains { $0.hole < Self.fillable }
+            if evidence != nil, !candidates.isEmpty, isGood || pts > end + tolerance { break }
         }
         let finding: String
         if let evidence { finding = evidence } else { finding = try judge(check, reference) }
-        // The least hole first; one that the pacer has passed meanwhile is no place any more.
-        for place in candidates.sorted(by: { $0.hole < $1.hole }) {
+        // The later the key frame, the less of what is received is given up for it; only a hole too wide to fill counts
+        // for more. A place that the pacer has passed meanwhile is no place any more.
+        let ranked = candidates.sorted { a, b in
+            let (x, y) = (max(a.hole, Self.fillable), max(b.hole, Self.fillable))
+            return x == y ? a.time > b.time : x < y
+        }
+        for place in ranked {
             try stageLeadingPictures(of: place.time, from: place.index, flow: flow)
             if let result = cut(at: place.time, index: place.index, flow: flow, output: output, tolerance: tolerance) {
                 release(into: &batch)
@@ -309,7 +316,7 @@ final class SpliceJoin {
     /// Goes to a key frame at or before a time, and stages what is read to find it.
     private func seekToKeyFrame(before time: MediaTime, flow: FlowFormat) throws(Failure) {
         // Containers without an index of key frames are asked from further and further back.
-        for distance: Int64 in [0, 2, 5, 11, 30] {
+        for distance: Int64 in ingest.demuxer.container == "mpegts" ? [2, 5, 11, 30] : [0, 2, 5, 11, 30] {
             let target = max(.zero, time - .seconds(distance))
             try seek(to: target, anyPacket: false)
             var key: MediaTime?

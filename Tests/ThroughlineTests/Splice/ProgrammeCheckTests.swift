@@ -14,7 +14,7 @@ internal import ThroughlineMedia
             if packet.flow == 0, packet.isKey, let pts = packet.pts { keys[pts] = UniqueDequeBox(packet) }
         }
         return try keys.sorted { $0.key < $1.key }.map { _, box in
-            let decoded = ProgrammeCheck.reference(box.packets, format: main.flows[0])
+            let decoded = ProgrammeCheck.reference(box.packets, before: .seconds(3600), format: main.flows[0])
             let reference = try #require(decoded)
             let other = try FixtureReader(name)
             let flow = try #require(other.flows.first { $0.kind == .video })
