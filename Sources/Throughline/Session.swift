@@ -72,6 +72,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// Packets that go to the buffer at once.
     private let batchLimit: Int
     private var lastFlush = Instant.now
+    /// When the controller was last told that media arrives.
+    private var lastNoted = Instant.now
 
     init(configuration: Configuration, outputs: [Output], emit: @escaping @Sendable (Event) -> Void) {
         self.configuration = configuration
@@ -360,6 +362,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         guard !batch.isEmpty else { return !abort.isAborted }
         noteAcceptance()
         lastFlush = .now
+        if lastFlush - lastNoted > .seconds(1) {
+            lastNoted = lastFlush
+            shared.withLock { $0.controller.delivered(at: lastFlush) }
+        }
         return buffer.push(&batch)
     }
 
