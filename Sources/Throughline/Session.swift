@@ -80,11 +80,11 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         self.outputs = outputs
         self.emit = emit
         let isPaced = configuration.pacing == .realtime
-        batchLimit = isPaced ? 64 : 256
+        batchLimit = isPaced ? 64 : 128
         buffer = PlayoutBuffer(
             limits: PlayoutBuffer.Limits(
-                duration: MediaTime(configuration.buffer), bytes: isPaced ? configuration.bufferByteLimit : 3 << 20,
-                packets: isPaced ? 1 << 20 : 1024, isPaced: isPaced))
+                duration: MediaTime(configuration.buffer), bytes: isPaced ? configuration.bufferByteLimit : 1 << 20,
+                packets: isPaced ? 1 << 20 : 512, isPaced: isPaced))
         let roster = OriginRoster(configuration.origins.map { .init(priority: $0.priority, weight: $0.weight) })
         shared = Guarded(Shared(controller: HandoffController(roster: roster, giveUpAfter: configuration.giveUpAfter)))
     }
