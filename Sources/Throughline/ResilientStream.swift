@@ -1,4 +1,5 @@
 public import ThroughlineCore
+internal import ThroughlineMedia
 
 /// Plays a stream through every failure of its servers.
 ///
@@ -17,6 +18,14 @@ public final class ResilientStream: Sendable {
         configuration: Configuration, outputs: [Output] = [], onEvent: @escaping @Sendable (Event) -> Void = { _ in }
     ) throws(StreamError) {
         try configuration.validate()
+        for output in outputs {
+            let (format, path) = output.container
+            guard !Muxer.exists(format: format, name: path) else { continue }
+            throw StreamError(
+                code: .usage,
+                message: format.map { "there is no output format named '\($0)'; 'ffmpeg -muxers' lists them" }
+                    ?? "the name of \(path ?? "the output") tells no output format; name one")
+        }
         session = Session(configuration: configuration, outputs: outputs, emit: onEvent)
     }
 

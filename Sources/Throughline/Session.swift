@@ -129,7 +129,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         if hasPending { reportHandoff() }
         buffer.end()
         pacerThread?.join()
-        if let npt = pacer?.presented.compactMap(\.end).max() { send(.ended(npt: npt)) }
+        if let npt = presentedEnd { send(.ended(npt: npt)) }
     }
 
     /// Ends the stream from any thread; what was presented so far stays whole.
@@ -184,6 +184,11 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 attempts: attempts)
         }
         shared.withLock { if $0.error == nil { $0.error = error } }
+    }
+
+    /// Where the presentation ended; a subtitle that stays on screen beyond it does not count.
+    private var presentedEnd: NPT? {
+        zip(pacer?.presented ?? [], outputFlows).filter { !$1.isSparse }.compactMap { $0.0.end }.max()
     }
 
     /// The least position of the flows that count.
@@ -552,7 +557,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             Summary(
                 error: state.error, elapsed: elapsed, startup: state.firstPresented,
                 container: state.opened?.container, duration: state.opened?.duration,
-                end: presented.compactMap(\.end).max(),
+                end: presentedEnd,
                 flows: (state.opened?.flows ?? []).map { flow in
                     let account = flow.index < presented.count ? presented[flow.index] : FlowAccount()
                     return Summary.Flow(

@@ -91,6 +91,11 @@ package final class Muxer: @unchecked Sendable {
         try check(result, "start \(container)")
     }
 
+    /// Whether there is a muxer of this name, or one for the extension of this file name.
+    package static func exists(format: String?, name: String?) -> Bool {
+        av_guess_format(format, name, nil) != nil
+    }
+
     private func canCarry(_ flow: FlowFormat) -> Bool {
         // The transport stream muxer takes any subtitle codec as private data that no player reads.
         if container == "mpegts", flow.kind == .subtitle {
