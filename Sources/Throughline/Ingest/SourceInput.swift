@@ -231,19 +231,36 @@ final class SourceInput: ByteInput {
             let piece = adjacent.suffix(Self.shortProof)
             other = try open(candidate, at: piece.offset, until: nil, within: bound)
             if other.validator != known { throw .different("its ETag has changed") }
-            compared = try compare(piece, with: candidate, within: bound)
+            compared = try compare(piece, with: candidate, within: bound, patience: bound)
+            if compared < piece.bytes.count { throw .undelivered(Self.tooSlow) }
         } else {
-            // Side by side: an origin that paces its connections brings the proof in the first burst of each, and the
-            // one that goes on keeps its burst for the media.
-            let pieces = others + adjacent.split(into: Self.proofConnections)
-            let proofs = pieces.map { ProofReader($0, origin: next, input: self, bound: bound) }
+            // Beside each other: the connection that goes on keeps the burst of an origin that paces its connections for
+            // the media. Where the proof does not come at once, what is left of it is asked for over several more, and
+            // comes in the first burst of each.
+            let first = (others + [adjacent]).filter { !$0.bytes.isEmpty }.map {
+                ProofReader($0, origin: next, input: self, bound: bound, patience: Self.proofPatience)
+            }
             var failure: ResumeError?
             var opened: SourceHead?
             do throws(ResumeError) {
                 opened = try open(candidate, at: position, until: nil, within: bound)
             } catch { failure = error }
-            for proof in proofs {
-                do throws(ResumeError) { compared += try proof.result() } catch { failure = failure ?? error }
+            var left: [ByteProof.Piece] = []
+            for proof in first {
+                do throws(ResumeError) {
+                    let count = try proof.result()
+                    compared += count
+                    left += proof.piece.dropFirst(count).split(into: Self.proofConnections)
+                } catch { failure = failure ?? error }
+            }
+            if let failure { throw failure }
+            let rest = left.map { ProofReader($0, origin: next, input: self, bound: bound, patience: bound) }
+            for proof in rest {
+                do throws(ResumeError) {
+                    let count = try proof.result()
+                    compared += count
+                    if count < proof.piece.bytes.count { throw .undelivered(Self.tooSlow) }
+                } catch { failure = failure ?? error }
             }
             if let failure { throw failure }
             guard let opened else { return }
@@ -265,7 +282,10 @@ final class SourceInput: ByteInput {
 
     /// Bytes that are compared where the origin itself says that its object is the same.
     static let shortProof = 4 * 1024
-    /// Connections over which the bytes right before the break are read again.
+    private static let tooSlow = TransportError(.timedOut, "too slow to prove that it holds the same bytes")
+    /// How long a proof may take to come over one connection, once the origin has answered.
+    static let proofPatience: Duration = .milliseconds(30)
+    /// Connections over which a proof that did not come at once is asked for.
     static let proofConnections = 4
 
     private func connect(_ origin: OriginID) throws(ResumeError) -> any ByteSource {
@@ -291,14 +311,16 @@ final class SourceInput: ByteInput {
 
     /// Reads a piece again from a candidate that stands at its start.
     ///
-    /// - Parameter bound: how long it may take in all.
-    /// - Returns: how many bytes were the same: all of them.
+    /// - Parameters:
+    ///   - bound: how long to wait for bytes.
+    ///   - patience: how long it may take in all.
+    /// - Returns: how many bytes were the same: all of them, unless patience ended.
     private func compare(
-        _ piece: ByteProof.Piece, with candidate: any ByteSource, within bound: Duration
+        _ piece: ByteProof.Piece, with candidate: any ByteSource, within bound: Duration, patience: Duration
     ) throws(ResumeError) -> Int {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 32 * 1024, alignment: 16)
         defer { buffer.deallocate() }
-        let deadline = Instant.now + bound
+        let deadline = Instant.now + min(bound, patience)
         var done = 0
         while done < piece.bytes.count {
             let wanted = min(buffer.count, piece.bytes.count - done)
@@ -308,7 +330,10 @@ final class SourceInput: ByteInput {
                     into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<wanted]), deadline: deadline,
                     beforeBlocking: nil)
                 if count == 0 { throw TransportError(.closedEarly, "the object ended before its length") }
-            } catch { throw .undelivered(error) }
+            } catch {
+                if error.code == .timedOut { return done }
+                throw .undelivered(error)
+            }
             guard buffer[..<count].elementsEqual(piece.bytes[done..<(done + count)]) else {
                 throw .different("its bytes differ in the \(count) from byte \(piece.offset + Int64(done)) on")
             }
@@ -321,8 +346,10 @@ final class SourceInput: ByteInput {
     private final class ProofReader {
         private let outcome = Guarded<Result<Int, ResumeError>?>(nil)
         private let thread: WorkerThread
+        let piece: ByteProof.Piece
 
-        init(_ piece: ByteProof.Piece, origin: OriginID, input: SourceInput, bound: Duration) {
+        init(_ piece: ByteProof.Piece, origin: OriginID, input: SourceInput, bound: Duration, patience: Duration) {
+            self.piece = piece
             // Handed over: the input waits for the thread and does nothing of what the thread does meanwhile.
             nonisolated(unsafe) let input = input
             thread = WorkerThread(name: "tl-proof", stackSize: 256 << 10) { [outcome] in
@@ -330,13 +357,14 @@ final class SourceInput: ByteInput {
                 do throws(ResumeError) {
                     let candidate = try input.connect(origin)
                     _ = try input.open(candidate, at: piece.offset, until: piece.end, within: bound)
-                    result = .success(try input.compare(piece, with: candidate, within: bound))
+                    result = .success(
+                        try input.compare(piece, with: candidate, within: bound, patience: patience))
                 } catch { result = .failure(error) }
                 outcome.withLock { $0 = result }
             }
         }
 
-        /// Waits for the thread. Once.
+        /// Waits for the thread, and tells how many bytes were the same. Once.
         func result() throws(ResumeError) -> Int {
             thread.join()
             return try outcome.withLock { $0 ?? .success(0) }.get()
