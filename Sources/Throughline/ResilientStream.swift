@@ -24,7 +24,7 @@ public final class ResilientStream: Sendable {
             throw StreamError(
                 code: .usage,
                 message: format.map { "there is no output format named '\($0)'; 'ffmpeg -muxers' lists them" }
-                    ?? "the name of \(path ?? "the output") tells no output format; name one")
+                    ?? "the name of \(path ?? "the output") tells no output format; name one (--format)")
         }
         session = Session(configuration: configuration, outputs: outputs, emit: onEvent)
     }
