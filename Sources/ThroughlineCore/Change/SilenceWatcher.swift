@@ -18,7 +18,7 @@ package struct SilenceWatcher: Sendable {
     package static let mostReserve: Duration = .milliseconds(500)
 
     /// Media that is kept for the handoff even from an origin that is known to pause.
-    package static let leastReserve: Duration = .milliseconds(250)
+    package static let leastReserve: Duration = .milliseconds(400)
 
     private let bound: Duration
     private let reserve: Duration
