@@ -160,7 +160,7 @@ final class TemporaryDirectory: Sendable {
 
 /// Lets a number of tests run at once that mostly sleep, and makes the others queue: more would starve each other.
 actor Slots {
-    static let shared = Slots(5)
+    static let shared = Slots(4)
 
     private var free: Int
     private var queue: [CheckedContinuation<Void, Never>] = []
