@@ -161,6 +161,29 @@ package struct DecodedFrame: ~Copyable {
         }
     }
 
+    /// The samples of the first channel, full scale is 1, with their rate in Hz; nil for what is no sound.
+    package func monoSamples() -> (values: [Float], rate: Int)? {
+        guard flow.kind == .audio, let data = frame.pointee.extended_data?[0], frame.pointee.sample_rate > 0 else {
+            return nil
+        }
+        let format = AVSampleFormat(rawValue: frame.pointee.format)
+        let step = av_sample_fmt_is_planar(format) == 0 ? channels : 1
+        let places = stride(from: 0, to: Int(frame.pointee.nb_samples) * step, by: step)
+        let raw = UnsafeRawPointer(data)
+        let values: [Float]
+        switch av_get_packed_sample_fmt(format) {
+        case AV_SAMPLE_FMT_FLT: values = places.map { raw.loadUnaligned(fromByteOffset: $0 * 4, as: Float.self) }
+        case AV_SAMPLE_FMT_DBL:
+            values = places.map { Float(raw.loadUnaligned(fromByteOffset: $0 * 8, as: Double.self)) }
+        case AV_SAMPLE_FMT_S16:
+            values = places.map { Float(raw.loadUnaligned(fromByteOffset: $0 * 2, as: Int16.self)) / 0x1p15 }
+        case AV_SAMPLE_FMT_S32:
+            values = places.map { Float(raw.loadUnaligned(fromByteOffset: $0 * 4, as: Int32.self)) / 0x1p31 }
+        default: return nil
+        }
+        return (values, Int(frame.pointee.sample_rate))
+    }
+
     /// Brightness averaged over a grid of `columns` by `rows` cells, row by row; nil for what is not planar video.
     package func lumaGrid(columns: Int, rows: Int) -> [Float]? {
         guard flow.kind == .video, let data = frame.pointee.data.0 else { return nil }

@@ -317,11 +317,12 @@ package final class HTTPClient {
     /// - Parameters:
     ///   - destination: where the bytes go; not empty.
     ///   - deadline: when to give up with `.timedOut`. The body stays open: another read may go on with it.
-    ///   - beforeBlocking: called once before the thread sleeps, when no byte was at hand.
+    ///   - beforeBlocking: called once before the thread sleeps, when no byte was at hand; it may take its time, and
+    ///     gives the deadline that holds from then on.
     /// - Throws: `.closedEarly` when the body ends short of its length, `.reset`, `.timedOut`, `.aborted`. Except for
     ///   `.aborted`, only after every byte received has been read.
     package func read(
-        into destination: UnsafeMutableRawBufferPointer, deadline: Instant, beforeBlocking: (() -> Void)? = nil
+        into destination: UnsafeMutableRawBufferPointer, deadline: Instant, beforeBlocking: (() -> Instant)? = nil
     ) throws(TransportError) -> Int {
         precondition(!destination.isEmpty, "a read of no bytes")
         enter()
@@ -342,6 +343,7 @@ package final class HTTPClient {
             try end.get()
             return 0
         }
+        var deadline = deadline
         var hasTold = false
         while true {
             if receiver.limitReached { return finish(transfer) }
@@ -367,12 +369,13 @@ package final class HTTPClient {
                 }
                 return finish(transfer)
             }
+            if !hasTold, let beforeBlocking {
+                hasTold = true
+                // Before the deadline is looked at: a deadline that has passed may be a later one now.
+                deadline = beforeBlocking()
+            }
             let now = Instant.now
             if now >= deadline { throw failure(.timedOut, "no byte in time") }
-            if !hasTold {
-                hasTold = true
-                beforeBlocking?()
-            }
             transfer.sleep(atMost: deadline - now)
         }
     }

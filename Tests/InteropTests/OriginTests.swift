@@ -110,6 +110,27 @@ internal import ThroughlineLab
         }
     }
 
+    @Test(
+        "without pictures the sound decides: another encode is joined, other sound never", .timeLimit(.minutes(8)))
+    func soundAlone() async throws {
+        try await Slots.shared.run {
+            let first = try await DyingOrigin.start("audio.mp3")
+            let (wrong, other) = (try await NginxServer.start(), try await NginxServer.start())
+            let play = try await Play.run(
+                [first.url, wrong.url("audio-wrong.mp3"), other.url("audio-other.mp3")], buffer: .seconds(2))
+            #expect(play.summary.error == nil, "\(play.story)")
+            #expect(play.summary.handoffCount == 1, "\(play.story)")
+            let handoff = try #require(play.summary.handoffs.first, "\(play.story)")
+            #expect(handoff.to == OriginID(2), "\(play.story)")
+            #expect(handoff.attempts.contains { $0.failure?.contains("its sound") ?? false }, "\(play.story)")
+            #expect(handoff.grade == .frameAligned, "\(play.story)")
+            #expect(handoff.evidence.contains("sound"), "\(play.story)")
+            #expect(play.summary.gapTotal == .zero, "\(play.story)")
+            #expect(play.summary.missing == .zero && play.summary.duplicate == .zero, "\(play.story)")
+            #expect(play.frames.timesRise, "\(play.story)")
+        }
+    }
+
     @Test("a damaged copy goes on, and the damage is all that is lost", .timeLimit(.minutes(8)))
     func damagedAlternate() async throws {
         try await Slots.shared.run {

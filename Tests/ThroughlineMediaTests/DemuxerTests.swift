@@ -30,7 +30,7 @@ extension MediaTests {
             ("vfr.mkv", "video h264 320x180 200, audio aac deu 518"),
             ("edits.mp4", "video h264 320x180 250"),
             ("audio.mp3", "audio mp3 461"),
-            ("audio-other.mp3", "audio mp3 461"),
+            ("audio-other.mp3", "audio mp3 461"), ("audio-wrong.mp3", "audio mp3 461"),
             ("audio.aac", "audio aac 518"),
             ("corrupt.ts", "video h264 320x180 297, audio aac eng 564, audio aac deu 501"),
         ])

@@ -63,12 +63,37 @@ struct BlockingTests {
         let body = {
             calls += 1
             release.open()
+            return Instant.now + .seconds(5)
         }
         #expect(try client.read(into: memory, deadline: .now + .seconds(5), beforeBlocking: body) > 0)
         #expect(calls == 1)
         // The last byte lies here already.
         #expect(try client.read(into: memory, deadline: .now + .seconds(5), beforeBlocking: body) == 1)
         #expect(calls == 1)
+        client.close()
+    }
+
+    /// The caller may have to wait for something else first, and know only then how long there is.
+    @Test(arguments: [30, 2000])
+    func theDeadlineIsThatOfBeforeBlocking(first: Int) throws {
+        let server = ScriptedServer { listener in
+            let connection = listener.accept()
+            connection.request()
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")
+            connection.awaitClose()
+        }
+        let client = try client(server)
+        try client.open()
+        _ = try client.read(3)
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 2, alignment: 1)
+        defer { memory.deallocate() }
+        let start = Instant.now
+        let error = failure { () throws(TransportError) in
+            _ = try client.read(into: memory, deadline: start + .milliseconds(first)) { start + .milliseconds(300) }
+        }
+        let elapsed = Instant.now - start
+        #expect(error?.code == .timedOut)
+        #expect(elapsed >= .milliseconds(300) && elapsed < .milliseconds(1500), "\(elapsed)")
         client.close()
     }
 
@@ -195,7 +220,10 @@ struct BlockingTests {
                 let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 8, alignment: 1)
                 defer { memory.deallocate() }
                 return timeToEnd(abort, after: asleep) { () throws(TransportError) in
-                    try client.read(into: memory, deadline: .never) { asleep.open() }
+                    try client.read(into: memory, deadline: .never) {
+                        asleep.open()
+                        return .never
+                    }
                 }
             })
     }

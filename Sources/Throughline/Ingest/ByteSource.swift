@@ -19,9 +19,10 @@ protocol ByteSource: AnyObject {
     ///
     /// - Parameter end: where to stop; nil reads to the end of the object.
     func open(at offset: Int64, until end: Int64?, deadline: Instant) throws(TransportError) -> SourceHead
-    /// At least one byte; 0 at the true end. Calls `beforeBlocking` before it sleeps.
+    /// At least one byte; 0 at the true end. Before it sleeps, `beforeBlocking` gives the deadline that holds from then
+    /// on.
     func read(
-        into buffer: UnsafeMutableRawBufferPointer, deadline: Instant, beforeBlocking: (() -> Void)?
+        into buffer: UnsafeMutableRawBufferPointer, deadline: Instant, beforeBlocking: (() -> Instant)?
     ) throws(TransportError) -> Int
     func close()
 }
@@ -53,7 +54,7 @@ final class HTTPSource: ByteSource {
     }
 
     func read(
-        into buffer: UnsafeMutableRawBufferPointer, deadline: Instant, beforeBlocking: (() -> Void)?
+        into buffer: UnsafeMutableRawBufferPointer, deadline: Instant, beforeBlocking: (() -> Instant)?
     ) throws(TransportError) -> Int {
         try client.read(into: buffer, deadline: deadline, beforeBlocking: beforeBlocking)
     }
@@ -97,7 +98,7 @@ final class FileSource: ByteSource {
     }
 
     func read(
-        into buffer: UnsafeMutableRawBufferPointer, deadline: Instant, beforeBlocking: (() -> Void)?
+        into buffer: UnsafeMutableRawBufferPointer, deadline: Instant, beforeBlocking: (() -> Instant)?
     ) throws(TransportError) -> Int {
         let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
         guard count >= 0 else { throw Self.failure("read \(path)") }

@@ -56,8 +56,9 @@ final class SourceInput: ByteInput {
     /// The connection was idle, and since then no read had to wait.
     private var mayHaveIdled = false
     private var waited = false
+    private var readBegan: Instant
     /// Made once: it is handed over with every read.
-    private var waitBegins: (() -> Void)?
+    private var waitBegins: (() -> Instant)?
     /// The order that ended the input, for the session to carry out.
     private(set) var pendingOrder: HandoffController.Order?
     /// Why the input failed before it could be played.
@@ -76,16 +77,19 @@ final class SourceInput: ByteInput {
         self.silence = silence
         originID = origin
         lastRead = .now
+        readBegan = lastRead
         source = try makeSource(for: supervisor.origin(origin), abort: abort)
         head = try source.open(at: 0, until: nil, deadline: .now + supervisor.openBound(for: origin))
         if let validator = head.validator { proven[origin] = validator }
         waitBegins = { [unowned self] in
-            guard !waited else { return }
-            waited = true
-            supervisor.aboutToWait()
-            // That may have waited for room in the buffer: only from here on is it the origin that is waited for.
-            self.silence.waitEnded()
-            self.silence.waitBegan(at: .now, level: supervisor.level)
+            if !waited {
+                waited = true
+                supervisor.aboutToWait()
+                // That may have waited for room in the buffer: only from here on is it the origin that is waited for.
+                self.silence.waitEnded()
+                self.silence.waitBegan(at: .now, level: supervisor.level)
+            }
+            return deadline(since: readBegan)
         }
     }
 
@@ -110,6 +114,7 @@ final class SourceInput: ByteInput {
         if pendingOrder != nil { return .failed }
         if let length = head.length, position >= length { return .end }
         let began = Instant.now
+        readBegan = began
         waited = false
         if began - lastRead >= Self.idleBound { mayHaveIdled = true }
         while true {
@@ -123,8 +128,8 @@ final class SourceInput: ByteInput {
                     isOpen = true
                 }
                 silence.waitBegan(at: began, level: supervisor.level)
-                let bound = isOpening ? began + supervisor.openBound(for: originID) : silence.deadline
-                let count = try source.read(into: buffer, deadline: bound, beforeBlocking: waitBegins)
+                let count = try source.read(
+                    into: buffer, deadline: deadline(since: began), beforeBlocking: waitBegins)
                 silence.bytesArrived(at: .now)
                 if count == 0 {
                     guard let length = head.length, position < length else { return .end }
@@ -151,6 +156,10 @@ final class SourceInput: ByteInput {
                 guard recover(from: error, silent: silent) else { return .failed }
             }
         }
+    }
+
+    private func deadline(since began: Instant) -> Instant {
+        isOpening ? began + supervisor.openBound(for: originID) : silence.deadline
     }
 
     /// Finds another way to the bytes at `position`. False when the demuxer must end.

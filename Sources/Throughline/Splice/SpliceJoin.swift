@@ -395,10 +395,9 @@ final class SpliceJoin {
         return "another encode of the same length (\(reason))"
     }
 
-    /// Without pictures: each flow goes on where it ended.
+    /// Without pictures: each flow goes on where it ended, once the sound is known to be the same.
     private func joinByTime(into batch: inout UniqueDeque<Packet>) throws(Failure) -> Result {
-        let check = try withoutPictures("there are no pictures to compare")
-        try seek(to: position - Self.preroll, anyPacket: false)
+        let evidence = try listen()
         let gates: [SpliceLine.Gate?] = tails.map { tail in
             let duration = tail.packets.last?.duration ?? .zero
             return .from(tail.end ?? position, tolerance: MediaTime(flicks: duration.flicks / 2))
@@ -406,7 +405,38 @@ final class SpliceJoin {
         line.adopt(
             ingest.demuxer.flows, mapping: mapping, gates: gates, aligner: nil, ends: tails.map(\.end),
             isOtherEncode: true)
-        return Result(grade: .frameAligned, evidence: check, warnings: [])
+        release(into: &batch)
+        return Result(grade: .frameAligned, evidence: evidence, warnings: [])
+    }
+
+    /// Compares the sound that was received last with that of the new ingest, and stages what was read for it.
+    ///
+    /// - Returns: the evidence; throws when it is another programme.
+    private func listen() throws(Failure) -> String {
+        guard let flow = ingest.demuxer.flows.first(where: { $0.kind == .audio && mapping[$0.index] != nil }),
+            let output = mapping[flow.index], let format = outputs.first(where: { $0.index == output }),
+            var check = SoundCheck(
+                received: buffer.tail(flow: output, limit: Self.tailLimit), format: format, flow: flow)
+        else {
+            try seek(to: position - Self.preroll, anyPacket: false)
+            return try withoutPictures("there is nothing to compare")
+        }
+        try seek(to: min(check.start, position) - Self.preroll, anyPacket: false)
+        while let packet = try next() {
+            let isBehind = packet.flow == flow.index && (packet.pts ?? .zero) > check.end
+            if packet.flow == flow.index { check.hear(packet) }
+            try stage(packet, fingerprint: nil)
+            if isBehind { break }
+        }
+        switch check.finding() {
+        case .same(let likeness):
+            return "another encode: no packet is the same, and the sound from \(check.start) on is "
+                + "(likeness \(likeness.percent))"
+        case .different(let likeness):
+            throw .refused(
+                "\(url): another programme: its sound from \(check.start) on differs (likeness \(likeness.percent))")
+        case .inconclusive(let reason): return try withoutPictures(reason)
+        }
     }
 
     /// Nothing was received before: the stream begins here.

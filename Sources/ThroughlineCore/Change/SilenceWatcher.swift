@@ -10,10 +10,15 @@
 /// | 1 s | 1 s | 0.5 s |
 /// | 2 s | 2 s | 1.5 s |
 /// | 2 s | 0.6 s | 0.25 s |
+/// | 2 s | 0.25 s | 0.15 s |
 /// | 2 s | nothing | 1 s |
 package struct SilenceWatcher: Sendable {
     /// Shorter silence is never a sign: a paced origin sends in lumps.
     package static let shortest: Duration = .milliseconds(250)
+    /// Unless the buffer would be dry by then: a handoff for nothing costs nothing that is seen.
+    package static let shortestNearDry: Duration = .milliseconds(100)
+    /// Media that a handoff needs at the least.
+    package static let handoffTime: Duration = .milliseconds(100)
     /// Media that is kept for the handoff, at the most; half of the buffer if that is less.
     package static let mostReserve: Duration = .milliseconds(500)
 
@@ -63,7 +68,8 @@ package struct SilenceWatcher: Sendable {
     package func allowance(level: Duration?) -> Duration {
         guard let level, level > .zero else { return bound }
         // An origin that was as silent before, and came back, is given half as much again.
-        return max(Self.shortest, level - reserve, min(known * 3 / 2, level - Self.leastReserve))
+        let least = max(Self.shortestNearDry, min(Self.shortest, level - Self.handoffTime))
+        return max(least, level - reserve, min(known * 3 / 2, level - Self.leastReserve))
     }
 
     /// Bears the silence until the buffer is dry and the bound has passed after that, for want of anyone else to ask.

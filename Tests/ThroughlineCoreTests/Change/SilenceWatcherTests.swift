@@ -5,7 +5,8 @@ internal import ThroughlineCore
     /// The table of the type's documentation, and its edges, in milliseconds.
     @Test(arguments: [
         (1000, 1000, 500), (2000, 2000, 1500), (2000, 600, 250), (2000, 0, 1000), (10_000, 10_000, 9500),
-        (200, 200, 250), (600, 600, 300), (2000, 749, 250), (2000, 751, 251),
+        (200, 200, 100), (600, 600, 300), (2000, 749, 250), (2000, 751, 251),
+        (1000, 350, 250), (1000, 253, 153), (1000, 200, 100), (1000, 1, 100),
     ])
     func silenceIsBorneAsLongAsTheBufferHidesIt(buffer: Int, level: Int, borne: Int) {
         let watcher = SilenceWatcher(bound: .seconds(1), buffer: .milliseconds(buffer))

@@ -1,0 +1,69 @@
+internal import Glibc
+internal import Testing
+internal import ThroughlineCore
+
+@Suite struct SoundPrintTests {
+    /// A second and a half of a tone that sweeps from one frequency to another, in Hz.
+    private func sweep(_ from: Double, _ to: Double, rate: Int, shift: Double = 0, noise: Float = 0) -> SoundPrint {
+        guard var print = SoundPrint(sampleRate: rate) else { preconditionFailure("a usual rate") }
+        var seed: UInt64 = 1
+        var phase = 0.0
+        print.add(
+            (0..<(rate * 3 / 2)).map { index in
+                let time = Double(index) / Double(rate) + shift
+                phase += 2 * .pi * (from + (to - from) * time / 1.5) / Double(rate)
+                seed = seed &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+                return Float(sin(phase)) / 2 + noise * (Float(seed >> 40) / 0x1p24 - 0.5)
+            })
+        return print
+    }
+
+    private func likeness(_ a: SoundPrint, _ b: SoundPrint, offset: Int = 0, slack: Int = 8) -> Float {
+        a.likeness(to: b, offset: offset, slack: slack, skipped: 5) ?? -2
+    }
+
+    @Test func theSameSoundAtAnotherRateWithNoiseIsTheSame() {
+        let original = sweep(200, 3000, rate: 48_000)
+        #expect(original.count == 150)
+        #expect(likeness(original, sweep(200, 3000, rate: 44_100)) > 0.95)
+        #expect(likeness(original, sweep(200, 3000, rate: 22_050, noise: 0.01)) > 0.9)
+        #expect(likeness(original, sweep(200, 3000, rate: 48_000, shift: 0.05)) > 0.95, "within the slack")
+    }
+
+    @Test func anotherSoundIsNot() {
+        let original = sweep(200, 3000, rate: 48_000)
+        #expect(likeness(original, sweep(3000, 200, rate: 48_000)) < 0.3)
+        #expect(likeness(original, sweep(400, 1200, rate: 44_100)) < 0.5)
+        #expect(likeness(original, sweep(1000, 1000, rate: 48_000)) < 0.3)
+        #expect(likeness(original, sweep(200, 3000, rate: 48_000, shift: 0.7)) < 0.5, "another place of it")
+    }
+
+    @Test func steadySoundsAreToldApartByTheirPitch() {
+        let original = sweep(440, 440, rate: 48_000)
+        #expect(likeness(original, sweep(440, 440, rate: 44_100)) > 0.95)
+        #expect(likeness(original, sweep(2000, 2000, rate: 48_000)) < 0.5)
+    }
+
+    @Test func theOffsetPlacesOneAgainstTheOther() {
+        let (whole, later) = (sweep(200, 3000, rate: 48_000), sweep(200, 3000, rate: 48_000, shift: 0.5))
+        #expect(likeness(later, whole, offset: 50, slack: 2) > 0.95)
+        #expect(likeness(later, whole, offset: 0, slack: 2) < 0.5)
+        #expect(later.likeness(to: whole, offset: 140, slack: 2, skipped: 5) == nil, "too little in common")
+    }
+
+    @Test func silenceTellsNothing() {
+        guard var silent = SoundPrint(sampleRate: 48_000) else { return }
+        silent.add(Array(repeating: Float(0), count: 72_000))
+        let sound = sweep(200, 3000, rate: 48_000)
+        #expect(silent.likeness(to: sound, offset: 0, slack: 2, skipped: 5) == nil)
+        #expect(sound.likeness(to: silent, offset: 0, slack: 2, skipped: 5) == nil)
+    }
+
+    @Test func absurdInputDoesNoHarm() {
+        #expect(SoundPrint(sampleRate: 0) == nil)
+        #expect(SoundPrint(sampleRate: -8000) == nil)
+        guard var odd = SoundPrint(sampleRate: 8000) else { return }
+        odd.add([.nan, .infinity, -.infinity] + Array(repeating: Float(0.5), count: 12_000))
+        #expect(odd.likeness(to: odd, offset: .zero, slack: 1, skipped: 0).map { $0.isFinite } ?? true)
+    }
+}
