@@ -263,7 +263,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 opened.append(
                     output.isDecoded
                         ? try DecodingOutput(output, flows: flows, stop: outputStop)
-                        : try MuxerOutput(output, flows: flows, stop: outputStop))
+                        : try MuxerOutput(output, flows: flows, start: configuration.from, stop: outputStop))
             }
         } catch {
             end(StreamError(code: .outputFailed, message: error.message))

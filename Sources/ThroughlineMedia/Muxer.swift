@@ -1,5 +1,5 @@
 internal import CFFmpeg
-internal import ThroughlineCore
+package import ThroughlineCore
 
 /// Where a muxer puts its bytes. Called on the thread that writes to the muxer; calls may block.
 package protocol ByteOutput: AnyObject {
@@ -37,8 +37,11 @@ package final class Muxer: @unchecked Sendable {
     ///   - format: libavformat's name of the muxer; nil to take it from the extension of `name`.
     ///   - name: file name, for the choice of the format only.
     ///   - flows: the flows, whose indices the packets will carry.
+    ///   - start: the time of the packets that is zero in the container.
     /// - Throws: `MediaError` when there is no such muxer or it refuses the flows.
-    package init(format: String?, name: String?, flows: [FlowFormat], output: any ByteOutput) throws(MediaError) {
+    package init(
+        format: String?, name: String?, flows: [FlowFormat], start: MediaTime = .zero, output: any ByteOutput
+    ) throws(MediaError) {
         FFmpegLibrary.prepare()
         var context: UnsafeMutablePointer<AVFormatContext>?
         try check(
@@ -66,6 +69,7 @@ package final class Muxer: @unchecked Sendable {
         context.pointee.pb = io
         // `flush` says when: once for each batch, not for each packet.
         context.pointee.flush_packets = 0
+        context.pointee.output_ts_offset = -start.nanoseconds / 1000
         LiveHandles.made()
         // Everything is set: from here on a thrown error frees it all in `deinit`.
         for flow in flows {

@@ -114,6 +114,24 @@ struct CommandLineTests {
         for origin in [first, second] { try await origin.stop() }
     }
 
+    /// What is cut out of a film begins at zero, as any file does.
+    @Test(arguments: ["cut.mp4", "cut.mkv"])
+    func aCutBeginsAtZero(_ name: String) async throws {
+        let path = scratch.file(name)
+        let outcome = try await CommandLineTool.run(
+            ["play", "\(CommandLineTool.fixtures)/main.mp4", "--from", "4", "--to", "8", "--fast", "--output", path])
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let probe = try await Tool.run([
+            "ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "packet=pts_time", "-of", "csv=p=0",
+            path,
+        ])
+        let times = probe.output.split(separator: "\n").compactMap { Double($0) }
+        #expect(times.count == 100, "\(probe)")
+        // Containers that hold no time before zero begin with the decode time of the first picture, or sound before it.
+        let (first, last) = (times.min() ?? 9, times.max() ?? 0)
+        #expect(first >= 0 && first < 0.12 && abs(last - first - 3.96) < 0.002, "\(times)")
+    }
+
     private func expectTransportStream(_ bytes: [UInt8]) {
         #expect(!bytes.isEmpty && bytes.count % 188 == 0)
         #expect(stride(from: 0, to: bytes.count, by: 188).allSatisfy { bytes[$0] == 0x47 })

@@ -33,7 +33,7 @@ final class DecodingOutput: PacketOutput {
                 raw.append(form)
             } catch { leftOut.append("\(flow): \(error); it is left out") }
         }
-        output = try MuxerOutput(target, flows: raw, stop: stop)
+        output = try MuxerOutput(target, flows: raw, start: .zero, stop: stop)
         warnings = leftOut + output.warnings
     }
 

@@ -1,3 +1,4 @@
+internal import ThroughlineCore
 internal import ThroughlineMedia
 
 /// Packets as they are, into a container.
@@ -6,20 +7,23 @@ final class MuxerOutput: PacketOutput {
     private let bytes: DescriptorOutput
     let warnings: [String]
 
-    init(_ output: Output, flows: [FlowFormat], stop: DescriptorOutput.StopFlag) throws(OutputError) {
+    /// - Parameter start: NPT that is zero in the container.
+    init(
+        _ output: Output, flows: [FlowFormat], start: NPT, stop: DescriptorOutput.StopFlag
+    ) throws(OutputError) {
         let bytes = try DescriptorOutput(output, stop: stop)
-        let muxer = try Self.open(output, flows: flows, bytes: bytes)
+        let muxer = try Self.open(output, flows: flows, start: start, bytes: bytes)
         self.bytes = bytes
         self.muxer = muxer
         warnings = muxer.leftOut.map { "\(muxer.container) cannot carry \($0); it is left out" }
     }
 
     private static func open(
-        _ output: Output, flows: [FlowFormat], bytes: DescriptorOutput
+        _ output: Output, flows: [FlowFormat], start: NPT, bytes: DescriptorOutput
     ) throws(OutputError) -> Muxer {
         let (format, path) = output.container
         do throws(MediaError) {
-            return try Muxer(format: format, name: path, flows: flows, output: bytes)
+            return try Muxer(format: format, name: path, flows: flows, start: start, output: bytes)
         } catch { throw bytes.failure ?? OutputError(message: "\(error); choose another with --format") }
     }
 
