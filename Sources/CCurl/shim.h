@@ -40,6 +40,11 @@ static inline CURLcode tl_getinfo_offset(CURL *easy, CURLINFO info, curl_off_t *
     return curl_easy_getinfo(easy, info, value);
 }
 
+/// `CURLOPT_SOCKOPTFUNCTION`.
+static inline CURLcode tl_setopt_socket_callback(CURL *easy, curl_sockopt_callback value) {
+    return curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, value);
+}
+
 /// `curl_multi_setopt` with a number.
 static inline CURLMcode tl_multi_setopt_long(CURLM *multi, CURLMoption option, long value) {
     return curl_multi_setopt(multi, option, value);

@@ -69,8 +69,11 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     private var hasPending = false
 
     static let reportLimit = 1000
-    /// Packets that go to the buffer at once.
+    /// Packets that go to the buffer at once, and bytes: large packets are handed on while the processor's cache holds
+    /// them.
     private let batchLimit: Int
+    private static let batchByteLimit = 256 << 10
+    private var batchBytes = 0
     private var lastFlush = Instant.now
     /// When the controller was last told that media arrives.
     private var lastNoted = Instant.now
@@ -316,8 +319,9 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 if isAllDone { return flushed() }
                 continue
             }
+            batchBytes += packet.byteCount
             batch.append(packet)
-            if batch.count >= batchLimit, !flush() { return nil }
+            if batch.count >= batchLimit || batchBytes >= Self.batchByteLimit, !flush() { return nil }
         }
     }
 
@@ -365,6 +369,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     @discardableResult
     private func flush() -> Bool {
         guard !batch.isEmpty else { return !abort.isAborted }
+        batchBytes = 0
         noteAcceptance()
         lastFlush = .now
         if lastFlush - lastNoted > .seconds(1) {

@@ -1,4 +1,5 @@
 internal import CCurl
+internal import Glibc
 internal import ThroughlineCore
 
 /// One `CURLM` with its one `CURL`: at most one transfer at a time, connections kept for the next.
@@ -6,6 +7,7 @@ internal import ThroughlineCore
 /// Not `Sendable`; used by one thread at a time.
 final class CurlTransfer {
     let receiver = ResponseReceiver()
+    private let sockets = OpenedSockets()
     private let easy: UnsafeMutableRawPointer
     private let multi: UnsafeMutableRawPointer
     private let errorText: UnsafeMutablePointer<CChar>
@@ -15,6 +17,10 @@ final class CurlTransfer {
     private var isUnderWay = false
     /// How the transfer ended; `nil` while it lasts.
     private(set) var result: CURLcode?
+    /// The socket from which the body is read without libcurl.
+    private var bodySocket: Int32?
+    private var mayReadSocket = false
+    private var socketError: Int32?
 
     private static let isInitialised: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
 
@@ -39,6 +45,8 @@ final class CurlTransfer {
         check(tl_setopt_pointer(easy, CURLOPT_WRITEDATA, context))
         check(tl_setopt_callback(easy, CURLOPT_HEADERFUNCTION, receiveHeaderLine))
         check(tl_setopt_pointer(easy, CURLOPT_HEADERDATA, context))
+        check(tl_setopt_socket_callback(easy, noteOpenedSocket))
+        check(tl_setopt_pointer(easy, CURLOPT_SOCKOPTDATA, Unmanaged.passUnretained(sockets).toOpaque()))
         check(tl_setopt_pointer(easy, CURLOPT_ERRORBUFFER, errorText))
         check(tl_setopt_list(easy, CURLOPT_HTTP200ALIASES, statusAliases))
         set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
@@ -90,10 +98,67 @@ final class CurlTransfer {
         receiver.reset()
         errorText[0] = 0
         result = nil
+        bodySocket = nil
+        mayReadSocket = false
+        socketError = nil
         guard curl_multi_add_handle(multi, easy) == CURLM_OK else {
             throw TransportError(.other, "libcurl took no request")
         }
         isUnderWay = true
+    }
+
+    /// Whether the body is read from the socket itself. libcurl closes the connection in the end.
+    var readsSocket: Bool { bodySocket != nil }
+
+    /// Reads the rest of the body from the socket itself: libcurl would copy every byte once more. For a body that is
+    /// nothing but the bytes of the connection: HTTP/1, not encrypted, not chunked, of a known length.
+    func readSocket() {
+        let version = number(CURLINFO_HTTP_VERSION)
+        mayReadSocket =
+            receiver.header.contentLength != nil && receiver.header.value(of: "transfer-encoding") == nil
+            && (version == CURL_HTTP_VERSION_1_0 || version == CURL_HTTP_VERSION_1_1)
+    }
+
+    /// Turns to the socket as soon as libcurl has handed over all that it had received.
+    private func turnToSocket() {
+        guard mayReadSocket, isUnderWay, result == nil, !receiver.isPaused else { return }
+        mayReadSocket = false
+        guard
+            let socket = sockets.socket(
+                localPort: number(CURLINFO_LOCAL_PORT), peerPort: number(CURLINFO_PRIMARY_PORT)),
+            curl_easy_pause(easy, CURLPAUSE_RECV) == CURLE_OK
+        else { return }
+        bodySocket = socket
+    }
+
+    /// Takes what there is of the body without waiting.
+    ///
+    /// - Returns: the bytes that went into `destination`; more may be in the receiver's ring.
+    func receive(into destination: UnsafeMutableRawBufferPointer) -> Int {
+        turnToSocket()
+        guard let bodySocket else {
+            return receiver.receiving(into: destination) {
+                if receiver.isPaused { resume() }
+                perform()
+            }
+        }
+        guard result == nil else { return 0 }
+        var count: Int
+        repeat {
+            count = recv(
+                bodySocket, destination.baseAddress, receiver.wanted(of: destination.count), Int32(MSG_DONTWAIT))
+        } while count < 0 && errno == EINTR
+        if count > 0 {
+            receiver.tookFromSocket(count)
+            return count
+        }
+        if count == 0 {
+            result = CURLE_OK
+        } else if errno != EAGAIN {
+            socketError = errno
+            result = CURLE_RECV_ERROR
+        }
+        return 0
     }
 
     /// Does what can be done without waiting.
@@ -114,7 +179,15 @@ final class CurlTransfer {
     func sleep(atMost duration: Duration) {
         // Rounded up, lest the last part of a millisecond be spent spinning; cut at a minute, which fits.
         let nanoseconds = min(max(0, duration.wholeNanoseconds), 60_000_000_000)
-        curl_multi_poll(multi, nil, 0, Int32((nanoseconds + 999_999) / 1_000_000), nil)
+        let milliseconds = Int32((nanoseconds + 999_999) / 1_000_000)
+        guard let bodySocket else {
+            curl_multi_poll(multi, nil, 0, milliseconds, nil)
+            return
+        }
+        var extra = curl_waitfd(fd: bodySocket, events: Int16(CURL_WAIT_POLLIN), revents: 0)
+        curl_multi_poll(multi, &extra, 1, milliseconds, nil)
+        // libcurl leaves the socket alone, but a timer of its own may have run out, and would end every sleep at once.
+        if extra.revents == 0 { perform() }
     }
 
     /// Goes on receiving after the ring was full.
@@ -145,8 +218,12 @@ final class CurlTransfer {
         return .microseconds(value)
     }
 
+    /// The system's error behind a failure; 0 when it had no part in it.
+    var systemError: Int32 { socketError ?? Int32(truncatingIfNeeded: number(CURLINFO_OS_ERRNO)) }
+
     /// libcurl's own words for what went wrong.
     func explanation(of code: CURLcode) -> String {
+        if let socketError { return "Recv failure: \(String(cString: strerror(socketError)))" }
         errorText[Int(CURL_ERROR_SIZE) - 1] = 0
         let text = String(cString: errorText)
         return (text.isEmpty ? String(cString: curl_easy_strerror(code)) : text).printable(limit: 200)

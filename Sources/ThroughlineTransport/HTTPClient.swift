@@ -14,6 +14,9 @@ package final class HTTPClient {
     /// next request; it takes no longer than a new connection would.
     private static let drainLimit: Int64 = 64 << 10
 
+    /// A body from this length on is read without libcurl where that can be done.
+    package static let longBody: Int64 = 1 << 20
+
     private let options: HTTPRequestOptions
     private let abort: AbortSwitch
     private let credentials: HTTPRequestOptions.Credentials
@@ -259,6 +262,8 @@ package final class HTTPClient {
             head = responseHead(header, target, start: 0, length: total.map { min($0, wanted) }, total: total)
         }
         transfer.receiver.beginBody(limit: head.contentLength ?? wanted)
+        // The connection cannot be used again after that: only worth it for what is long.
+        if target.scheme == "http", let length = head.contentLength, length >= Self.longBody { transfer.readSocket() }
         return head
     }
 
@@ -347,10 +352,7 @@ package final class HTTPClient {
         var hasTold = false
         while true {
             if receiver.limitReached { return finish(transfer) }
-            let count = receiver.receiving(into: destination) {
-                if receiver.isPaused { transfer.resume() }
-                transfer.perform()
-            }
+            let count = transfer.receive(into: destination)
             if count > 0 {
                 position += Int64(count)
                 return count
@@ -420,7 +422,7 @@ package final class HTTPClient {
     private func abandon(_ transfer: CurlTransfer, by deadline: Instant) {
         let receiver = transfer.receiver
         defer { transfer.remove() }
-        guard transfer.result == nil, receiver.header.isComplete else { return }
+        guard transfer.result == nil, receiver.header.isComplete, !transfer.readsSocket else { return }
         // Of an unknown length only the bodies of redirects and errors are tried: those are short.
         if let length = receiver.header.contentLength {
             guard length - receiver.received <= Self.drainLimit else { return }

@@ -76,6 +76,12 @@ final class ResponseReceiver {
 
     func take(into destination: UnsafeMutableRawBufferPointer) -> Int { ring.take(into: destination) }
 
+    /// How many of so many bytes still belong to the body.
+    func wanted(of count: Int) -> Int { Int(min(Int64(count), max(0, limit - received))) }
+
+    /// Body bytes that did not come through libcurl.
+    func tookFromSocket(_ count: Int) { received += Int64(count) }
+
     /// Lets body bytes go into `destination` while `body` runs, and returns how many did.
     func receiving<Failure: Error>(
         into destination: UnsafeMutableRawBufferPointer, _ body: () throws(Failure) -> Void
@@ -102,7 +108,7 @@ final class ResponseReceiver {
     fileprivate func bodyBytes(_ bytes: UnsafeRawBufferPointer) -> Int {
         sawBody = true
         // The head stays what it was until the client has looked at it; the bytes wait in the ring.
-        let wanted = Int(min(Int64(bytes.count), max(0, limit - received)))
+        let wanted = wanted(of: bytes.count)
         guard mode != .discard, wanted > 0 else {
             received += Int64(bytes.count)
             return bytes.count

@@ -6,6 +6,8 @@ internal import ThroughlineTransport
 @Suite(.timeLimit(.minutes(1)))
 struct EndTests {
     let object = pattern(300_000)
+    /// The longer one is read from the socket itself.
+    static let lengths = [400_000, Int(HTTPClient.longBody) * 4]
 
     private func origin(_ end: @escaping @Sendable (ScriptedServer.Connection) -> Void) -> ScriptedServer {
         ScriptedServer { listener in
@@ -15,9 +17,10 @@ struct EndTests {
         }
     }
 
-    @Test func shorterThanPromised() throws {
+    @Test(arguments: lengths)
+    func shorterThanPromised(length: Int) throws {
         let server = origin { [object] connection in
-            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 400000\r\n\r\n")
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: \(length)\r\n\r\n")
             connection.send(object)
             connection.close()
         }
@@ -31,11 +34,12 @@ struct EndTests {
         #expect(client.drain().error?.code == .closedEarly)
     }
 
-    @Test func resetAfterDataDeliversTheDataFirst() throws {
+    @Test(arguments: lengths)
+    func resetAfterDataDeliversTheDataFirst(length: Int) throws {
         let sent = Gate()
         let server = origin { [object] connection in
             // No more than fits the window: a reset drops what has not left the sender.
-            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 400000\r\n\r\n")
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: \(length)\r\n\r\n")
             connection.send(object[..<40_000])
             connection.reset()
             sent.open()
@@ -49,10 +53,11 @@ struct EndTests {
         #expect(error?.message.contains("byte 40000") == true)
     }
 
-    @Test func closedWhileNobodyReads() throws {
+    @Test(arguments: lengths)
+    func closedWhileNobodyReads(length: Int) throws {
         let (mayClose, closed) = (Gate(), Gate())
         let server = origin { [object] connection in
-            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 400000\r\n\r\n")
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: \(length)\r\n\r\n")
             connection.send(object[..<1000])
             mayClose.pass()
             connection.close()

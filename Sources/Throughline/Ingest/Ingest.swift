@@ -35,7 +35,7 @@ final class Ingest {
         var options = Demuxer.Options()
         options.seeksAtOnce = !expected.isEmpty
         options.expected = expected
-        if !isPaced { options.readSize = 256 * 1024 }
+        if !isPaced { options.readSize = 128 * 1024 }
         do throws(MediaError) {
             demuxer = try Demuxer(input: input, options: options)
         } catch {
