@@ -44,8 +44,8 @@ package struct DecodeTimes: Sendable {
     private var frame: MediaTime?
     /// The latest presentation times of this timeline, earliest first, each once.
     private var latest: [MediaTime] = []
-    /// Decode time of the first picture after a start.
-    private var start: MediaTime = .zero
+    /// Decode time of the first picture after a start, and the frame that the next ones are counted on by.
+    private var start: (time: MediaTime, frame: MediaTime) = (.zero, .zero)
     /// The last decode time before the last jump.
     private var abandoned: MediaTime?
 
@@ -66,7 +66,7 @@ package struct DecodeTimes: Sendable {
     /// - Parameter time: the decode times that follow lie after this one, unless that is on another timeline. Nil when
     ///   nothing that was given out before matters any more.
     package mutating func restart(after time: MediaTime?) {
-        frame = frame ?? spacing
+        frame = frame ?? spacing.map { min($0, Self.jump) }
         latest.removeAll(keepingCapacity: true)
         lastDecode = time
         abandoned = nil
@@ -81,13 +81,14 @@ package struct DecodeTimes: Sendable {
     ///     begin early enough for those.
     /// - Returns: nil only as long as no packet had a presentation time.
     package mutating func next(pts: MediaTime?, isRefresh: Bool) -> MediaTime? {
-        guard let pts else { return lastDecode.map { advance(to: $0 + shortStep()) } }
-        if let greatest = latest.last, (pts - greatest).magnitude > Self.jump { changeTimeline(to: pts) }
+        guard let pts else { return lastDecode.map { advance(to: $0 + shortStep) } }
+        if let greatest = latest.last, (pts - greatest).magnitude > Self.jump { changeTimeline() }
         guard latest.isEmpty else { return follow(pts) }
-        if let last = lastDecode, (pts - last).magnitude > Self.jump { lastDecode = nil }
+        if let last = lastDecode, last - pts > Self.jump { lastDecode = nil }
         latest.append(pts)
-        start = pts - length(ofFrames: depth + (isRefresh ? 0 : lead))
-        return advance(to: start)
+        let frame = frame ?? Self.usualFrame
+        start = (pts - frame.times(depth + (isRefresh ? 0 : lead)), frame)
+        return advance(to: start.time)
     }
 
     private mutating func follow(_ pts: MediaTime) -> MediaTime {
@@ -98,7 +99,7 @@ package struct DecodeTimes: Sendable {
         latest.insert(pts, at: place)
         if latest.count > ReorderDepth.greatest + 1 { latest.removeFirst() }
         if latest.count > depth { return advance(to: latest[latest.count - 1 - depth]) }
-        return advance(to: min(start + length(ofFrames: latest.count - 1), pts))
+        return advance(to: min(start.time + start.frame.times(latest.count - 1), pts))
     }
 
     /// Decode times increase: what does not is put right behind the last one.
@@ -108,7 +109,7 @@ package struct DecodeTimes: Sendable {
         return decode
     }
 
-    private mutating func changeTimeline(to pts: MediaTime) {
+    private mutating func changeTimeline() {
         let left = lastDecode
         // A single timestamp that lies is followed by one that does not: back where it was, decode times increase.
         restart(after: abandoned)
@@ -125,16 +126,15 @@ package struct DecodeTimes: Sendable {
         return MediaTime(flicks: (last - first).flicks / Int64(latest.count - 1))
     }
 
-    private func length(ofFrames count: Int) -> MediaTime {
-        // No more than 10 s each and 33 of them.
-        MediaTime(flicks: min(frame ?? spacing ?? Self.usualFrame, Self.jump).flicks * Int64(count))
+    /// How far a packet without a presentation time advances the decode time: by a frame, but where pictures are
+    /// reordered by less, so as not to be in the way of the next one that has a time.
+    private var shortStep: MediaTime {
+        let frame = frame ?? spacing ?? Self.usualFrame
+        return depth == 0 ? frame : MediaTime(flicks: frame.flicks / 4)
     }
+}
 
-    /// How far a packet without a presentation time advances the decode time: by a frame, but not so far that it would
-    /// be in the way of the next one that has a time.
-    private func shortStep() -> MediaTime {
-        let frame = length(ofFrames: 1)
-        guard let last = lastDecode, let ahead = latest.first(where: { $0 > last }) else { return frame }
-        return min(frame, MediaTime(flicks: (ahead - last).flicks / 2))
-    }
+extension MediaTime {
+    /// For small counts of frames, none longer than a jump: far from overflow.
+    fileprivate func times(_ count: Int) -> MediaTime { MediaTime(flicks: flicks * Int64(count)) }
 }
