@@ -62,6 +62,15 @@ internal import ThroughlineCore
         #expect(made.depth == depth)
     }
 
+    @Test func picturesThatLeadByFarAreDecodedInTime() {
+        var made = Self.made(.stated(3))
+        // More pictures lead the first one than expected: the decode times do not count on beyond them.
+        for pts in [400, 210, 30, 60, 50] as [Int64] {
+            let dts = made.next(pts: .milliseconds(pts), isRefresh: false)
+            #expect(dts.map { $0 <= .milliseconds(pts) } == true, "\(pts)")
+        }
+    }
+
     @Test func lostPicturesDoNoHarm() {
         // Of 0 4 2 1 3 8 6 5 7 12 10 9 11 some do not arrive.
         for lost in [[2], [4], [1, 3], [8], [8, 6], [6, 5, 7], [4, 2, 1, 3, 8]] as [[Int64]] {
