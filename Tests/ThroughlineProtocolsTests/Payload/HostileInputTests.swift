@@ -1,4 +1,5 @@
 import Testing
+import ThroughlineCore
 
 @testable import ThroughlineProtocols
 
@@ -103,9 +104,11 @@ import Testing
             try parameterSets(.h264, Fixture.h264InMP4.extradata).sequence
             + parameterSets(.hevc, Fixture.hevcInMP4.extradata).sequence
         forEachInput(seed: 6, real: real) { input, _ in
+            _ = try? VideoParameterSet(unit: input)
             for codec in VideoCodec.allCases {
                 guard let set = try? SequenceParameterSet(unit: input, codec: codec) else { continue }
                 #expect((1...16_896).contains(set.width) && (1...33_792).contains(set.height))
+                #expect((0...ReorderDepth.greatest).contains(set.reordering.initial))
             }
         }
     }
