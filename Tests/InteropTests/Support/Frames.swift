@@ -81,12 +81,17 @@ struct Frames: Equatable, Sendable {
         flows.allSatisfy { flow in zip(flow.frames, flow.frames.dropFirst()).allSatisfy { $0.pts < $1.pts } }
     }
 
-    /// What FFmpeg's command shows of a file.
-    static func byFFmpeg(_ path: String, ignoringErrors: Bool = false) async throws -> Frames {
-        let tool = try await Tool.run([
-            "ffmpeg", "-v", "error", "-nostdin", "-i", path, "-map", "0:v?", "-map", "0:a", "-c:a", "pcm_f32le",
-            "-vsync", "passthrough", "-enc_time_base:v", "-1", "-f", "framehash", "-",
-        ])
+    /// What FFmpeg's command shows of a file or an address.
+    ///
+    /// - Parameter options: what stands before the input.
+    static func byFFmpeg(
+        _ path: String, options: [String] = [], ignoringErrors: Bool = false
+    ) async throws -> Frames {
+        let tool = try await Tool.run(
+            ["ffmpeg", "-v", "error", "-nostdin"] + options + [
+                "-i", path, "-map", "0:v?", "-map", "0:a", "-c:a", "pcm_f32le",
+                "-vsync", "passthrough", "-enc_time_base:v", "-1", "-f", "framehash", "-",
+            ])
         guard ignoringErrors || (tool.status == 0 && tool.errors.isEmpty) else {
             throw SupportFailure(description: "ffmpeg says of \(path): \(tool.errors)")
         }

@@ -4,20 +4,11 @@ internal import ThroughlineCore
 /// A real nginx over a directory, by `Fixtures/nginx`; gone with the object, or with this process.
 final class NginxServer: Sendable {
     let port: Int
-    private let tool: Tool
-    /// Ends nginx when its input ends: also when this process is killed.
-    private let watcher: Tool
-    private let lifeline: Int32
-    private let ended = Guarded(false)
+    private let process: ServerProcess
 
-    private init(port: Int, tool: Tool) throws {
+    private init(port: Int, process: ServerProcess) {
         self.port = port
-        self.tool = tool
-        var ends: [Int32] = [0, 0]
-        socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends)
-        watcher = try Tool(["setsid", "sh", "-c", "read _; kill -9 \(tool.pid)"], input: ends[0])
-        close(ends[0])
-        lifeline = ends[1]
+        self.process = process
     }
 
     /// Starts a server, and waits until it listens.
@@ -30,61 +21,25 @@ final class NginxServer: Sendable {
         _ directory: String = Fixtures.directory, rate: Int = 0, burst: Int = 0, port: Int? = nil
     ) async throws -> NginxServer {
         try await blocking {
-            for _ in 0..<5 {
-                let number = port ?? freePort()
-                let tool = try Tool(["\(Fixtures.directory)/nginx", "\(number)", directory, "\(rate)", "\(burst)"])
-                let server = try NginxServer(port: number, tool: tool)
-                let deadline = Instant.now + .seconds(10)
-                while Instant.now < deadline {
-                    if let descriptor = Sockets.connect(port: number) {
-                        close(descriptor)
-                        return server
-                    }
-                    // It ended: somebody else took the port.
-                    var info = siginfo_t()
-                    if waitid(P_PID, id_t(tool.pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0,
-                        info.si_signo == SIGCHLD
-                    {
-                        break
-                    }
-                    usleep(5000)
-                }
+            let (process, number) = try ServerProcess.start(port: port) { port in
+                try Tool(["\(Fixtures.directory)/nginx", "\(port)", directory, "\(rate)", "\(burst)"])
+            } isReady: { port in
+                guard let descriptor = Sockets.connect(port: port) else { return false }
+                close(descriptor)
+                return true
             }
-            throw SupportFailure(description: "nginx does not listen")
+            return NginxServer(port: number, process: process)
         }
     }
 
     func url(_ file: String) -> String { "http://127.0.0.1:\(port)/\(file)" }
 
     /// It vanishes.
-    func vanish() {
-        tool.send(SIGKILL)
-        reap()
-    }
+    func vanish() { process.vanish() }
 
     /// It accepts connections and says nothing more.
-    func freeze() { tool.send(SIGSTOP) }
-    func thaw() { tool.send(SIGCONT) }
-
-    private func reap() {
-        let isFirst = ended.withLock { ended in
-            defer { ended = true }
-            return !ended
-        }
-        guard isFirst else { return }
-        watcher.send(SIGKILL)
-        _ = watcher.wait()
-        close(lifeline)
-        _ = tool.wait()
-    }
-
-    deinit { vanish() }
-
-    private static func freePort() -> Int {
-        let (descriptor, port) = Sockets.listen(backlog: 1)
-        close(descriptor)
-        return port
-    }
+    func freeze() { process.send(SIGSTOP) }
+    func thaw() { process.send(SIGCONT) }
 }
 
 enum Fixtures {
