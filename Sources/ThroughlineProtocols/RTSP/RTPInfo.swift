@@ -45,8 +45,15 @@ package struct RTPInfo: Hashable, Sendable {
         var start = text.startIndex
         var index = start
         let bytes = text.utf8
+        var quotesMatter = true
         while index < bytes.endIndex {
-            if bytes[index] == UInt8(ascii: ",") {
+            if bytes[index] == UInt8(ascii: "\""), quotesMatter {
+                if let close = bytes[bytes.index(after: index)...].firstIndex(of: UInt8(ascii: "\"")) {
+                    index = close
+                } else {
+                    quotesMatter = false
+                }
+            } else if bytes[index] == UInt8(ascii: ",") {
                 let after = bytes.index(after: index)
                 // Enough for a name and some spaces on either side.
                 let next = Substring(bytes[after...].prefix(32)).trimmed
@@ -62,7 +69,14 @@ package struct RTPInfo: Hashable, Sendable {
             index = bytes.index(after: index)
         }
         parts.append(text[start...].trimmed)
-        return parts
+        return parts.map { part in
+            let isComma = { (byte: UInt8) in byte == UInt8(ascii: ",") }
+            let bytes = part.utf8.drop(while: isComma)
+            return Substring(
+                bytes.prefix(upTo: bytes.lastIndex { !isComma($0) }.map { bytes.index(after: $0) } ?? bytes.startIndex)
+            )
+            .trimmed
+        }
     }
 
     private static func entry(_ text: Substring) -> Entry {
@@ -74,12 +88,12 @@ package struct RTPInfo: Hashable, Sendable {
             let (url, after) = value.dropFirst().cut(at: UInt8(ascii: "\""))
             if let after {
                 entry.url = url.trimmed.isEmpty ? nil : String(url.trimmed)
-                let separators: [UInt8] = [0x20, 0x09, UInt8(ascii: ";"), UInt8(ascii: ":")]
-                for part in after.utf8.split(maxSplits: 32, whereSeparator: { separators.contains($0) }) {
-                    _ = entry.take(Substring(part))
-                }
+                entry.take(all: after)
                 return entry
             }
+        } else if name.trimmed.equalsIgnoringCase("ssrc") {
+            entry.take(all: rest)
+            return entry
         }
         while true {
             let bytes = rest.utf8
@@ -99,10 +113,20 @@ package struct RTPInfo: Hashable, Sendable {
 }
 
 extension RTPInfo.Entry {
+    /// The parameters of RTSP 2.0, which have no URL among them.
+    fileprivate mutating func take(all text: Substring) {
+        let separators: [UInt8] = [0x20, 0x09, UInt8(ascii: ";"), UInt8(ascii: ":")]
+        for part in text.utf8.split(maxSplits: 32, whereSeparator: { separators.contains($0) }) {
+            _ = take(Substring(part))
+        }
+    }
+
     /// Whether `text` is a parameter; what was taken before is not replaced.
     fileprivate mutating func take(_ text: Substring) -> Bool {
         let parameter = HeaderParameter(parsing: text)
         let value = parameter.value?.trimmed ?? ""
+        // `seq=9/track1` is a part of a URL.
+        guard !value.utf8.contains(UInt8(ascii: "/")) else { return false }
         switch parameter.name.asciiLowercased {
         case "seq":
             sequence = sequence ?? Self.number(value).map { UInt16(truncatingIfNeeded: $0) }

@@ -105,11 +105,10 @@ extension RTSPTransport {
         return value
     }
 
-    /// `"192.0.2.5:3456"/"192.0.2.5:3457"`; the first quote of the value is gone already when it was the only one.
+    /// `"192.0.2.5:3456"/"192.0.2.5:3457"`.
     private static func addresses(_ text: String) -> [String] {
-        text.parts(separatedBy: UInt8(ascii: "/"), limit: 8)
-            .map { String(decoding: $0.utf8.filter { $0 != UInt8(ascii: "\"") }, as: UTF8.self) }
-            .filter { !$0.isEmpty }
+        let plain = String(decoding: text.utf8.filter { $0 != UInt8(ascii: "\"") }, as: UTF8.self)
+        return plain.parts(separatedBy: UInt8(ascii: "/"), limit: 8).map(String.init)
     }
 }
 
