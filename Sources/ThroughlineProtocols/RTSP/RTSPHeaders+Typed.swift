@@ -1,0 +1,32 @@
+internal import ThroughlineCore
+
+extension RTSPHeaders {
+    /// `Scale` (RFC 2326 section 12.34): 2 is twice as fast, negative is backwards.
+    package var scale: Rational? { self[.scale].flatMap { Rational(decimal: $0[...]) } }
+
+    /// `Speed` (section 12.35); of a range as RTSP 2.0 has it, its lower end.
+    package var speed: Rational? {
+        self[.speed].flatMap { Rational(decimal: $0.cut(at: UInt8(ascii: "-")).head) }
+    }
+
+    /// `Bandwidth` (section 12.6), bits per second; not negative.
+    package var bandwidth: Rational? {
+        self[.bandwidth].flatMap { text in
+            text.trimmed.decimal.map { Rational($0) }
+                ?? Rational(decimal: text[...]).flatMap { $0.isNegative ? nil : $0 }
+        }
+    }
+
+    package var location: String? { self[.location].map { $0.unquoted }.flatMap { $0.isEmpty ? nil : $0 } }
+
+    /// Seconds or a date, which counts from the server's own `Date` so that its clock need not agree with ours; a date
+    /// without a `Date` is `nil`. Never negative, and at most a day.
+    package var retryAfter: Duration? {
+        guard let text = self[.retryAfter]?.trimmed, !text.isEmpty else { return nil }
+        if let seconds = text.leadingDecimal { return .seconds(min(seconds, 86_400)) }
+        guard let then = UTCTime.parseHTTPDate(text), let date = self[.date],
+            let now = UTCTime.parseHTTPDate(date[...])
+        else { return nil }
+        return min(max(.zero, then - now), .seconds(86_400)).duration
+    }
+}
