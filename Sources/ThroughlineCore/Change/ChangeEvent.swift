@@ -34,6 +34,17 @@ public struct ChangeEvent: Hashable, Sendable {
         case reset
         case closedEarly = "closed-early"
         case httpStatus = "http-status"
+        case rtspStatus = "rtsp-status"
+        /// The server knows the session no longer (RTSP 454): it is to be set up again.
+        case sessionLost = "session-lost"
+        /// The UDP port of the server is closed.
+        case portUnreachable = "port-unreachable"
+        /// An RTSP server ended the session, or said goodbye in RTCP, before the end.
+        case endedByServer = "ended-by-server"
+        /// An RTSP server sends its clients elsewhere.
+        case redirected
+        /// An RTSP server tells of a fault of its own.
+        case announced
         case protocolError = "protocol-error"
         case redirectRefused = "redirect-refused"
         case rangeNotHonoured = "range-not-honoured"
@@ -56,12 +67,13 @@ public struct ChangeEvent: Hashable, Sendable {
             case .silence: .stall
             case .overloaded: .overload
             case .operatorRequest: .operatorRequest
+            case .redirected, .announced, .endedByServer: .indicator
             default: .failure
             }
         }
 
         /// A connection broke under an origin that may be well: it is worth asking the same origin at once.
-        package var isBrokenConnection: Bool { self == .reset || self == .closedEarly }
+        package var isBrokenConnection: Bool { self == .reset || self == .closedEarly || self == .sessionLost }
 
         /// The origin's content, not its delivery, is at fault: asking again gives the same.
         package var isContentFault: Bool {

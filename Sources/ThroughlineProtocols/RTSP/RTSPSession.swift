@@ -1,0 +1,488 @@
+package import ThroughlineCore
+
+/// A client's side of one RTSP session over one connection (RFC 2326 appendix A.1), from DESCRIBE to TEARDOWN.
+///
+/// A pure state machine: messages, commands and the time go in, orders come out. It holds no socket and reads no clock.
+///
+///     start --> DESCRIBE --described--> setUp --> SETUP ... --ready--> play --> PLAY --playing--> ... pause, play, teardown
+///
+/// The second SETUP and those after it, and a PLAY that was asked for by then, are sent together as soon as the first
+/// SETUP was answered with the session's identifier: servers that are asked for all at once make a session of each.
+package struct RTSPSession: Sendable {
+    package struct Settings: Sendable {
+        /// Without user and password.
+        package var url: String
+        package var user: String?
+        package var password: String?
+        package var userAgent = "Throughline"
+        /// Further header fields of every request.
+        package var headers: [(name: String, value: String)] = []
+        /// How long an answer may take.
+        package var answerBound: Duration = .seconds(5)
+        /// The digest of bytes in lower-case hexadecimal; nil for an algorithm that is not at hand.
+        package var hash: @Sendable (RTSPChallenge.Algorithm, [UInt8]) -> String? = { _, _ in nil }
+        package var algorithms: Set<RTSPChallenge.Algorithm> = []
+        /// Fresh, and not to be guessed.
+        package var clientNonce: @Sendable () -> String = { "0" }
+
+        package init(url: String) { self.url = url }
+    }
+
+    package enum Order: Sendable {
+        case send([UInt8])
+        /// The description is here: choose media, and call `setUp`.
+        case described(SessionDescription)
+        /// The server agreed to deliver a flow this way.
+        case agreed(flow: Int, RTSPTransport)
+        /// The server refuses one flow; the others go on.
+        case flowRefused(flow: Int, RTSPStatus)
+        /// Every flow is set up.
+        case ready
+        case playing(RTSPPlayAnswer)
+        /// Where it stands, if the server says so.
+        case paused(NPT?)
+        /// The transport that was offered is refused (461): begin anew with another.
+        case transportRefused
+        /// Begin anew at this URL, over another connection.
+        case moved(to: String)
+        case notice(RTSPServerNotice)
+        /// The session cannot go on.
+        case failed(ChangeEvent)
+    }
+
+    package enum State: Hashable, Sendable {
+        case initial, describing, described, settingUp, ready, playing, closed
+    }
+
+    /// One of the media that is set up.
+    private struct Flow: Sendable {
+        var control: String?
+        var urls: [String]
+        var offer: RTSPTransport
+        var isSetUp = false
+        var isRefused = false
+        var url: String { urls.first ?? "" }
+    }
+
+    private enum Purpose: Hashable, Sendable {
+        case describe, setUp(Int), pause, tearDown, keepAlive
+        /// `part` of several when the server takes no aggregate control.
+        case play(RTSPPlayRequest, isLast: Bool)
+        case setParameter
+    }
+
+    private struct Pending: Sendable {
+        var cseq: Int64
+        var request: RTSPRequest
+        var purpose: Purpose
+        var sentAt: Instant
+        var challenges = 0
+    }
+
+    /// Timeout of a session where the server names none (RFC 2326 section 12.37).
+    package static let usualTimeout = 60
+    private static let mostPending = 64
+
+    package private(set) var state = State.initial
+    /// The identifier of the session, once there is one.
+    package private(set) var sessionID: String?
+    /// Seconds.
+    package private(set) var timeout = usualTimeout
+
+    private let settings: Settings
+    private var controls: RTSPControlURLs
+    private var description: SessionDescription?
+    private var flows: [Flow] = []
+    private var pending: [Pending] = []
+    private var nextCSeq: Int64 = 1
+    private var authorizer: RTSPAuthorizer?
+    private var wantedPlay: RTSPPlayRequest?
+    private var lastSent: Instant?
+    private var isPerFlow = false
+    /// The first part of an answer that comes in several.
+    private var gathered: RTSPPlayAnswer?
+    private var keepAliveMethod = RTSPMethod.getParameter
+    private var orders: [Order] = []
+
+    package init(settings: Settings) {
+        self.settings = settings
+        controls = RTSPControlURLs(requestURL: settings.url)
+    }
+
+    /// The URL that controls all flows together.
+    package var aggregateURL: String { controls.aggregate }
+
+    // MARK: - Commands
+
+    /// The connection is there.
+    package mutating func start(at now: Instant) -> [Order] {
+        precondition(state == .initial, "started in \(state)")
+        state = .describing
+        var headers = RTSPHeaders()
+        headers.add(.accept, "application/sdp")
+        send(.describe, settings.url, headers, .describe, at: now)
+        return takeOrders()
+    }
+
+    /// Sets up media of the description, in this order; flows are counted in it from here on.
+    ///
+    /// - Parameter offers: the transport to ask for, for each.
+    package mutating func setUp(_ media: [Int], offers: [RTSPTransport], at now: Instant) -> [Order] {
+        precondition(state == .described && media.count == offers.count, "set up in \(state)")
+        guard let description, !media.isEmpty else { return [] }
+        flows = zip(media, offers).compactMap { index, offer in
+            guard description.media.indices.contains(index) else { return nil }
+            let control = description.media[index].control
+            return Flow(control: control, urls: controls.candidates(for: control), offer: offer)
+        }
+        state = .settingUp
+        sendSetUp(0, at: now)
+        return takeOrders()
+    }
+
+    /// Plays, or plays from elsewhere. Before `ready` it is kept and sent as early as can be.
+    package mutating func play(_ request: RTSPPlayRequest, at now: Instant) -> [Order] {
+        switch state {
+        case .ready, .playing: sendPlay(request, at: now)
+        case .closed: break
+        default: wantedPlay = request
+        }
+        return takeOrders()
+    }
+
+    package mutating func pause(at now: Instant) -> [Order] {
+        guard state == .playing else { return [] }
+        send(.pause, controls.aggregate, RTSPHeaders(), .pause, at: now)
+        return takeOrders()
+    }
+
+    /// Ends the session; nothing is to be awaited after it.
+    package mutating func tearDown(at now: Instant) -> [Order] {
+        guard state != .closed else { return [] }
+        if sessionID != nil { send(.teardown, controls.aggregate, RTSPHeaders(), .tearDown, at: now) }
+        state = .closed
+        return takeOrders()
+    }
+
+    /// Asks for another rate of delivery (`Bandwidth`, RFC 2326 section 12.6), with a message of its own.
+    package mutating func setBandwidth(_ bitsPerSecond: Int64, at now: Instant) -> [Order] {
+        guard state == .ready || state == .playing else { return [] }
+        var headers = RTSPHeaders()
+        headers.add(.bandwidth, String(bitsPerSecond))
+        send(.setParameter, controls.aggregate, headers, .setParameter, at: now)
+        return takeOrders()
+    }
+
+    // MARK: - Time
+
+    /// When `timePassed` is to be called at the latest.
+    package var deadline: Instant {
+        var deadline = pending.map(\.sentAt).min().map { $0 + settings.answerBound } ?? .never
+        if let keepAliveAt { deadline = min(deadline, keepAliveAt) }
+        return state == .closed ? .never : deadline
+    }
+
+    /// A session is kept alive at half its timeout, whether or not anyone reads.
+    private var keepAliveAt: Instant? {
+        guard sessionID != nil, state == .ready || state == .playing, let lastSent else { return nil }
+        return lastSent + .seconds(max(1, timeout)) / 2
+    }
+
+    package mutating func timePassed(at now: Instant) -> [Order] {
+        guard state != .closed else { return [] }
+        if let late = pending.first(where: { now >= $0.sentAt + settings.answerBound }) {
+            fail(
+                .silence,
+                "\(late.request.method) was not answered within \(settings.answerBound.secondsText) s")
+        } else if let keepAliveAt, now >= keepAliveAt {
+            send(keepAliveMethod, controls.aggregate, RTSPHeaders(), .keepAlive, at: now)
+        }
+        return takeOrders()
+    }
+
+    // MARK: - Messages
+
+    package mutating func received(_ message: RTSPMessage, at now: Instant) -> [Order] {
+        guard state != .closed else { return [] }
+        switch message {
+        case .request(let request): answer(request)
+        case .response(let response): take(response, at: now)
+        }
+        return takeOrders()
+    }
+
+    private mutating func take(_ response: RTSPResponse, at now: Instant) {
+        if response.status.isInformational { return }
+        let index: Int?
+        if let cseq = response.headers.cseq {
+            index = pending.firstIndex { $0.cseq == cseq }
+        } else {
+            // Servers that forget it answer in order.
+            index = pending.isEmpty ? nil : 0
+        }
+        guard let index else { return }
+        let request = pending.remove(at: index)
+        if let session = response.headers.session, response.status.isSuccess {
+            sessionID = sessionID ?? session.id
+            if let seconds = session.timeout { timeout = seconds }
+        }
+        switch response.status.code {
+        case 200..<300: succeeded(request, response, at: now)
+        case 300..<400: moved(request, response)
+        case 401, 407: challenged(request, response, at: now)
+        default: refused(request, response, at: now)
+        }
+    }
+
+    private mutating func succeeded(_ request: Pending, _ response: RTSPResponse, at now: Instant) {
+        switch request.purpose {
+        case .describe:
+            guard let description = SessionDescription(parsing: response.body) else {
+                fail(.notMedia, "its answer to DESCRIBE describes no media")
+                return
+            }
+            self.description = description
+            controls = RTSPControlURLs(
+                requestURL: settings.url, contentBase: response.headers[.contentBase],
+                contentLocation: response.headers[.contentLocation], sessionControl: description.control)
+            state = .described
+            orders.append(.described(description))
+        case .setUp(let flow): wasSetUp(flow, response, at: now)
+        case .play(let asked, let isLast): played(asked, response, isLast: isLast)
+        case .pause:
+            state = .ready
+            orders.append(.paused(response.headers.range?.startTime))
+        case .tearDown, .keepAlive, .setParameter: break
+        }
+    }
+
+    private mutating func wasSetUp(_ flow: Int, _ response: RTSPResponse, at now: Instant) {
+        flows[flow].isSetUp = true
+        let agreed = response.headers.transport?.alternatives.first ?? flows[flow].offer
+        orders.append(.agreed(flow: flow, agreed))
+        setUpNext(after: flow, at: now)
+    }
+
+    /// With the identifier of the session known, all that is left can be asked for at once.
+    private mutating func setUpNext(after flow: Int, at now: Instant) {
+        let isFirst = flows.count { $0.isSetUp || $0.isRefused } == 1
+        if isFirst || sessionID == nil {
+            let rest = flows.indices.filter { $0 > flow }
+            for next in sessionID == nil ? Array(rest.prefix(1)) : Array(rest) { sendSetUp(next, at: now) }
+            if sessionID != nil, let wantedPlay, flows.contains(where: \.isSetUp) {
+                self.wantedPlay = nil
+                sendPlay(wantedPlay, at: now)
+            }
+        }
+        guard state == .settingUp, flows.allSatisfy({ $0.isSetUp || $0.isRefused }) else { return }
+        guard flows.contains(where: \.isSetUp) else {
+            fail(.rtspStatus, "it refuses every flow")
+            return
+        }
+        state = .ready
+        orders.append(.ready)
+        if let wantedPlay {
+            self.wantedPlay = nil
+            sendPlay(wantedPlay, at: now)
+        }
+    }
+
+    private mutating func played(_ asked: RTSPPlayRequest, _ response: RTSPResponse, isLast: Bool) {
+        let headers = response.headers
+        let info = headers.rtpInfo
+        let entries = flows.enumerated().map { index, flow -> RTPInfo.Entry? in
+            guard flow.isSetUp else { return nil }
+            return info?.entry(forURL: flow.url, control: flow.control, at: index, of: flows.count)
+        }
+        var answer = RTSPPlayAnswer(
+            range: headers.range, scale: headers.scale.flatMap { Rate($0) } ?? asked.scale,
+            speed: headers.speed.flatMap { Rate($0) } ?? (asked.speed == .normal ? .normal : asked.speed),
+            flows: entries, askedStart: asked.start)
+        // A server that does not name the scale plays at normal speed, whatever it was asked for (RFC 2326 12.34).
+        if headers.scale == nil, asked.scale != .normal { answer.scale = .normal }
+        if headers.speed == nil, asked.speed != .normal { answer.speed = .normal }
+        if let gathered {
+            answer.range = gathered.range ?? answer.range
+            answer.flows = zip(gathered.flows, answer.flows).map { $0 ?? $1 }
+        }
+        guard isLast else {
+            gathered = answer
+            return
+        }
+        gathered = nil
+        if state != .closed { state = .playing }
+        orders.append(.playing(answer))
+    }
+
+    private mutating func moved(_ request: Pending, _ response: RTSPResponse) {
+        guard let location = response.headers.location else {
+            fail(.rtspStatus, "answered \(response.status) to \(request.request.method) without a Location")
+            return
+        }
+        state = .closed
+        orders.append(.moved(to: location))
+    }
+
+    private mutating func challenged(_ request: Pending, _ response: RTSPResponse, at now: Instant) {
+        guard let user = settings.user else {
+            fail(.rtspStatus, "it wants a user and a password: give them as in rtsp://user:password@host/")
+            return
+        }
+        let challenges = response.headers.challenges
+        let isStale = challenges.contains {
+            if case .digest(let digest) = $0.scheme { digest.isStale } else { false }
+        }
+        guard let challenge = RTSPChallenge.strongest(of: challenges, supporting: settings.algorithms) else {
+            fail(.rtspStatus, "it wants an authentication that is not known here")
+            return
+        }
+        guard request.challenges == 0 || (isStale && request.challenges < 3) else {
+            fail(.rtspStatus, "it refuses the user or the password")
+            return
+        }
+        authorizer = RTSPAuthorizer(challenge: challenge, user: user, password: settings.password ?? "")
+        transmit(request.request, request.purpose, challenges: request.challenges + 1, at: now)
+    }
+
+    private mutating func refused(_ request: Pending, _ response: RTSPResponse, at now: Instant) {
+        let status = response.status
+        let what = "answered \(status) to \(request.request.method)"
+        switch (request.purpose, status.code) {
+        case (.tearDown, _), (.setParameter, _): return
+        case (.keepAlive, 454): fail(.sessionLost, what)
+        case (.keepAlive, _):
+            // Not every server knows it; what counts is that the session was named.
+            keepAliveMethod = keepAliveMethod == .getParameter ? .options : .getParameter
+        case (.setUp(let flow), 461): flow == 0 || !flows.contains(where: \.isSetUp) ? refuseTransport() : refuse(flow, status, at: now)
+        case (.setUp(let flow), 400), (.setUp(let flow), 404), (.setUp(let flow), 459):
+            if flows[flow].urls.count > 1 {
+                flows[flow].urls.removeFirst()
+                sendSetUp(flow, at: now)
+            } else {
+                refuse(flow, status, at: now)
+            }
+        case (.play(let asked, _), 459) where !isPerFlow:
+            isPerFlow = true
+            sendPlay(asked, at: now)
+        case (.play(let asked, _), 460) where isPerFlow:
+            isPerFlow = false
+            sendPlay(asked, at: now)
+        case (_, 453), (_, 503): fail(.overloaded, what, retryAfter: response.headers.retryAfter)
+        case (_, 454): fail(.sessionLost, what)
+        case (.play, 457): fail(.rangeNotHonoured, what)
+        case (.setUp(let flow), _) where flow > 0: refuse(flow, status, at: now)
+        default: fail(.rtspStatus, what, retryAfter: response.headers.retryAfter)
+        }
+    }
+
+    private mutating func refuseTransport() {
+        state = .closed
+        orders.append(.transportRefused)
+    }
+
+    private mutating func refuse(_ flow: Int, _ status: RTSPStatus, at now: Instant) {
+        flows[flow].isRefused = true
+        orders.append(.flowRefused(flow: flow, status))
+        setUpNext(after: flow, at: now)
+    }
+
+    private mutating func fail(_ cause: ChangeEvent.Cause, _ detail: String, retryAfter: Duration? = nil) {
+        state = .closed
+        orders.append(
+            .failed(ChangeEvent(cause: cause, detail: "\(settings.url): \(detail)", retryAfter: retryAfter)))
+    }
+
+    // MARK: - Requests of the server
+
+    private mutating func answer(_ request: RTSPRequest) {
+        var status = RTSPStatus.ok
+        var headers = RTSPHeaders()
+        if let cseq = request.headers[.cseq] { headers.add(.cseq, cseq) }
+        if let sessionID, request.headers.session != nil { headers.add(.session, sessionID) }
+        if let named = request.headers.session, let sessionID, named.id != sessionID, request.method != .options {
+            status = .sessionNotFound
+        } else {
+            switch request.method {
+            case .redirect:
+                orders.append(
+                    .notice(.redirect(location: request.headers.location, range: request.headers.range)))
+            case .announce:
+                orders.append(.notice(request.headers.notice.map { .notice($0) } ?? .announced))
+            case .playNotify:
+                orders.append(
+                    .notice(.playNotify(reason: request.headers.notifyReason ?? "", range: request.headers.range)))
+            case .teardown: orders.append(.notice(.teardown(reason: request.headers.terminateReason)))
+            case .options:
+                headers.add(.public, "OPTIONS, REDIRECT, ANNOUNCE, PLAY_NOTIFY, TEARDOWN, GET_PARAMETER, SET_PARAMETER")
+            case .getParameter, .setParameter: break
+            default: status = .notImplemented
+            }
+        }
+        orders.insert(.send(RTSPResponse(status: status, version: request.version, headers: headers).serialized()), at: 0)
+    }
+
+    // MARK: - Sending
+
+    private mutating func sendSetUp(_ flow: Int, at now: Instant) {
+        var headers = RTSPHeaders()
+        headers.add(.transport, RTSPTransportHeader([flows[flow].offer]).description)
+        send(.setup, flows[flow].url, headers, .setUp(flow), at: now)
+    }
+
+    private mutating func sendPlay(_ request: RTSPPlayRequest, at now: Instant) {
+        var headers = RTSPHeaders()
+        if let start = request.start {
+            headers.add(.range, RTSPRange.npt(from: start, to: request.end).description)
+            if let style = request.seekStyle { headers.add(.seekStyle, style.rawValue) }
+        }
+        if request.scale != .normal { headers.add(.scale, request.scale.description) }
+        if request.speed != .normal { headers.add(.speed, request.speed.description) }
+        guard isPerFlow else {
+            send(.play, controls.aggregate, headers, .play(request, isLast: true), at: now)
+            return
+        }
+        let playable = flows.indices.filter { !flows[$0].isRefused }
+        for flow in playable {
+            send(.play, flows[flow].url, headers, .play(request, isLast: flow == playable.last), at: now)
+        }
+    }
+
+    private mutating func send(
+        _ method: RTSPMethod, _ uri: String, _ headers: RTSPHeaders, _ purpose: Purpose, at now: Instant
+    ) {
+        guard pending.count < Self.mostPending else { return }
+        transmit(RTSPRequest(method: method, uri: uri, headers: headers), purpose, challenges: 0, at: now)
+    }
+
+    private mutating func transmit(_ request: RTSPRequest, _ purpose: Purpose, challenges: Int, at now: Instant) {
+        var request = request
+        let cseq = nextCSeq
+        nextCSeq += 1
+        var headers = RTSPHeaders([(.cseq, String(cseq)), (.userAgent, settings.userAgent)])
+        if let sessionID, request.method != .describe { headers.add(.session, sessionID) }
+        if authorizer != nil {
+            let value = authorizer?.authorization(
+                method: request.method, uri: request.uri, clientNonce: settings.clientNonce(),
+                hash: { settings.hash($0, $1) ?? "" })
+            if let value { headers.add(.authorization, value) }
+        }
+        for header in settings.headers { headers.add(RTSPHeaders.Name(header.name), header.value) }
+        let own: Set<RTSPHeaders.Name> = [.cseq, .userAgent, .session, .authorization]
+        for field in request.headers.fields where !own.contains(field.name) { headers.add(field.name, field.value) }
+        request.headers = headers
+        orders.append(.send(request.serialized()))
+        pending.append(Pending(cseq: cseq, request: request, purpose: purpose, sentAt: now, challenges: challenges))
+        lastSent = now
+    }
+
+    private mutating func takeOrders() -> [Order] {
+        defer { orders = [] }
+        return orders
+    }
+}
+
+extension Rate {
+    init?(_ rational: Rational) {
+        self.init(numerator: rational.numerator, denominator: rational.denominator)
+    }
+}
