@@ -26,14 +26,14 @@ public struct MediaIndex: Sendable {
     ///
     /// - Throws: `StreamError.Code.noOriginUsable` or `notMedia`.
     public init(of origin: Origin) throws(StreamError) {
-        let ingest = try Ingest.forProbing(origin, bound: .seconds(5), abort: AbortSwitch())
+        let ingest = try ByteIngest.forProbing(origin, bound: .seconds(5), abort: AbortSwitch())
         let hasPictures = ingest.demuxer.flows.contains { $0.kind == .video && !$0.isSparse }
         var packets: [(time: MediaTime, byte: Int64)] = []
         var places: [Place] = []
         var duration = ingest.demuxer.duration ?? .zero
         while true {
             let packet: Packet?
-            do throws(Ingest.ReadError) { packet = try ingest.read() } catch { break }
+            do throws(IngestReadError) { packet = try ingest.read() } catch { break }
             guard let packet else { break }
             let flow = ingest.demuxer.flows[packet.flow]
             guard let time = packet.pts ?? packet.dts else { continue }
@@ -71,17 +71,17 @@ public struct MediaIndex: Sendable {
     }
 }
 
-extension Ingest {
+extension ByteIngest {
     /// An ingest that nothing stands behind: a failure is an error.
     ///
     /// - Parameter seeksAtOnce: reading begins somewhere else than at the start.
     static func forProbing(
         _ origin: Origin, bound: Duration, abort: AbortSwitch, expected: [FlowFormat] = []
-    ) throws(StreamError) -> Ingest {
+    ) throws(StreamError) -> ByteIngest {
         let supervisor = ProbeSupervisor([origin], bound: bound)
-        do throws(OpenError) {
+        do throws(IngestOpenError) {
             // The input refers to its supervisor strongly.
-            return try Ingest(
+            return try ByteIngest(
                 origin: OriginID(0), supervisor: supervisor, abort: abort,
                 silence: SilenceWatcher(bound: bound, buffer: nil), isPaced: false, expected: expected)
         } catch {

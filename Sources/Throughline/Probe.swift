@@ -108,7 +108,7 @@ public final class Probe: Sendable {
     private func describe(_ origin: Origin) -> OriginFinding {
         let began = Instant.now
         do throws(StreamError) {
-            let ingest = try Ingest.forProbing(origin, bound: bound, abort: abort)
+            let ingest = try ByteIngest.forProbing(origin, bound: bound, abort: abort)
             let opening = Instant.now - began
             var duration = ingest.demuxer.duration
             if duration == nil, ingest.input.isSeekable { duration = try measure(origin) }
@@ -219,7 +219,7 @@ public final class Probe: Sendable {
     private func join(
         _ other: Int, from start: NPT, _ found: [OriginFinding], obstacle: String
     ) throws(StreamError) -> SpliceFinding {
-        let first = try Ingest.forProbing(origins[0], bound: bound, abort: abort)
+        let first = try ByteIngest.forProbing(origins[0], bound: bound, abort: abort)
         let flows = first.demuxer.flows
         let line = SpliceLine(flows: flows)
         let buffer = PlayoutBuffer(
@@ -230,7 +230,7 @@ public final class Probe: Sendable {
         fill(buffer, from: first, line, until: start + Self.span)
         let npt = zip(buffer.accounts, flows).filter { !$1.isSparse }.compactMap { $0.0.end }.min()
 
-        let next = try Ingest.forProbing(origins[other], bound: bound, abort: abort, expected: flows)
+        let next = try ByteIngest.forProbing(origins[other], bound: bound, abort: abort, expected: flows)
         let join = SpliceJoin(
             ingest: next, line: line, buffer: buffer, outputs: flows, flowCount: flows.count,
             expectedDuration: found[0].duration, start: .zero, url: found[other].url,
@@ -258,9 +258,9 @@ public final class Probe: Sendable {
         }
     }
 
-    private func fill(_ buffer: PlayoutBuffer, from ingest: Ingest, _ line: SpliceLine, until end: NPT) {
+    private func fill(_ buffer: PlayoutBuffer, from ingest: any Ingest, _ line: SpliceLine, until end: NPT) {
         var batch = UniqueDeque<Packet>()
-        let flows = ingest.demuxer.flows
+        let flows = ingest.flows
         var bytes = 0
         var waitedFor = Set(flows.filter { !$0.isSparse }.map(\.index))
         while bytes < Self.spanByteLimit, !waitedFor.isEmpty, var packet = try? ingest.read() {

@@ -64,7 +64,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     private var flowsDone: Set<Int> = []
     private var outputFlows: [FlowFormat] = []
     /// An ingest that has joined, and is to be read next.
-    private var replacement: Ingest?
+    private var replacement: (any Ingest)?
     /// A handoff was made and is not yet reported.
     private var hasPending = false
 
@@ -202,20 +202,20 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     // MARK: - The first ingest
 
     private func open(_ origin: OriginID) -> HandoffController.Order? {
-        let ingest: Ingest
-        do throws(Ingest.OpenError) {
+        let ingest: any Ingest
+        do throws(IngestOpenError) {
             ingest = try connect(origin)
         } catch {
             return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
         }
-        let selected = ingest.demuxer.flows.filter { configuration.flows.includes($0) }
+        let selected = ingest.flows.filter { configuration.flows.includes($0) }
         guard !selected.isEmpty else {
-            let kinds = ingest.demuxer.flows.map(\.description).joined(separator: ", ")
+            let kinds = ingest.flows.map(\.description).joined(separator: ", ")
             end(StreamError(code: .usage, message: "none of the flows is selected; the stream has \(kinds)"))
             return nil
         }
-        ingest.demuxer.select { configuration.flows.includes($0) }
-        outputFlows = ingest.demuxer.flows
+        ingest.select { configuration.flows.includes($0) }
+        outputFlows = ingest.flows
         let line = SpliceLine(flows: outputFlows)
         self.line = line
         buffer.begin(
@@ -224,37 +224,37 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             })
         if configuration.from > .zero {
             do throws(MediaError) {
-                if let duration = ingest.demuxer.duration, configuration.from >= duration {
+                if let duration = ingest.duration, configuration.from >= duration {
                     end(
                         StreamError(
                             code: .usage,
                             message: "cannot begin at \(configuration.from): the stream ends at \(duration)"))
                     return nil
                 }
-                try ingest.demuxer.seek(to: configuration.from)
+                try ingest.seek(to: configuration.from)
             } catch {
-                if let event = ingest.input.openingFailure { return attemptFailed(.undelivered(event), on: origin) }
+                if let event = ingest.openingFailure { return attemptFailed(.undelivered(event), on: origin) }
                 end(StreamError(code: .usage, message: "cannot begin at \(configuration.from): \(error)"))
                 return nil
             }
         }
         guard startOutputs(selected) else { return nil }
-        let described = ingest.demuxer.flows.map(\.flowDescription)
+        let described = ingest.flows.map(\.flowDescription)
         shared.withLock { state in
             state.controller.joined(at: .now)
             state.opened = OpenedOrigin(
-                container: ingest.demuxer.container, duration: ingest.demuxer.duration, flows: described)
+                container: ingest.container, duration: ingest.duration, flows: described)
         }
         send(
             .opened(
-                origin: origin, url: url(origin), container: ingest.demuxer.container,
-                duration: ingest.demuxer.duration, flows: described))
-        ingest.input.isOpening = false
+                origin: origin, url: url(origin), container: ingest.container,
+                duration: ingest.duration, flows: described))
+        ingest.opened()
         return pump(ingest)
     }
 
-    private func connect(_ origin: OriginID, expected: [FlowFormat] = []) throws(Ingest.OpenError) -> Ingest {
-        try Ingest(
+    private func connect(_ origin: OriginID, expected: [FlowFormat] = []) throws(IngestOpenError) -> any Ingest {
+        try ByteIngest(
             origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher,
             isPaced: configuration.pacing == .realtime, expected: expected)
     }
@@ -299,17 +299,21 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// Reads an ingest until it ends or fails.
     ///
     /// - Returns: what to do next; nil when the stream is over.
-    private func pump(_ ingest: Ingest) -> HandoffController.Order? {
+    private func pump(_ ingest: any Ingest) -> HandoffController.Order? {
         guard let line else { return nil }
         while true {
             let packet: Packet?
-            do throws(Ingest.ReadError) {
+            do throws(IngestReadError) {
                 packet = try ingest.read()
             } catch {
                 guard flush() else { return nil }
-                guard case .broken(let media) = error else { return nil }
-                return observe(
-                    ChangeEvent(cause: .contentBroken, detail: "\(url(ingest.origin)): \(media)"), canResume: false)
+                switch error {
+                case .broken(let media):
+                    return observe(
+                        ChangeEvent(cause: .contentBroken, detail: "\(url(ingest.origin)): \(media)"),
+                        canResume: false)
+                case .changed(let event): return observe(event, canResume: false)
+                }
             }
             guard var packet else { return ended(ingest) }
             // libavformat may hand out what it had read before the flows were selected.
@@ -346,12 +350,12 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     }
 
     /// The demuxer has no more packets: is that the end?
-    private func ended(_ ingest: Ingest) -> HandoffController.Order? {
+    private func ended(_ ingest: any Ingest) -> HandoffController.Order? {
         guard flush() else { return nil }
         if replacement != nil { return nil }
-        if let order = ingest.input.pendingOrder { return order }
-        if abort.isAborted || ingest.demuxer.inputFailed { return nil }
-        if let duration = ingest.demuxer.duration, configuration.flows == .all, configuration.to == nil {
+        if let order = ingest.pendingOrder { return order }
+        if abort.isAborted || ingest.hasFailed { return nil }
+        if let duration = ingest.duration, configuration.flows == .all, configuration.to == nil {
             let end = buffer.accounts.compactMap(\.end).max() ?? .zero
             let tolerance = max(MediaTime.seconds(1), MediaTime(flicks: duration.flicks / 50))
             if end + tolerance < duration {
@@ -384,8 +388,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// Opens another ingest and joins it to what was received; it is read once the present one has returned.
     func replace(on origin: OriginID) -> HandoffController.Order? {
         guard let line else { preconditionFailure("replace before open") }
-        let ingest: Ingest
-        do throws(Ingest.OpenError) {
+        let ingest: any Ingest
+        do throws(IngestOpenError) {
             ingest = try connect(origin, expected: outputFlows)
         } catch {
             return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
@@ -407,7 +411,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                     move: move, to: origin, grade: result.grade, evidence: result.evidence, byteOffset: nil)
             }
             hasPending = true
-            ingest.input.isOpening = false
+            ingest.opened()
             flush()
             replacement = ingest
             return nil

@@ -1,88 +1,60 @@
 internal import ThroughlineCore
 internal import ThroughlineMedia
 internal import ThroughlineProtocols
-internal import ThroughlineTransport
 
-/// A demuxer over the bytes of one origin. One-shot: opened, read to its end or its failure, thrown away. Used on one
-/// thread.
-final class Ingest {
-    let origin: OriginID
-    let input: SourceInput
-    let demuxer: Demuxer
-    /// How each flow carries its payload, known from its first packet on.
-    private var forms: [PayloadForm?]
-    /// Errors of the container in a row.
-    private var errorsInARow = 0
-    /// So many are read over: demuxers find their way again after damaged bytes.
-    private static let errorLimit = 64
+/// The packets of one origin, from its opening to its end or its failure. One-shot, and used on one thread.
+protocol Ingest: AnyObject {
+    var origin: OriginID { get }
+    /// By index; more may appear while it is read.
+    var flows: [FlowFormat] { get }
+    /// What carries the flows, in a word.
+    var container: String { get }
+    /// Length of the presentation, where it is known.
+    var duration: MediaTime? { get }
+    /// Whether `seek` leads anywhere.
+    var isSeekable: Bool { get }
+    /// NPT counts from the start of the presentation, as it does at other origins.
+    var timelineAgrees: Bool { get }
 
-    /// Connects, and finds the flows.
-    ///
-    /// - Parameters:
-    ///   - expected: the flows as they are known from another ingest; reading then begins somewhere else than at the
-    ///     start.
-    /// - Throws: the reason why the origin cannot be played, as the handoff controller takes it.
-    init(
-        origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, silence: SilenceWatcher,
-        isPaced: Bool, expected: [FlowFormat] = []
-    ) throws(OpenError) {
-        self.origin = origin
-        let url = redacted(supervisor.origin(origin).url)
-        do throws(TransportError) {
-            input = try SourceInput(origin: origin, supervisor: supervisor, abort: abort, silence: silence)
-        } catch { throw OpenError(.undelivered(ChangeEvent(error)), isAborted: error.code == .aborted) }
-        if input.length == 0 { throw OpenError(.refused(.notMedia, "\(url): the object is empty (0 bytes)")) }
-        var options = Demuxer.Options()
-        options.seeksAtOnce = !expected.isEmpty
-        options.expected = expected
-        if !isPaced { options.readSize = 128 * 1024 }
-        do throws(MediaError) {
-            demuxer = try Demuxer(input: input, options: options)
-        } catch {
-            if abort.isAborted {
-                throw OpenError(.undelivered(ChangeEvent(cause: .other, detail: "")), isAborted: true)
-            }
-            if let event = input.openingFailure { throw OpenError(.undelivered(event)) }
-            let type = input.contentType.map { " (the server calls it \($0))" } ?? ""
-            throw OpenError(.refused(.notMedia, "\(url)\(type): \(error)"))
-        }
-        forms = Array(repeating: nil, count: demuxer.flows.count)
-    }
+    /// Why it failed before it was played.
+    var openingFailure: ChangeEvent? { get }
+    /// What is to be done, where the end of the packets was decided by an order of the controller.
+    var pendingOrder: HandoffController.Order? { get }
+    /// The packets ended because something failed.
+    var hasFailed: Bool { get }
 
-    struct OpenError: Error {
-        let failure: HandoffController.AttemptFailure
-        let isAborted: Bool
-        init(_ failure: HandoffController.AttemptFailure, isAborted: Bool = false) {
-            self.failure = failure
-            self.isAborted = isAborted
-        }
-    }
-
-    enum ReadError: Error {
-        /// The container is broken beyond what can be read over.
-        case broken(MediaError)
-    }
-
-    /// The next packet; nil at the end of the bytes or when the input has failed.
-    func read() throws(ReadError) -> Packet? {
-        while true {
-            do throws(MediaError) {
-                guard let packet = try demuxer.read() else { return nil }
-                errorsInARow = 0
-                while forms.count < demuxer.flows.count { forms.append(nil) }
-                if forms[packet.flow] == nil {
-                    forms[packet.flow] = demuxer.flows[packet.flow].payloadForm(firstPacket: packet)
-                }
-                return packet
-            } catch {
-                errorsInARow += 1
-                if errorsInARow > Self.errorLimit { throw .broken(error) }
-            }
-        }
-    }
-
+    /// It is played from here on: a failure is one of the stream, and no longer one of its opening.
+    func opened()
+    /// Only these flows are wanted.
+    func select(_ isWanted: (FlowFormat) -> Bool)
+    /// Goes on reading at a key frame at or before an NPT, or, with `anyPacket`, as near before it as can be.
+    func seek(to time: NPT, anyPacket: Bool) throws(MediaError)
+    /// The next packet; nil at the end, or when it has failed.
+    func read() throws(IngestReadError) -> Packet?
     /// How a flow carries its payload, once a packet of it was read.
-    func form(of flow: Int) -> PayloadForm { forms[flow] ?? .opaque }
+    func form(of flow: Int) -> PayloadForm
+}
+
+extension Ingest {
+    func seek(to time: NPT) throws(MediaError) { try seek(to: time, anyPacket: false) }
+}
+
+/// Why an origin cannot be played, as the handoff controller takes it.
+struct IngestOpenError: Error {
+    let failure: HandoffController.AttemptFailure
+    let isAborted: Bool
+
+    init(_ failure: HandoffController.AttemptFailure, isAborted: Bool = false) {
+        self.failure = failure
+        self.isAborted = isAborted
+    }
+}
+
+enum IngestReadError: Error {
+    /// The container is broken beyond what can be read over.
+    case broken(MediaError)
+    /// The origin must be left.
+    case changed(ChangeEvent)
 }
 
 /// The URL without what may be secret: its user and password, and its query.

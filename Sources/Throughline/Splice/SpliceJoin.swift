@@ -32,7 +32,7 @@ final class SpliceJoin {
     /// Bytes that are staged at the most while the place is sought.
     static let stagedByteLimit = 96 << 20
 
-    private let ingest: Ingest
+    private let ingest: any Ingest
     private let line: SpliceLine
     private let buffer: PlayoutBuffer
     private let outputs: [FlowFormat]
@@ -53,7 +53,7 @@ final class SpliceJoin {
     ///   - start: where to begin when nothing was received yet.
     ///   - acceptsLoss: go on without pictures or sound that the new ingest lacks.
     init(
-        ingest: Ingest, line: SpliceLine, buffer: PlayoutBuffer, outputs: [FlowFormat], flowCount: Int,
+        ingest: any Ingest, line: SpliceLine, buffer: PlayoutBuffer, outputs: [FlowFormat], flowCount: Int,
         expectedDuration: MediaTime?, start: NPT, url: String, acceptsLoss: Bool
     ) {
         self.acceptsLoss = acceptsLoss
@@ -72,11 +72,11 @@ final class SpliceJoin {
     /// - Parameter batch: gets the first new packets.
     func run(into batch: inout UniqueDeque<Packet>) throws(Failure) -> Result {
         var warnings: [String] = []
-        mapping = FlowMapping.map(ingest.demuxer.flows, onto: outputs)
+        mapping = FlowMapping.map(ingest.flows, onto: outputs)
         let fed = Set(mapping.compactMap { $0 })
         let lacking = outputs.filter { !fed.contains($0.index) }
         guard outputs.contains(where: { !$0.isSparse && fed.contains($0.index) }) else {
-            let has = ingest.demuxer.flows.map(\.description).joined(separator: ", ")
+            let has = ingest.flows.map(\.description).joined(separator: ", ")
             let wanted = outputs.filter { !$0.isSparse }.map(\.description).joined(separator: ", ")
             throw .refused("\(url): it holds \(has), and \(wanted) is wanted")
         }
@@ -85,12 +85,12 @@ final class SpliceJoin {
                 .undelivered(ChangeEvent(cause: .other, detail: "\(url): it lacks \(lost), which others may have")))
         }
         for flow in lacking { warnings.append("\(url) lacks \(flow); the other flows go on") }
-        if let expected = expectedDuration, let duration = ingest.demuxer.duration,
+        if let expected = expectedDuration, let duration = ingest.duration,
             (expected - duration).magnitude > max(.seconds(2), MediaTime(flicks: expected.flicks / 50))
         {
             throw .refused("\(url): another programme: it lasts \(duration), not \(expected)")
         }
-        ingest.demuxer.select { mapping[$0.index] != nil }
+        ingest.select { mapping[$0.index] != nil }
         readTails()
         var result: Result
         if tails.allSatisfy({ $0.packets.isEmpty }) {
@@ -139,11 +139,11 @@ final class SpliceJoin {
 
     private func seek(to time: MediaTime, anyPacket: Bool) throws(Failure) {
         clearStage()
-        guard ingest.input.isSeekable else { return }
+        guard ingest.isSeekable else { return }
         do throws(MediaError) {
-            try ingest.demuxer.seek(to: max(time, .zero), anyPacket: anyPacket)
+            try ingest.seek(to: max(time, .zero), anyPacket: anyPacket)
         } catch {
-            if let event = ingest.input.openingFailure { throw .attempt(.undelivered(event)) }
+            if let event = ingest.openingFailure { throw .attempt(.undelivered(event)) }
             // It has no index: reading goes on from where it stands.
         }
     }
@@ -152,15 +152,18 @@ final class SpliceJoin {
     private func next() throws(Failure) -> Packet? {
         while true {
             let packet: Packet?
-            do throws(Ingest.ReadError) {
+            do throws(IngestReadError) {
                 packet = try ingest.read()
             } catch {
-                guard case .broken(let media) = error else { throw .aborted }
-                throw .attempt(.undelivered(ChangeEvent(cause: .contentBroken, detail: "\(url): \(media)")))
+                switch error {
+                case .broken(let media):
+                    throw .attempt(.undelivered(ChangeEvent(cause: .contentBroken, detail: "\(url): \(media)")))
+                case .changed(let event): throw .attempt(.undelivered(event))
+                }
             }
             guard let packet else {
-                if let event = ingest.input.openingFailure { throw .attempt(.undelivered(event)) }
-                if ingest.demuxer.inputFailed { throw .aborted }
+                if let event = ingest.openingFailure { throw .attempt(.undelivered(event)) }
+                if ingest.hasFailed { throw .aborted }
                 return nil
             }
             if packet.flow < mapping.count, mapping[packet.flow] != nil { return packet }
@@ -194,7 +197,7 @@ final class SpliceJoin {
         // Where an index leads too far, or there is none, the bytes are read from their start.
         for target in [position - Self.preroll, .zero] {
             try seek(to: target, anyPacket: target > .zero)
-            var aligner = PacketAligner(tails: tails, timelinesAgree: ingest.input.length != nil)
+            var aligner = PacketAligner(tails: tails, timelinesAgree: ingest.timelineAgrees)
             var earliest: MediaTime?
             while aligner.status == .searching, let packet = try next() {
                 let output = mapping[packet.flow] ?? 0
@@ -208,7 +211,7 @@ final class SpliceJoin {
             if aligner.status == .aligned {
                 let count = staged.count
                 line.adopt(
-                    ingest.demuxer.flows, mapping: mapping, gates: Array(repeating: .aligner, count: flowCount),
+                    ingest.flows, mapping: mapping, gates: Array(repeating: .aligner, count: flowCount),
                     aligner: aligner, ends: tails.map(\.end), isOtherEncode: false)
                 release(into: &batch)
                 let shift = aligner.timelineShift ?? .zero
@@ -225,7 +228,7 @@ final class SpliceJoin {
     // MARK: - Frame-aligned
 
     private func frameAligned(into batch: inout UniqueDeque<Packet>) throws(Failure) -> Result {
-        guard let flow = ingest.demuxer.flows.first(where: { $0.kind == .video && mapping[$0.index] != nil }),
+        guard let flow = ingest.flows.first(where: { $0.kind == .video && mapping[$0.index] != nil }),
             let output = mapping[flow.index], let end = tails[output].end,
             let format = outputs.first(where: { $0.index == output })
         else { return try joinByTime(into: &batch) }
@@ -316,7 +319,7 @@ final class SpliceJoin {
     /// Goes to a key frame at or before a time, and stages what is read to find it.
     private func seekToKeyFrame(before time: MediaTime, flow: FlowFormat) throws(Failure) {
         // Containers without an index of key frames are asked from further and further back.
-        for distance: Int64 in ingest.demuxer.container == "mpegts" ? [2, 5, 11, 30] : [0, 2, 5, 11, 30] {
+        for distance: Int64 in ingest.container == "mpegts" ? [2, 5, 11, 30] : [0, 2, 5, 11, 30] {
             let target = max(.zero, time - .seconds(distance))
             try seek(to: target, anyPacket: false)
             var key: MediaTime?
@@ -382,14 +385,14 @@ final class SpliceJoin {
             return .from(end, tolerance: MediaTime(flicks: duration.flicks / 2))
         }
         line.adopt(
-            ingest.demuxer.flows, mapping: mapping, gates: gates, aligner: nil, ends: ends,
+            ingest.flows, mapping: mapping, gates: gates, aligner: nil, ends: ends,
             isOtherEncode: true)
         return (isHole && !isFilled && cut.lostPictures == 0 ? .liveEdge : .frameAligned, evidence)
     }
 
     /// Nothing could be seen: only what is alike in every other respect is joined.
     private func withoutPictures(_ reason: String) throws(Failure) -> String {
-        guard let expected = expectedDuration, let duration = ingest.demuxer.duration,
+        guard let expected = expectedDuration, let duration = ingest.duration,
             (expected - duration).magnitude < .milliseconds(250)
         else { throw .refused("\(url): no packet is the same, and \(reason)") }
         return "another encode of the same length (\(reason))"
@@ -403,7 +406,7 @@ final class SpliceJoin {
             return .from(tail.end ?? position, tolerance: MediaTime(flicks: duration.flicks / 2))
         }
         line.adopt(
-            ingest.demuxer.flows, mapping: mapping, gates: gates, aligner: nil, ends: tails.map(\.end),
+            ingest.flows, mapping: mapping, gates: gates, aligner: nil, ends: tails.map(\.end),
             isOtherEncode: true)
         release(into: &batch)
         return Result(grade: .frameAligned, evidence: evidence, warnings: [])
@@ -413,7 +416,7 @@ final class SpliceJoin {
     ///
     /// - Returns: the evidence; throws when it is another programme.
     private func listen() throws(Failure) -> String {
-        guard let flow = ingest.demuxer.flows.first(where: { $0.kind == .audio && mapping[$0.index] != nil }),
+        guard let flow = ingest.flows.first(where: { $0.kind == .audio && mapping[$0.index] != nil }),
             let output = mapping[flow.index], let format = outputs.first(where: { $0.index == output }),
             var check = SoundCheck(
                 received: buffer.tail(flow: output, limit: Self.tailLimit), format: format, flow: flow)
@@ -443,7 +446,7 @@ final class SpliceJoin {
     private func beginAgain(into batch: inout UniqueDeque<Packet>) throws(Failure) -> Result {
         if start > .zero { try seek(to: start, anyPacket: false) }
         line.adopt(
-            ingest.demuxer.flows, mapping: mapping, gates: Array(repeating: nil, count: flowCount), aligner: nil,
+            ingest.flows, mapping: mapping, gates: Array(repeating: nil, count: flowCount), aligner: nil,
             ends: tails.map(\.end), isOtherEncode: true)
         return Result(grade: .packetExact, evidence: "nothing was received before", warnings: [])
     }

@@ -1,0 +1,85 @@
+internal import ThroughlineCore
+internal import ThroughlineMedia
+internal import ThroughlineProtocols
+internal import ThroughlineTransport
+
+/// A demuxer over the bytes of one origin. One-shot: opened, read to its end or its failure, thrown away. Used on one
+/// thread.
+final class ByteIngest: Ingest {
+    let origin: OriginID
+    let input: SourceInput
+    let demuxer: Demuxer
+    /// How each flow carries its payload, known from its first packet on.
+    private var forms: [PayloadForm?]
+    /// Errors of the container in a row.
+    private var errorsInARow = 0
+    /// So many are read over: demuxers find their way again after damaged bytes.
+    private static let errorLimit = 64
+
+    /// Connects, and finds the flows.
+    ///
+    /// - Parameters:
+    ///   - expected: the flows as they are known from another ingest; reading then begins somewhere else than at the
+    ///     start.
+    /// - Throws: the reason why the origin cannot be played, as the handoff controller takes it.
+    init(
+        origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, silence: SilenceWatcher,
+        isPaced: Bool, expected: [FlowFormat] = []
+    ) throws(IngestOpenError) {
+        self.origin = origin
+        let url = redacted(supervisor.origin(origin).url)
+        do throws(TransportError) {
+            input = try SourceInput(origin: origin, supervisor: supervisor, abort: abort, silence: silence)
+        } catch { throw IngestOpenError(.undelivered(ChangeEvent(error)), isAborted: error.code == .aborted) }
+        if input.length == 0 { throw IngestOpenError(.refused(.notMedia, "\(url): the object is empty (0 bytes)")) }
+        var options = Demuxer.Options()
+        options.seeksAtOnce = !expected.isEmpty
+        options.expected = expected
+        if !isPaced { options.readSize = 128 * 1024 }
+        do throws(MediaError) {
+            demuxer = try Demuxer(input: input, options: options)
+        } catch {
+            if abort.isAborted {
+                throw IngestOpenError(.undelivered(ChangeEvent(cause: .other, detail: "")), isAborted: true)
+            }
+            if let event = input.openingFailure { throw IngestOpenError(.undelivered(event)) }
+            let type = input.contentType.map { " (the server calls it \($0))" } ?? ""
+            throw IngestOpenError(.refused(.notMedia, "\(url)\(type): \(error)"))
+        }
+        forms = Array(repeating: nil, count: demuxer.flows.count)
+    }
+
+    /// The next packet; nil at the end of the bytes or when the input has failed.
+    func read() throws(IngestReadError) -> Packet? {
+        while true {
+            do throws(MediaError) {
+                guard let packet = try demuxer.read() else { return nil }
+                errorsInARow = 0
+                while forms.count < demuxer.flows.count { forms.append(nil) }
+                if forms[packet.flow] == nil {
+                    forms[packet.flow] = demuxer.flows[packet.flow].payloadForm(firstPacket: packet)
+                }
+                return packet
+            } catch {
+                errorsInARow += 1
+                if errorsInARow > Self.errorLimit { throw .broken(error) }
+            }
+        }
+    }
+
+    /// How a flow carries its payload, once a packet of it was read.
+    func form(of flow: Int) -> PayloadForm { forms[flow] ?? .opaque }
+
+    var flows: [FlowFormat] { demuxer.flows }
+    var container: String { demuxer.container }
+    var duration: MediaTime? { demuxer.duration }
+    var isSeekable: Bool { input.isSeekable }
+    /// Objects of a known length begin with the presentation; live ones wherever they begin.
+    var timelineAgrees: Bool { input.length != nil }
+    var openingFailure: ChangeEvent? { input.openingFailure }
+    var pendingOrder: HandoffController.Order? { input.pendingOrder }
+    var hasFailed: Bool { demuxer.inputFailed }
+    func opened() { input.isOpening = false }
+    func select(_ isWanted: (FlowFormat) -> Bool) { demuxer.select(isWanted) }
+    func seek(to time: NPT, anyPacket: Bool) throws(MediaError) { try demuxer.seek(to: time, anyPacket: anyPacket) }
+}
