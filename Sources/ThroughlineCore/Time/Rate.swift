@@ -35,7 +35,7 @@ public struct Rate: Hashable, Sendable {
     /// for anything else, and for numbers of more than 31 bits.
     public init?(decimal text: some StringProtocol) {
         let isBlank = { (byte: UInt8) in byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
-        var digits = text.utf8.drop(while: isBlank)
+        var digits = Substring(text).utf8.drop(while: isBlank)
         while let last = digits.last, isBlank(last) { digits.removeLast() }
         let isNegative = digits.first == UInt8(ascii: "-")
         if isNegative || digits.first == UInt8(ascii: "+") { digits = digits.dropFirst() }
