@@ -73,4 +73,17 @@ struct SocketAddress {
             storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, length) }
         }
     }
+
+    /// Compares family, address and port. Scopes are not compared: one of the two may not tell.
+    func isSame(as other: UnsafePointer<sockaddr>, onAnyPort: Bool) -> Bool {
+        guard Int32(other.pointee.sa_family) == family else { return false }
+        let other = UnsafeRawPointer(other)
+        return withPointer { own, _ in
+            let own = UnsafeRawPointer(own)
+            func isEqual(_ offset: Int, _ count: Int) -> Bool { memcmp(own + offset, other + offset, count) == 0 }
+            // Of both families, the port lies at 2; the address at 4, or after the flow label at 8.
+            guard onAnyPort || isEqual(2, 2) else { return false }
+            return family == AF_INET ? isEqual(4, 4) : isEqual(8, 16)
+        }
+    }
 }
