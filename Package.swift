@@ -33,7 +33,9 @@ let package = Package(
 
         .target(name: "ThroughlineCore", dependencies: ["CPosix"], swiftSettings: strict),
         .target(name: "ThroughlineProtocols", dependencies: ["ThroughlineCore"], swiftSettings: strict),
-        .target(name: "ThroughlineTransport", dependencies: ["ThroughlineCore", "CCurl"], swiftSettings: strict),
+        .target(
+            name: "ThroughlineTransport", dependencies: ["ThroughlineCore", "CCurl", "CPosix"],
+            swiftSettings: strict),
         .target(
             name: "ThroughlineMedia", dependencies: ["ThroughlineCore", "CFFmpeg", collections],
             swiftSettings: strict),

@@ -40,6 +40,11 @@ static inline CURLcode tl_getinfo_offset(CURL *easy, CURLINFO info, curl_off_t *
     return curl_easy_getinfo(easy, info, value);
 }
 
+/// `curl_easy_getinfo` of a socket; `CURL_SOCKET_BAD` when there is none.
+static inline CURLcode tl_getinfo_socket(CURL *easy, CURLINFO info, curl_socket_t *value) {
+    return curl_easy_getinfo(easy, info, value);
+}
+
 /// `CURLOPT_SOCKOPTFUNCTION`.
 static inline CURLcode tl_setopt_socket_callback(CURL *easy, curl_sockopt_callback value) {
     return curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, value);

@@ -1,4 +1,5 @@
 internal import CCurl
+internal import CPosix
 internal import Synchronization
 internal import ThroughlineCore
 
@@ -7,9 +8,16 @@ internal import ThroughlineCore
 /// A call that sleeps returns within milliseconds, one that begins later returns at once; both throw
 /// `TransportError.Code.aborted`.
 package final class AbortSwitch: Sendable {
+    /// What to wake.
+    private struct Sleepers {
+        /// `CURLM` handles.
+        var multis: [UnsafeMutableRawPointer] = []
+        /// Events of `tl_event_create`.
+        var events: [Int32] = []
+    }
+
     private let flag = Atomic<Bool>(false)
-    /// The `CURLM` handles to wake.
-    private let sleepers = Guarded<[UnsafeMutableRawPointer]>([])
+    private let sleepers = Guarded(Sleepers())
 
     package init() {}
 
@@ -19,18 +27,29 @@ package final class AbortSwitch: Sendable {
     /// Trips the switch. Never blocks.
     package func abort() {
         flag.store(true, ordering: .releasing)
-        // Under the lock, so that no handle is freed while it is woken; a wakeup only writes to a pipe.
-        sleepers.withLock { handles in
-            for handle in handles { curl_multi_wakeup(handle) }
+        // Under the lock, so that nothing is freed while it is woken; a wakeup only writes to a pipe.
+        sleepers.withLock { sleepers in
+            for multi in sleepers.multis { curl_multi_wakeup(multi) }
+            for event in sleepers.events { tl_event_signal(event) }
         }
     }
 
     func register(_ multi: UnsafeMutableRawPointer) {
-        sleepers.withLock { $0.append(multi) }
+        sleepers.withLock { $0.multis.append(multi) }
     }
 
     /// Returns when no wakeup of the handle is under way any more.
     func unregister(_ multi: UnsafeMutableRawPointer) {
-        sleepers.withLock { $0.removeAll { $0 == multi } }
+        sleepers.withLock { $0.multis.removeAll { $0 == multi } }
+    }
+
+    /// Registers an event of `tl_event_create`. Whoever sleeps on it asks for `isAborted` between this and its first sleep.
+    func register(event: Int32) {
+        sleepers.withLock { $0.events.append(event) }
+    }
+
+    /// Returns when nothing is being written to the descriptor any more.
+    func unregister(event: Int32) {
+        sleepers.withLock { $0.events.removeAll { $0 == event } }
     }
 }

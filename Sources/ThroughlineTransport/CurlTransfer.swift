@@ -8,87 +8,47 @@ internal import ThroughlineCore
 final class CurlTransfer {
     let receiver = ResponseReceiver()
     private let sockets = OpenedSockets()
-    private let easy: UnsafeMutableRawPointer
-    private let multi: UnsafeMutableRawPointer
-    private let errorText: UnsafeMutablePointer<CChar>
+    private let handle: CurlHandle
     private var requestHeaders: UnsafeMutablePointer<curl_slist>?
     private let statusAliases: UnsafeMutablePointer<curl_slist>?
-    private let abort: AbortSwitch
-    private var isUnderWay = false
-    /// How the transfer ended; `nil` while it lasts.
-    private(set) var result: CURLcode?
     /// The socket from which the body is read without libcurl.
     private var bodySocket: Int32?
     private var mayReadSocket = false
     private var socketError: Int32?
 
-    private static let isInitialised: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
-
     init(abort: AbortSwitch) throws(TransportError) {
-        guard Self.isInitialised, let easy = curl_easy_init() else {
-            throw TransportError(.other, "libcurl could not be initialised")
-        }
-        guard let multi = curl_multi_init() else {
-            curl_easy_cleanup(easy)
-            throw TransportError(.other, "libcurl could not be initialised")
-        }
-        self.easy = easy
-        self.multi = multi
-        self.abort = abort
-        errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
-        errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
+        handle = try CurlHandle(abort: abort)
         statusAliases = curl_slist_append(nil, "ICY 200")
-        tl_multi_setopt_long(multi, CURLMOPT_MAXCONNECTS, 4)
-        abort.register(multi)
+        let easy = handle.easy
         let context = Unmanaged.passUnretained(receiver).toOpaque()
-        check(tl_setopt_callback(easy, CURLOPT_WRITEFUNCTION, receiveBodyBytes))
-        check(tl_setopt_pointer(easy, CURLOPT_WRITEDATA, context))
-        check(tl_setopt_callback(easy, CURLOPT_HEADERFUNCTION, receiveHeaderLine))
-        check(tl_setopt_pointer(easy, CURLOPT_HEADERDATA, context))
-        check(tl_setopt_socket_callback(easy, noteOpenedSocket))
-        check(tl_setopt_pointer(easy, CURLOPT_SOCKOPTDATA, Unmanaged.passUnretained(sockets).toOpaque()))
-        check(tl_setopt_pointer(easy, CURLOPT_ERRORBUFFER, errorText))
-        check(tl_setopt_list(easy, CURLOPT_HTTP200ALIASES, statusAliases))
-        set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
-        set(CURLOPT_NOSIGNAL, 1)
-        // Otherwise giving up while a name is being resolved waits for the resolver's thread, for seconds.
-        set(CURLOPT_QUICK_EXIT, 1)
-        set(CURLOPT_HTTP09_ALLOWED, 0)
-        set(CURLOPT_FOLLOWLOCATION, 0)
-        set(CURLOPT_PROTOCOLS_STR, "http,https")
-        set(CURLOPT_SSL_VERIFYPEER, 1)
-        set(CURLOPT_SSL_VERIFYHOST, 2)
+        handle.check(tl_setopt_callback(easy, CURLOPT_WRITEFUNCTION, receiveBodyBytes))
+        handle.check(tl_setopt_pointer(easy, CURLOPT_WRITEDATA, context))
+        handle.check(tl_setopt_callback(easy, CURLOPT_HEADERFUNCTION, receiveHeaderLine))
+        handle.check(tl_setopt_pointer(easy, CURLOPT_HEADERDATA, context))
+        handle.check(tl_setopt_socket_callback(easy, noteOpenedSocket))
+        handle.check(tl_setopt_pointer(easy, CURLOPT_SOCKOPTDATA, Unmanaged.passUnretained(sockets).toOpaque()))
+        handle.check(tl_setopt_list(easy, CURLOPT_HTTP200ALIASES, statusAliases))
         set(CURLOPT_BUFFERSIZE, ResponseReceiver.capacity)
-        set(CURLOPT_TCP_NODELAY, 1)
-        set(CURLOPT_TCP_KEEPALIVE, 1)
-        set(CURLOPT_TCP_KEEPIDLE, 10)
-        set(CURLOPT_TCP_KEEPINTVL, 5)
     }
 
     deinit {
-        remove()
-        abort.unregister(multi)
-        curl_easy_cleanup(easy)
-        curl_multi_cleanup(multi)
+        // Before what it uses goes: ending a transfer may call back.
+        handle.remove()
+        handle.check(tl_setopt_list(handle.easy, CURLOPT_HTTPHEADER, nil))
+        handle.check(tl_setopt_list(handle.easy, CURLOPT_HTTP200ALIASES, nil))
         curl_slist_free_all(requestHeaders)
         curl_slist_free_all(statusAliases)
-        errorText.deallocate()
     }
 
-    /// Options are ours or were checked before: one that libcurl rejects is a programmer's error.
-    private func check(_ code: CURLcode) {
-        precondition(code == CURLE_OK, "curl_easy_setopt: \(String(cString: curl_easy_strerror(code)))")
-    }
-
-    func set(_ option: CURLoption, _ value: Int) { check(tl_setopt_long(easy, option, value)) }
-    func set(_ option: CURLoption, _ value: String?) { check(tl_setopt_string(easy, option, value)) }
+    func set(_ option: CURLoption, _ value: Int) { handle.set(option, value) }
+    func set(_ option: CURLoption, _ value: String?) { handle.set(option, value) }
 
     /// Header lines of the requests to come.
     func setHeaders(_ lines: [String]) {
         let previous = requestHeaders
         requestHeaders = nil
         for line in lines { requestHeaders = curl_slist_append(requestHeaders, line) ?? requestHeaders }
-        check(tl_setopt_list(easy, CURLOPT_HTTPHEADER, requestHeaders))
+        handle.check(tl_setopt_list(handle.easy, CURLOPT_HTTPHEADER, requestHeaders))
         curl_slist_free_all(previous)
     }
 
@@ -96,16 +56,14 @@ final class CurlTransfer {
     func start() throws(TransportError) {
         remove()
         receiver.reset()
-        errorText[0] = 0
-        result = nil
         bodySocket = nil
         mayReadSocket = false
         socketError = nil
-        guard curl_multi_add_handle(multi, easy) == CURLM_OK else {
-            throw TransportError(.other, "libcurl took no request")
-        }
-        isUnderWay = true
+        try handle.start()
     }
+
+    /// How the transfer ended; `nil` while it lasts.
+    var result: CURLcode? { handle.result }
 
     /// Whether the body is read from the socket itself. libcurl closes the connection in the end.
     var readsSocket: Bool { bodySocket != nil }
@@ -121,12 +79,12 @@ final class CurlTransfer {
 
     /// Turns to the socket as soon as libcurl has handed over all that it had received.
     private func turnToSocket() {
-        guard mayReadSocket, isUnderWay, result == nil, !receiver.isPaused else { return }
+        guard mayReadSocket, handle.isBusy, !receiver.isPaused else { return }
         mayReadSocket = false
         guard
             let socket = sockets.socket(
                 localPort: number(CURLINFO_LOCAL_PORT), peerPort: number(CURLINFO_PRIMARY_PORT)),
-            curl_easy_pause(easy, CURLPAUSE_RECV) == CURLE_OK
+            curl_easy_pause(handle.easy, CURLPAUSE_RECV) == CURLE_OK
         else { return }
         bodySocket = socket
     }
@@ -153,79 +111,47 @@ final class CurlTransfer {
             return count
         }
         if count == 0 {
-            result = CURLE_OK
+            handle.end(with: CURLE_OK)
         } else if errno != EAGAIN {
             socketError = errno
-            result = CURLE_RECV_ERROR
+            handle.end(with: CURLE_RECV_ERROR)
         }
         return 0
     }
 
     /// Does what can be done without waiting.
-    func perform() {
-        guard isUnderWay, result == nil else { return }
-        var running: Int32 = 0
-        guard curl_multi_perform(multi, &running) == CURLM_OK else {
-            result = CURLE_OUT_OF_MEMORY
-            return
-        }
-        var queued: Int32 = 0
-        while let message = curl_multi_info_read(multi, &queued) {
-            if message.pointee.msg == CURLMSG_DONE { result = tl_message_result(message) }
-        }
-    }
+    func perform() { handle.perform() }
 
     /// Sleeps until something arrives, the abort switch is tripped, libcurl has work of its own, or time is up.
     func sleep(atMost duration: Duration) {
-        // Rounded up, lest the last part of a millisecond be spent spinning; cut at a minute, which fits.
-        let nanoseconds = min(max(0, duration.wholeNanoseconds), 60_000_000_000)
-        let milliseconds = Int32((nanoseconds + 999_999) / 1_000_000)
-        guard let bodySocket else {
-            curl_multi_poll(multi, nil, 0, milliseconds, nil)
-            return
-        }
-        var extra = curl_waitfd(fd: bodySocket, events: Int16(CURL_WAIT_POLLIN), revents: 0)
-        curl_multi_poll(multi, &extra, 1, milliseconds, nil)
+        let hasArrived = handle.sleep(atMost: duration, watching: bodySocket)
         // libcurl leaves the socket alone, but a timer of its own may have run out, and would end every sleep at once.
-        if extra.revents == 0 { perform() }
+        if bodySocket != nil, !hasArrived { perform() }
     }
 
     /// Goes on receiving after the ring was full.
     func resume() {
-        guard isUnderWay, result == nil else { return }
+        guard handle.isBusy else { return }
         receiver.isPaused = false
         // Calls back at once with what libcurl had to keep, and may find the ring full again.
-        let code = curl_easy_pause(easy, CURLPAUSE_CONT)
-        if code != CURLE_OK { result = code }
+        let code = curl_easy_pause(handle.easy, CURLPAUSE_CONT)
+        if code != CURLE_OK { handle.end(with: code) }
     }
 
     /// Ends the transfer. Its connection is kept only when the response has been received to its end.
-    func remove() {
-        guard isUnderWay else { return }
-        isUnderWay = false
-        curl_multi_remove_handle(multi, easy)
-    }
+    func remove() { handle.remove() }
 
-    func number(_ info: CURLINFO) -> Int {
-        var value = 0
-        return tl_getinfo_long(easy, info, &value) == CURLE_OK ? value : 0
-    }
+    func number(_ info: CURLINFO) -> Int { handle.number(info) }
 
     /// `nil` for 0: it has not come to that.
-    func time(_ info: CURLINFO) -> Duration? {
-        var value: curl_off_t = 0
-        guard tl_getinfo_offset(easy, info, &value) == CURLE_OK, value > 0 else { return nil }
-        return .microseconds(value)
-    }
+    func time(_ info: CURLINFO) -> Duration? { handle.time(info) }
 
     /// The system's error behind a failure; 0 when it had no part in it.
-    var systemError: Int32 { socketError ?? Int32(truncatingIfNeeded: number(CURLINFO_OS_ERRNO)) }
+    var systemError: Int32 { socketError ?? handle.systemError }
 
     /// libcurl's own words for what went wrong.
     func explanation(of code: CURLcode) -> String {
         if let socketError { return "Recv failure: \(String(cString: strerror(socketError)))" }
-        errorText[Int(CURL_ERROR_SIZE) - 1] = 0
-        let text = String(cString: errorText)
-        return (text.isEmpty ? String(cString: curl_easy_strerror(code)) : text).printable(limit: 200)
+        return handle.explanation(of: code)
     }
 }
