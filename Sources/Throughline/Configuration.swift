@@ -2,7 +2,7 @@ public import ThroughlineCore
 
 /// A server that can deliver the stream.
 public struct Origin: Sendable, Hashable {
-    /// `http:`, `https:` or `file:` URL, or the path of a file.
+    /// `http:`, `https:`, `rtsp:`, `rtsps:` or `file:` URL, or the path of a file.
     public var url: String
     /// Lower is asked first.
     public var priority: Int
@@ -77,6 +77,8 @@ public struct Configuration: Sendable {
     public var openBound: Duration = .seconds(5)
     /// How long to go on trying without receiving anything new.
     public var giveUpAfter: Duration = .seconds(30)
+    /// How RTSP origins are to carry the media.
+    public var rtspTransport = RTSPTransportChoice.auto
 
     public init(origins: [Origin]) { self.origins = origins }
 

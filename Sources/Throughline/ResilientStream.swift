@@ -88,8 +88,8 @@ extension Configuration {
             if url.utf8.count > 8192 { throw refuse("an origin's URL is longer than 8192 bytes") }
             guard let separator = url.firstRange(of: "://") else { continue }
             let scheme = url[..<separator.lowerBound].lowercased()
-            guard ["http", "https", "file"].contains(scheme) else {
-                throw refuse("\(redacted(url)): the scheme '\(scheme)' is not known; use http, https or file")
+            guard ["http", "https", "rtsp", "rtsps", "file"].contains(scheme) else {
+                throw refuse("\(redacted(url)): the scheme '\(scheme)' is not known; use http, https, rtsp, rtsps or file")
             }
         }
         if buffer < .milliseconds(100) || buffer > .seconds(60) { throw refuse("the buffer must be 0.1 to 60 s") }

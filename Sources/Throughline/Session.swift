@@ -1,6 +1,7 @@
 internal import DequeModule
 internal import ThroughlineCore
 internal import ThroughlineMedia
+internal import ThroughlineProtocols
 internal import ThroughlineTransport
 
 /// One stream being played: carries out what the handoff controller orders, on one worker thread, while the pacer
@@ -221,7 +222,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         buffer.begin(
             outputFlows.map {
                 ($0.isSparse || !configuration.flows.includes($0), $0.kind == .video && !$0.isAttachedPicture)
-            })
+            }, isRealtime: ingest.isRealtime)
         if configuration.from > .zero {
             do throws(MediaError) {
                 if let duration = ingest.duration, configuration.from >= duration {
@@ -253,8 +254,18 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         return pump(ingest)
     }
 
-    private func connect(_ origin: OriginID, expected: [FlowFormat] = []) throws(IngestOpenError) -> any Ingest {
-        try ByteIngest(
+    /// - Parameter position: how far the stream was received; nil for the first opening.
+    private func connect(
+        _ origin: OriginID, expected: [FlowFormat] = [], position: NPT? = nil
+    ) throws(IngestOpenError) -> any Ingest {
+        if RTSPAddress.isRTSP(configuration.origins[origin.index].url) {
+            return try RTSPIngest(
+                origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher,
+                transport: configuration.rtspTransport,
+                start: position.map { RTSPIngest.searchStart(for: $0) } ?? configuration.from,
+                isExact: position != nil)
+        }
+        return try ByteIngest(
             origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher,
             isPaced: configuration.pacing == .realtime, expected: expected)
     }
@@ -390,7 +401,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         guard let line else { preconditionFailure("replace before open") }
         let ingest: any Ingest
         do throws(IngestOpenError) {
-            ingest = try connect(origin, expected: outputFlows)
+            ingest = try connect(origin, expected: outputFlows, position: position ?? configuration.from)
         } catch {
             return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
         }
@@ -432,15 +443,33 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         }
         eventNPT = position ?? .zero
         eventLevel = buffer.level.duration
+        let target = event.target.flatMap { originID(of: $0) }
         let (order, origin) = shared.withLock { state in
             let origin = state.controller.current ?? OriginID(0)
             return (
-                state.controller.changeObserved(event, canResume: canResume, at: .now, jitter: .random(in: 0..<1)),
+                state.controller.changeObserved(
+                    event, canResume: canResume, target: target, at: .now, jitter: .random(in: 0..<1)),
                 origin
             )
         }
         send(.changeObserved(event, origin: origin, url: url(origin)))
+        if let named = event.target, target == nil {
+            warn("\(redacted(named)) was named as the next origin, but it is none that was given: not asked")
+        }
         return order
+    }
+
+    /// The origin that a server means with a URL.
+    private func originID(of url: String) -> OriginID? {
+        let origins = configuration.origins
+        return origins.indices.first { Self.isSame(origins[$0].url, url) }.map { OriginID($0) }
+    }
+
+    private static func isSame(_ a: String, _ b: String) -> Bool {
+        if let a = RTSPAddress(a), let b = RTSPAddress(b) {
+            return a.host == b.host && a.port == b.port && a.path == b.path
+        }
+        return a == b
     }
 
     private func attemptFailed(

@@ -26,7 +26,7 @@ package struct MediaError: Error, Hashable, CustomStringConvertible {
 
     package var description: String { "cannot \(operation): \(reason)" }
 
-    static let invalidData = MediaError(code: tl_averror_invalid_data, operation: "read the container")
+    package static let invalidData = MediaError(code: tl_averror_invalid_data, operation: "read the container")
 }
 
 /// The one door for libav* calls that can fail: a negative result becomes an error.

@@ -73,7 +73,10 @@ final class ByteIngest: Ingest {
     var flows: [FlowFormat] { demuxer.flows }
     var container: String { demuxer.container }
     var duration: MediaTime? { demuxer.duration }
+    let isRealtime = false
     var isSeekable: Bool { input.isSeekable }
+    /// Where an index leads too far, or there is none, the bytes are read from their start.
+    func searchStarts(for position: NPT) -> [NPT] { [position - .milliseconds(300), .zero] }
     /// Objects of a known length begin with the presentation; live ones wherever they begin.
     var timelineAgrees: Bool { input.length != nil }
     var openingFailure: ChangeEvent? { input.openingFailure }

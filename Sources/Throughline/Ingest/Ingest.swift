@@ -11,6 +11,8 @@ protocol Ingest: AnyObject {
     var container: String { get }
     /// Length of the presentation, where it is known.
     var duration: MediaTime? { get }
+    /// The origin delivers no faster than the media is played: what is not buffered ahead is never caught up with.
+    var isRealtime: Bool { get }
     /// Whether `seek` leads anywhere.
     var isSeekable: Bool { get }
     /// NPT counts from the start of the presentation, as it does at other origins.
@@ -29,6 +31,9 @@ protocol Ingest: AnyObject {
     func select(_ isWanted: (FlowFormat) -> Bool)
     /// Goes on reading at a key frame at or before an NPT, or, with `anyPacket`, as near before it as can be.
     func seek(to time: NPT, anyPacket: Bool) throws(MediaError)
+    /// Where to begin to read so as to meet packets that were received up to an NPT: the first of them, then others for
+    /// when that was too late.
+    func searchStarts(for position: NPT) -> [NPT]
     /// The next packet; nil at the end, or when it has failed.
     func read() throws(IngestReadError) -> Packet?
     /// How a flow carries its payload, once a packet of it was read.

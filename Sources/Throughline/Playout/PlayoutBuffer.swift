@@ -61,6 +61,7 @@ final class PlayoutBuffer: Sendable {
         var newGaps: [VisibleGap] = []
         /// How far the flows of the container were apart at the most.
         var skew: MediaTime = .zero
+        var isRealtime = false
         /// Packets that nobody needs any more. The ingest's thread frees them: it allocated them, and the allocator
         /// serves it best from what it gave back itself.
         var bin = PacketBin()
@@ -77,8 +78,14 @@ final class PlayoutBuffer: Sendable {
     init(limits: Limits) { self.limits = limits }
 
     /// Names the flows. Once, before the first packet.
-    func begin(_ flows: [(isSparse: Bool, isVideo: Bool)]) {
-        state.withLock { $0.lanes = flows.map { FlowLane(isSparse: $0.isSparse, keepsKeys: $0.isVideo) } }
+    ///
+    /// - Parameter isRealtime: the origin delivers no faster than is played. What the buffer is to hide later must be in it
+    ///   before the clock starts.
+    func begin(_ flows: [(isSparse: Bool, isVideo: Bool)], isRealtime: Bool = false) {
+        state.withLock { state in
+            state.lanes = flows.map { FlowLane(isSparse: $0.isSparse, keepsKeys: $0.isVideo) }
+            state.isRealtime = isRealtime
+        }
     }
 
     // MARK: - The ingest's side
@@ -222,7 +229,8 @@ final class PlayoutBuffer: Sendable {
             if !state.clock.isRunning {
                 guard let start = startTime(state) else { return .never }
                 let isReady = state.isEnded || state.isFull || isPrefilled(state)
-                let latest = (state.firstArrival ?? now) + Self.prefillPatience
+                let patience = Self.prefillPatience + (state.isRealtime ? limits.duration.duration : .zero)
+                let latest = (state.firstArrival ?? now) + patience
                 guard isReady || now >= latest else { return latest }
                 state.clock.start(at: start, now: now)
             }
@@ -259,10 +267,12 @@ final class PlayoutBuffer: Sendable {
     }
 
     private func isPrefilled(_ state: State) -> Bool {
-        state.lanes.allSatisfy { lane in
+        let wanted =
+            state.isRealtime ? limits.duration : min(Self.prefill, MediaTime(flicks: limits.duration.flicks / 2))
+        return state.lanes.allSatisfy { lane in
             guard !lane.isSparse else { return true }
             guard let head = lane.headDue, let end = lane.decodeEnd else { return false }
-            return end - head >= min(Self.prefill, MediaTime(flicks: limits.duration.flicks / 2))
+            return end - head >= wanted
         }
     }
 

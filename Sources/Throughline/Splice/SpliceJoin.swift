@@ -194,8 +194,8 @@ final class SpliceJoin {
     // MARK: - Packet-exact
 
     private func packetExact(into batch: inout UniqueDeque<Packet>) throws(Failure) -> Result? {
-        // Where an index leads too far, or there is none, the bytes are read from their start.
-        for target in [position - Self.preroll, .zero] {
+        let starts = ingest.searchStarts(for: position)
+        for (index, target) in starts.enumerated() {
             try seek(to: target, anyPacket: target > .zero)
             var aligner = PacketAligner(tails: tails, timelinesAgree: ingest.timelineAgrees)
             var earliest: MediaTime?
@@ -220,7 +220,7 @@ final class SpliceJoin {
                     evidence: "packets recognised by their payload after \(count) were read; the timelines differ by "
                         + "\(shift)", warnings: [])
             }
-            guard let earliest, earliest > position - .milliseconds(100), target > .zero else { return nil }
+            guard let earliest, earliest > position - .milliseconds(100), index + 1 < starts.count else { return nil }
         }
         return nil
     }

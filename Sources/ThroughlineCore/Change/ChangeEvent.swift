@@ -19,12 +19,15 @@ public struct ChangeEvent: Hashable, Sendable {
     public let detail: String
     /// How long the origin asked to be left alone.
     public let retryAfter: Duration?
+    /// Where the origin sends its clients: a URL.
+    public let target: String?
 
-    public init(cause: Cause, detail: String, retryAfter: Duration? = nil) {
+    public init(cause: Cause, detail: String, retryAfter: Duration? = nil, target: String? = nil) {
         self.kind = cause.kind
         self.cause = cause
         self.detail = detail
         self.retryAfter = retryAfter
+        self.target = target
     }
 
     /// The sign that was seen. Raw values are stable: they appear in reports.

@@ -111,9 +111,10 @@ package struct HandoffController: Sendable {
     ///
     /// - Parameters:
     ///   - canResume: the running ingest can take the same bytes from elsewhere, from where it is.
+    ///   - target: who is to be asked first, because the origin that is left said so.
     ///   - jitter: a random number in 0..<1.
     package mutating func changeObserved(
-        _ event: ChangeEvent, canResume: Bool, at now: Instant, jitter: Double
+        _ event: ChangeEvent, canResume: Bool, target: OriginID? = nil, at now: Instant, jitter: Double
     ) -> Order {
         guard case .playing(let origin) = state else { preconditionFailure("a change event in \(state)") }
         var move = Move(event: event, from: origin, began: now, canResume: canResume)
@@ -123,6 +124,9 @@ package struct HandoffController: Sendable {
         if event.cause.isContentFault { move.barred.insert(origin) }
         if isLoneBreak { return ask(origin, for: move, at: now) }
         move.asked.insert(origin)
+        if let target, target != origin, roster[target].ruledOut == nil, !move.barred.contains(target) {
+            return ask(target, for: move, at: now)
+        }
         return advance(move, at: now)
     }
 

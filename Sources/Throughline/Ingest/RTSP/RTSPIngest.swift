@@ -1,0 +1,261 @@
+internal import DequeModule
+internal import ThroughlineCore
+internal import ThroughlineMedia
+internal import ThroughlineProtocols
+internal import ThroughlineTransport
+
+/// The flows of one RTSP session as packets, from its opening to its end or its failure.
+final class RTSPIngest: Ingest {
+    let origin: OriginID
+    let container = "rtsp"
+    let isRealtime = true
+    private(set) var duration: MediaTime?
+    private(set) var openingFailure: ChangeEvent?
+    private(set) var hasFailed = false
+    let pendingOrder: HandoffController.Order? = nil
+    /// Servers count from where they like, and tell more or less exactly where they are.
+    let timelineAgrees = false
+    var isSeekable: Bool { true }
+
+    private let url: String
+    private let supervisor: any SourceSupervisor
+    private let abort: AbortSwitch
+    private let source: RTSPSource
+    private let reader: RTPReader
+    private var silence: SilenceWatcher
+    private var forms: [PayloadForm?] = []
+    private var wanted: [Bool] = []
+    private var batch = UniqueDeque<Packet>()
+    /// Flows whose sender has said that it is done.
+    private var done: Set<Int> = []
+    private var hasEnded = false
+    private var isOpening = true
+    /// Where playing was asked for, while nothing of it was read.
+    private var startedAt: NPT?
+    /// The last request, to be made again elsewhere in the stream.
+    private var request: RTSPPlayRequest
+    /// To be left when this NPT is reached.
+    private var leaveAt: (npt: NPT, event: ChangeEvent)?
+    /// The furthest end of what was handed out.
+    private var furthest: MediaTime?
+
+    /// How long UDP may be silent before it is taken to be blocked, and TCP asked for instead.
+    static let udpPatience: Duration = .milliseconds(1500)
+    static let mostRedirects = 5
+    /// A stream that stops this close to its end has ended.
+    static let endTolerance: MediaTime = .milliseconds(200)
+
+    /// Connects, sets up every flow that can be read, and plays.
+    ///
+    /// - Parameters:
+    ///   - start: NPT to begin at.
+    ///   - isExact: begin there, and not at the key frame before: what is needed to decode it comes at once.
+    /// - Throws: the reason why the origin cannot be played, as the handoff controller takes it.
+    init(
+        origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, silence: SilenceWatcher,
+        transport: RTSPTransportChoice, start: NPT, isExact: Bool
+    ) throws(IngestOpenError) {
+        self.origin = origin
+        self.supervisor = supervisor
+        self.abort = abort
+        self.silence = silence
+        url = redacted(supervisor.origin(origin).url)
+        request = RTSPPlayRequest(start: start, seekStyle: isExact ? .exact : nil)
+        let opening = RTSPOpening(
+            origin: supervisor.origin(origin), bound: supervisor.openBound(for: origin), abort: abort,
+            request: request)
+        let opened = try opening.run(over: transport)
+        source = opened.source
+        reader = opened.reader
+        duration = opened.description.range?.endTime
+        startedAt = start
+        forms = Array(repeating: nil, count: reader.flows.count)
+        wanted = Array(repeating: true, count: reader.flows.count)
+        for item in opened.items {
+            do throws(IngestReadError) {
+                try take(item)
+            } catch {
+                guard case .changed(let event) = error else { continue }
+                throw IngestOpenError(.undelivered(event))
+            }
+        }
+    }
+
+    var flows: [FlowFormat] { reader.flows }
+
+    func opened() { isOpening = false }
+
+    func select(_ isWanted: (FlowFormat) -> Bool) { wanted = reader.flows.map(isWanted) }
+
+    func form(of flow: Int) -> PayloadForm { forms[flow] ?? .opaque }
+
+    /// A little before the place, and if the server begins behind it, once more from well before.
+    func searchStarts(for position: NPT) -> [NPT] { [Self.searchStart(for: position), position - .seconds(3)] }
+
+    static func searchStart(for position: NPT) -> NPT { max(.zero, position - .milliseconds(150)) }
+
+    func seek(to time: NPT, anyPacket: Bool) throws(MediaError) {
+        if let startedAt, (startedAt - time).magnitude < .milliseconds(20), request.seekStyle == .exact || !anyPacket {
+            self.startedAt = nil
+            return
+        }
+        startedAt = nil
+        while !batch.isEmpty { _ = batch.removeFirst() }
+        request.start = max(.zero, time)
+        request.seekStyle = anyPacket ? .exact : nil
+        done = []
+        hasEnded = false
+        furthest = nil
+        // What comes between a PLAY and its answer cannot be told apart while the server plays: it is stopped first.
+        source.give(.pause)
+        let deadline = Instant.now + supervisor.openBound(for: origin)
+        guard discard(until: deadline, { if case .paused = $0 { true } else { false } }) else { throw .invalidData }
+        source.give(.play(request))
+    }
+
+    /// Throws away what comes until an item that is waited for.
+    private func discard(until deadline: Instant, _ isIt: (RTSPItem) -> Bool) -> Bool {
+        while let item = source.queue.take(until: deadline) {
+            if isIt(item) { return true }
+            if case .failed(let event) = item {
+                openingFailure = event
+                return false
+            }
+        }
+        return false
+    }
+
+    // MARK: - Reading
+
+    func read() throws(IngestReadError) -> Packet? {
+        startedAt = nil
+        while true {
+            if !batch.isEmpty {
+                let packet = batch.removeFirst()
+                guard wanted[packet.flow] else { continue }
+                if let leaveAt, let due = packet.due, due >= leaveAt.npt { throw .changed(leaveAt.event) }
+                if forms[packet.flow] == nil {
+                    forms[packet.flow] = reader.flows[packet.flow].payloadForm(firstPacket: packet)
+                }
+                if let pts = packet.pts { furthest = max(furthest ?? pts, pts + packet.duration) }
+                return packet
+            }
+            if hasEnded { return nil }
+            if abort.isAborted {
+                hasFailed = true
+                return nil
+            }
+            guard let item = try nextItem() else { continue }
+            try take(item)
+        }
+    }
+
+    private func nextItem() throws(IngestReadError) -> RTSPItem? {
+        if let item = source.queue.take(until: Instant(nanoseconds: 0)) {
+            silence.bytesArrived(at: .now)
+            return item
+        }
+        if !isOpening { supervisor.aboutToWait() }
+        silence.waitEnded()
+        silence.waitBegan(at: .now, level: supervisor.level)
+        let openDeadline: Instant = .now + supervisor.openBound(for: origin)
+        while true {
+            if let item = source.queue.take(until: isOpening ? openDeadline : silence.deadline) {
+                silence.bytesArrived(at: .now)
+                return item
+            }
+            if abort.isAborted { return nil }
+            let now = Instant.now
+            if source.queue.isClosed {
+                throw .changed(ChangeEvent(cause: .closedEarly, detail: "\(url): the session is over"))
+            }
+            if isAtEnd {
+                finish()
+                return nil
+            }
+            if !isOpening, now < silence.deadline { continue }
+            if !isOpening, !supervisor.hasAlternative, silence.mayGoOn(at: now) { continue }
+            let silent = silence.silence(at: now).wholeNanoseconds / 1_000_000
+            throw .changed(ChangeEvent(cause: .silence, detail: "\(url): no packet for \(silent) ms"))
+        }
+    }
+
+    private func take(_ item: RTSPItem) throws(IngestReadError) {
+        switch item {
+        case .packets(let block):
+            block.bytes.withUnsafeBytes { bytes in
+                for entry in block.entries {
+                    let packet = UnsafeRawBufferPointer(rebasing: bytes[entry.start..<(entry.start + entry.count)])
+                    reader.received(
+                        packet, flow: entry.flow, lostBefore: entry.lostBefore, at: block.arrival, into: &batch)
+                }
+            }
+        case .playing(let answer):
+            reader.played(answer, at: Instant.now)
+            if let end = answer.range?.endTime, request.end == nil { duration = max(duration ?? end, end) }
+        case .senderReport(let flow, let report, let arrival): reader.senderReported(flow: flow, report, at: arrival)
+        case .goodbye(let flow):
+            done.insert(flow)
+            if reader.flows.allSatisfy({ $0.isSparse || done.contains($0.index) }) { try ended("said goodbye") }
+        case .notice(let notice): try take(notice)
+        case .failed(let event):
+            hasFailed = true
+            throw .changed(event)
+        case .moved, .transportRefused, .described, .ready, .paused: break
+        }
+    }
+
+    private func take(_ notice: RTSPServerNotice) throws(IngestReadError) {
+        switch notice {
+        case .redirect(let location, let range):
+            let event = ChangeEvent(
+                cause: .redirected, detail: "\(url): redirected" + (location.map { " to \(redacted($0))" } ?? ""),
+                target: location)
+            guard let npt = range?.startTime else { throw .changed(event) }
+            leaveAt = (npt, event)
+        case .notice(let notice):
+            if notice.code.isEnd { return try ended("announced the end (\(notice.code.rawValue))") }
+            guard notice.code.isFailure else { return }
+            throw .changed(
+                ChangeEvent(
+                    cause: .announced, detail: "\(url): announced \(notice.code.rawValue) \(notice.text)"))
+        case .playNotify(let reason, _):
+            if reason.hasPrefix("end-of-stream") { try ended("notified the end") }
+        case .teardown(let reason):
+            throw .changed(
+                ChangeEvent(
+                    cause: .endedByServer,
+                    detail: "\(url): ended the session" + (reason.map { " (\($0))" } ?? "")))
+        case .announced: break
+        }
+    }
+
+    /// The server says that this is all.
+    private func ended(_ how: String) throws(IngestReadError) {
+        finish()
+        guard let duration, let furthest = lastEnd else { return }
+        let tolerance = max(MediaTime.seconds(1), MediaTime(flicks: duration.flicks / 50))
+        guard furthest + tolerance < duration else { return }
+        throw .changed(
+            ChangeEvent(cause: .endedByServer, detail: "\(url): \(how) at \(furthest) of \(duration)"))
+    }
+
+    private func finish() {
+        reader.end(into: &batch)
+        hasEnded = true
+    }
+
+    /// The furthest end of all that came, handed out or not.
+    private var lastEnd: MediaTime? {
+        var end = furthest
+        for index in 0..<batch.count {
+            if let pts = batch[index].pts { end = max(end ?? pts, pts + batch[index].duration) }
+        }
+        return end
+    }
+
+    private var isAtEnd: Bool {
+        guard let duration, let lastEnd else { return false }
+        return lastEnd + Self.endTolerance >= duration
+    }
+}

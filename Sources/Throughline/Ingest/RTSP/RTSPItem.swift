@@ -1,0 +1,44 @@
+internal import ThroughlineCore
+internal import ThroughlineProtocols
+
+/// What an RTSP source hands to its reader, in the order in which it came over the wire.
+enum RTSPItem: Sendable {
+    case described(SessionDescription)
+    /// Every flow is set up; those that are named here the server refused.
+    case ready(refused: [Int])
+    case playing(RTSPPlayAnswer)
+    case paused
+    case packets(RTPBlock)
+    /// A sender report of one flow.
+    case senderReport(flow: Int, RTCPPacket.SenderReport, at: Instant)
+    /// The sender of one flow says that it is done.
+    case goodbye(flow: Int)
+    case notice(RTSPServerNotice)
+    /// The transport that was asked for is refused.
+    case transportRefused
+    case moved(to: String)
+    /// The last item: the source delivers nothing any more.
+    case failed(ChangeEvent)
+}
+
+/// RTP packets that came together, in the order of their sequence numbers for each flow.
+struct RTPBlock: Sendable {
+    struct Entry: Sendable {
+        var flow: Int
+        var start: Int
+        var count: Int
+        /// Packets that are missing before this one.
+        var lostBefore: Int
+    }
+
+    var bytes: [UInt8] = []
+    var entries: [Entry] = []
+    var arrival: Instant
+
+    init(arrival: Instant) { self.arrival = arrival }
+
+    mutating func append(_ packet: UnsafeRawBufferPointer, flow: Int, lostBefore: Int) {
+        entries.append(Entry(flow: flow, start: bytes.count, count: packet.count, lostBefore: lostBefore))
+        bytes.append(contentsOf: packet)
+    }
+}

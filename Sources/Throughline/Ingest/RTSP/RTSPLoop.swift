@@ -1,0 +1,427 @@
+internal import ThroughlineCore
+internal import ThroughlineMedia
+internal import ThroughlineProtocols
+internal import ThroughlineTransport
+
+/// The work of an RTSP source, on its thread: moves bytes between the sockets, the session's state machine and the queue.
+///
+///     control connection --> framer --messages--> RTSPSession --orders--> control connection, queue
+///                               '----RTP, RTCP--.
+///     datagrams --> reorder buffer -------------'--> flows --> queue
+final class RTSPLoop {
+    private let options: RTSPSource.Options
+    private let queue: RTSPQueue
+    private let waiter: SocketWaiter
+    private let connection: ControlConnection
+    private var session: RTSPSession
+    private var framer = RTSPFramer()
+    private var flows: [RTSPFlow] = []
+    private var refused: [Int] = []
+    /// Flow by channel of interleaved frames; RTCP has the odd place of each pair.
+    private var channels: [UInt8: (flow: Int, isControl: Bool)] = [:]
+    private var outgoing: [UInt8] = []
+    private var items: [RTSPItem] = []
+    private var block: RTPBlock
+    /// Packets that came between a PLAY and its answer: what they mean is known only then.
+    private var held: [RTPBlock] = []
+    private var awaitsAnswer = false
+    private var isOver = false
+    private var readsControl = true
+    private var random = SystemRandomNumberGenerator()
+    private let canonicalName: String
+    private let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
+
+    init(
+        options: RTSPSource.Options, queue: RTSPQueue, waiter: SocketWaiter, abort: AbortSwitch
+    ) throws(TransportError) {
+        self.options = options
+        self.queue = queue
+        self.waiter = waiter
+        let address = options.address
+        connection = try ControlConnection(
+            host: address.host, port: UInt16(clamping: address.port), usesTLS: address.usesTLS,
+            caFile: options.certificateAuthorities, abort: abort)
+        var settings = RTSPSession.Settings(url: address.url)
+        settings.user = address.user
+        settings.password = address.password
+        settings.headers = options.headers.map { ($0.name, $0.value) }
+        settings.answerBound = options.bound
+        settings.algorithms = Set(RTSPChallenge.Algorithm.allCases)
+        settings.hash = { MessageDigest.hex(of: $1, algorithm: $0.rawValue) }
+        settings.clientNonce = { String(UInt64.random(in: 0 ... .max), radix: 16) }
+        session = RTSPSession(settings: settings)
+        block = RTPBlock(arrival: .now)
+        canonicalName = "tl-" + String(UInt64.random(in: 0 ... .max), radix: 16)
+    }
+
+    deinit { memory.deallocate() }
+
+    /// Runs until the session has ended or failed.
+    ///
+    /// - Parameter takeCommands: gives what was asked for since the last call.
+    func run(takeCommands: () -> [RTSPSource.Command]) {
+        do throws(TransportError) {
+            try connection.connect(deadline: .now + options.bound)
+            waiter.watch(connection.descriptor, for: .input)
+            carryOut(session.start(at: .now))
+            while !isOver {
+                for command in takeCommands() { try obey(command) }
+                try sendPending()
+                deliver()
+                if isOver { break }
+                _ = try waiter.wait(until: deadline)
+                try receiveControl()
+                try receiveDatagrams()
+                keepTime()
+            }
+            try sendPending()
+        } catch {
+            if error.code != .aborted, !isOver { fail(ChangeEvent(error)) }
+        }
+        deliver()
+        for flow in flows { flow.datagrams?.close() }
+        connection.close()
+    }
+
+    private func fail(_ event: ChangeEvent) {
+        isOver = true
+        flushBlock()
+        items.append(.failed(event))
+    }
+
+    // MARK: - Commands and orders
+
+    private func obey(_ command: RTSPSource.Command) throws(TransportError) {
+        let now = Instant.now
+        switch command {
+        case .setUp(let media): carryOut(try setUp(media, at: now))
+        case .play(let request):
+            awaitsAnswer = session.state != .playing
+            carryOut(session.play(request, at: now))
+        case .pause: carryOut(session.pause(at: now))
+        case .setBandwidth(let rate): carryOut(session.setBandwidth(rate, at: now))
+        case .close:
+            carryOut(session.tearDown(at: now))
+            isOver = true
+        }
+    }
+
+    private func setUp(_ media: [Int], at now: Instant) throws(TransportError) -> [RTSPSession.Order] {
+        var offers: [RTSPTransport] = []
+        for index in media.indices {
+            var datagrams: DatagramPair?
+            if options.usesUDP {
+                let pair = try DatagramPair(localAddress: connection.localAddress ?? "0.0.0.0")
+                datagrams = pair
+                offers.append(.udp(clientPorts: pair.port(of: .rtp)...pair.port(of: .rtcp)))
+            } else {
+                let first = UInt8(clamping: index * 2)
+                offers.append(.interleaved(first...(first + 1)))
+            }
+            flows.append(RTSPFlow(datagrams: datagrams, at: now, using: &random))
+        }
+        return session.setUp(media, offers: offers, at: now)
+    }
+
+    private func carryOut(_ orders: [RTSPSession.Order]) {
+        for order in orders {
+            switch order {
+            case .send(let bytes): outgoing += bytes
+            case .described(let description):
+                items.append(.described(description))
+            case .agreed(let flow, let transport): agreed(flow, transport)
+            case .flowRefused(let flow, _): refused.append(flow)
+            case .ready: items.append(.ready(refused: refused))
+            case .playing(let answer): playing(answer)
+            case .paused: items.append(.paused)
+            case .transportRefused:
+                items.append(.transportRefused)
+                isOver = true
+            case .moved(let url):
+                items.append(.moved(to: url))
+                isOver = true
+            case .notice(let notice):
+                flushBlock()
+                items.append(.notice(notice))
+            case .failed(let event): fail(event)
+            }
+        }
+    }
+
+    private func agreed(_ flow: Int, _ transport: RTSPTransport) {
+        guard flows.indices.contains(flow) else { return }
+        if let pair = flows[flow].datagrams, transport.interleaved == nil {
+            let host = transport.source ?? connection.peerAddress ?? options.address.host
+            if let ports = transport.serverPorts {
+                // What the server's own port sends counts; a port that it does not tell cannot be told apart.
+                try? pair.connect(to: host, rtpPort: ports.lowerBound, rtcpPort: ports.upperBound)
+                // Opens the way back through a firewall or an address translation.
+                _ = try? Self.opening.withUnsafeBytes { try pair.send($0, on: .rtp) }
+            }
+            waiter.watch(pair.descriptor(of: .rtp), for: .input)
+            waiter.watch(pair.descriptor(of: .rtcp), for: .input)
+            flows[flow].reorder = RTPReorderBuffer()
+        } else if let interleaved = transport.interleaved ?? (options.usesUDP ? nil : defaultChannels(flow)) {
+            flows[flow].datagrams?.close()
+            flows[flow].datagrams = nil
+            channels[interleaved.lowerBound] = (flow, false)
+            if interleaved.upperBound != interleaved.lowerBound { channels[interleaved.upperBound] = (flow, true) }
+            flows[flow].controlChannel = interleaved.upperBound
+        }
+        flows[flow].ssrc = transport.ssrc
+    }
+
+    /// An empty RTP packet of version 2, which every receiver passes over.
+    private static let opening: [UInt8] = [0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+
+    private func defaultChannels(_ flow: Int) -> ClosedRange<UInt8> {
+        let first = UInt8(clamping: flow * 2)
+        return first...(first + 1)
+    }
+
+    private func playing(_ answer: RTSPPlayAnswer) {
+        flushBlock()
+        items.append(.playing(answer))
+        items += held.map { .packets($0) }
+        held = []
+        awaitsAnswer = false
+        for index in flows.indices {
+            // A seek may begin another count; the first packet tells where.
+            flows[index].reorder?.reset()
+            flows[index].saidGoodbye = false
+        }
+    }
+
+    // MARK: - The control connection
+
+    private func sendPending() throws(TransportError) {
+        while !outgoing.isEmpty {
+            let count = try outgoing.withUnsafeBufferPointer { (bytes) throws(TransportError) in
+                try connection.send(UnsafeRawBufferPointer(bytes))
+            }
+            if count == 0 { break }
+            outgoing.removeFirst(count)
+        }
+        watchControl()
+    }
+
+    private func watchControl() {
+        // With datagrams the messages of the server are read whatever waits in the queue.
+        readsControl = channels.isEmpty || !queue.isFull
+        var interest: SocketWaiter.Interest = []
+        if readsControl { interest.insert(.input) }
+        if !outgoing.isEmpty { interest.insert(.output) }
+        waiter.watch(connection.descriptor, for: interest)
+    }
+
+    private func receiveControl() throws(TransportError) {
+        guard readsControl, connection.hasBufferedInput || waiter.isReady(connection.descriptor, for: .input) else {
+            return
+        }
+        // So much at once and no more: timers, datagrams and the reader have their turn too.
+        for _ in 0..<8 {
+            guard let count = try connection.receive(into: memory) else { return }
+            block.arrival = .now
+            let bytes = UnsafeRawBufferPointer(rebasing: memory[..<count])
+            // Taken out meanwhile: what a message leads to may change it.
+            var framer = RTSPFramer()
+            swap(&framer, &self.framer)
+            framer.feed(bytes) { element in
+                switch element {
+                case .message(let message):
+                    flushBlock()
+                    carryOut(session.received(message, at: block.arrival))
+                case .frame(let channel, let payload):
+                    guard let (flow, isControl) = channels[channel] else { return }
+                    isControl ? takeControl(payload, flow: flow) : take(payload, flow: flow)
+                }
+            }
+            swap(&framer, &self.framer)
+            if !channels.isEmpty { self.framer.channels = InterleavedChannels(channels.keys) }
+            if isOver || count < memory.count { return }
+        }
+    }
+
+    // MARK: - Media
+
+    private func take(_ packet: UnsafeRawBufferPointer, flow: Int) {
+        guard let header = RTPHeader(packet) else { return }
+        let verdict = flows[flow].statistics.received(header, at: block.arrival)
+        if case .duplicate = verdict { return }
+        var lost = 0
+        if case .afterGap(let missing) = verdict { lost = missing }
+        block.append(packet, flow: flow, lostBefore: lost)
+    }
+
+    private func takeControl(_ packet: UnsafeRawBufferPointer, flow: Int) {
+        guard let compound = RTCPPacket.parse(packet, reduced: true) else { return }
+        flows[flow].schedule.compoundPassed(byteCount: packet.count + 28)
+        for part in compound {
+            switch part {
+            case .senderReport(let report, _):
+                flows[flow].statistics.senderReported(report, at: .now)
+                flushBlock()
+                items.append(.senderReport(flow: flow, report, at: .now))
+            case .bye: 
+                guard !flows[flow].saidGoodbye else { continue }
+                flows[flow].saidGoodbye = true
+                flushReorder(flow)
+                flushBlock()
+                items.append(.goodbye(flow: flow))
+            default: break
+            }
+        }
+    }
+
+    private func receiveDatagrams() throws(TransportError) {
+        for index in flows.indices {
+            guard let pair = flows[index].datagrams else { continue }
+            do throws(TransportError) {
+                if waiter.isReady(pair.descriptor(of: .rtp), for: .input) {
+                    block.arrival = .now
+                    if try pair.receive(from: .rtp, { takeDatagram($0, flow: index) }) > 0 {
+                        flows[index].lastArrival = block.arrival
+                    }
+                }
+            } catch {
+                // Not every server listens where it sends from.
+                guard error.code == .refused || error.code == .unreachable else { throw error }
+            }
+            do throws(TransportError) {
+                if waiter.isReady(pair.descriptor(of: .rtcp), for: .input) {
+                    _ = try pair.receive(from: .rtcp) { takeControl($0, flow: index) }
+                }
+            } catch {
+                guard error.code == .refused else { throw error }
+                // Some never listen to reports; one that has fallen silent, too, is gone.
+                if flows[index].isSilent(at: .now) {
+                    fail(ChangeEvent(cause: .portUnreachable, detail: error.message))
+                }
+            }
+        }
+    }
+
+    private func takeDatagram(_ datagram: UnsafeRawBufferPointer, flow: Int) {
+        if MuxedPacketKind(datagram) == .rtcp {
+            takeControl(datagram, flow: flow)
+            return
+        }
+        guard let header = RTPHeader(datagram), flows[flow].reorder != nil else { return }
+        let verdict = flows[flow].statistics.received(header, at: block.arrival)
+        if case .sourceChanged = verdict { flows[flow].reorder?.reset() }
+        // Taken out meanwhile, so that what it hands out can be kept.
+        guard var reorder = flows[flow].reorder.take() else { return }
+        reorder.arrived(datagram, sequence: header.sequence, at: block.arrival) { take($0, flow: flow) }
+        flows[flow].reorder = reorder
+    }
+
+    private func take(_ output: RTPReorderBuffer.Output, flow: Int) {
+        switch output {
+        case .packet(let packet):
+            block.append(packet, flow: flow, lostBefore: flows[flow].lostBefore)
+            flows[flow].lostBefore = 0
+        case .lost(let count): flows[flow].lostBefore += count
+        case .restarted: break
+        }
+    }
+
+    private func flushReorder(_ flow: Int) {
+        guard var reorder = flows[flow].reorder.take() else { return }
+        reorder.flush { take($0, flow: flow) }
+        flows[flow].reorder = reorder
+    }
+
+    /// Packets so far go before what comes now.
+    private func flushBlock() {
+        guard !block.entries.isEmpty else { return }
+        if awaitsAnswer {
+            held.append(block)
+        } else {
+            items.append(.packets(block))
+        }
+        block = RTPBlock(arrival: block.arrival)
+    }
+
+    private func deliver() {
+        flushBlock()
+        queue.put(items)
+        items = []
+    }
+
+    // MARK: - Time
+
+    private var deadline: Instant {
+        var deadline = session.deadline
+        for flow in flows {
+            deadline = min(deadline, flow.schedule.deadline)
+            if let reorder = flow.reorder { deadline = min(deadline, reorder.deadline) }
+            if session.state == .playing { deadline = min(deadline, flow.probeAt) }
+        }
+        return deadline
+    }
+
+    private func keepTime() {
+        let now = Instant.now
+        if now >= session.deadline { carryOut(session.timePassed(at: now)) }
+        for index in flows.indices {
+            if var reorder = flows[index].reorder.take() {
+                reorder.expire(at: now) { take($0, flow: index) }
+                flows[index].reorder = reorder
+            }
+            let isProbe = session.state == .playing && now >= flows[index].probeAt
+            if isProbe { flows[index].probedAt = now }
+            if flows[index].schedule.expired(at: now, using: &random) || isProbe { sendReport(of: index, at: now) }
+        }
+    }
+
+    /// A receiver report and our name (RFC 3550 section 6.4.2).
+    private func sendReport(of index: Int, at now: Instant) {
+        guard session.state == .playing, let block = flows[index].statistics.reportBlock(at: now) else { return }
+        let compound = RTCPPacket.compound([
+            .receiverReport(ssrc: flows[index].ownSSRC, [block]),
+            .sourceDescription([.init(ssrc: flows[index].ownSSRC, canonicalName: canonicalName)]),
+        ])
+        flows[index].schedule.compoundPassed(byteCount: compound.count + 28)
+        if let pair = flows[index].datagrams {
+            // A port that is closed answers; the next receive tells.
+            _ = try? compound.withUnsafeBytes { try pair.send($0, on: .rtcp) }
+        } else if let channel = flows[index].controlChannel, compound.count <= 0xFFFF {
+            outgoing += [0x24, channel, UInt8(compound.count >> 8), UInt8(compound.count & 0xFF)] + compound
+        }
+    }
+}
+
+/// What the source keeps of one flow.
+struct RTSPFlow {
+    var datagrams: DatagramPair?
+    /// Nil where the connection keeps the order.
+    var reorder: RTPReorderBuffer?
+    var statistics: RTPReceptionStatistics
+    var schedule: RTCPSchedule
+    var controlChannel: UInt8?
+    var ssrc: UInt32?
+    let ownSSRC = UInt32.random(in: 1 ... .max)
+    var lostBefore = 0
+    var saidGoodbye = false
+    /// When a datagram came last.
+    var lastArrival: Instant?
+    var probedAt: Instant?
+
+    /// A flow that is silent for longer may have lost its sender.
+    static let rhythm: Duration = .milliseconds(200)
+    static let probeInterval: Duration = .seconds(1)
+
+    func isSilent(at now: Instant) -> Bool { lastArrival.map { now - $0 >= Self.rhythm / 2 } ?? true }
+
+    /// When to send a report out of turn: if the port it goes to is closed by now, the answer tells.
+    var probeAt: Instant {
+        guard datagrams != nil, !saidGoodbye, let lastArrival else { return .never }
+        return max(lastArrival + Self.rhythm, probedAt.map { $0 + Self.probeInterval } ?? lastArrival)
+    }
+
+    init(datagrams: DatagramPair?, at now: Instant, using random: inout some RandomNumberGenerator) {
+        self.datagrams = datagrams
+        statistics = RTPReceptionStatistics(clockRateHz: 90_000, probation: datagrams == nil ? 0 : 2)
+        schedule = RTCPSchedule(bytesPerSecond: nil, at: now, using: &random)
+    }
+}
