@@ -62,7 +62,8 @@ let package = Package(
 
         .testTarget(name: "ThroughlineCoreTests", dependencies: ["ThroughlineCore"], swiftSettings: strict),
         .testTarget(
-            name: "ThroughlineProtocolsTests", dependencies: ["ThroughlineProtocols"], swiftSettings: strict),
+            name: "ThroughlineProtocolsTests", dependencies: ["ThroughlineProtocols", "ThroughlineCore"],
+            swiftSettings: strict),
         .testTarget(
             name: "ThroughlineTransportTests", dependencies: ["ThroughlineTransport", "ThroughlineCore"],
             swiftSettings: strict),

@@ -45,9 +45,10 @@ package struct ReducedDescription: Hashable, Sendable {
             text += "a=\(name):\(String(decoding: clean, as: UTF8.self))\r\n"
         }
         for flow in flows {
-            let words = flow.medium.media.utf8.prefix(32).filter { $0.isLetter }
+            let letters = flow.medium.media.utf8.prefix(32).filter { $0.isLetter }
+            let media = letters.isEmpty ? "application" : String(decoding: letters, as: UTF8.self)
             // Ports mean nothing here, but 0 would mean that the medium is refused.
-            text += "m=\(String(decoding: words, as: UTF8.self)) 9 RTP/AVP \(flow.payloadType)\r\n"
+            text += "m=\(media) 9 RTP/AVP \(flow.payloadType)\r\n"
             if let bits = flow.medium.bitsPerSecond { text += "b=AS:\(bits / 1000)\r\n" }
             var map = flow.map
             map.payloadType = flow.payloadType
