@@ -170,7 +170,8 @@ struct RTSPScanner: Sendable {
         }
         guard let headEnd = endOfHead(window, from: line) else {
             if window.count >= limits.head { return .garbage(end: start + max(searched, 1)) }
-            guard isEnd else { return .incomplete(needed: 0) }
+            // Without its empty line a head is taken at the end, but not with a line that may be cut short.
+            guard isEnd, window.last == 0x0A else { return .incomplete(needed: 0) }
             return messageWithBody(bytes, at: start, bodyAt: bytes.count, isEnd: true)
         }
         return messageWithBody(bytes, at: start, bodyAt: start + headEnd, isEnd: isEnd)
