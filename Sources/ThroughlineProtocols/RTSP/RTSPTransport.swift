@@ -115,6 +115,10 @@ extension RTSPTransport {
 extension RTSPTransport: CustomStringConvertible {
     private static let separators = Array(";,\"'\\".utf8)
 
+    private static func clean(_ text: String) -> String {
+        String(decoding: text.utf8.filter { $0 > 0x20 && $0 != 0x7F && !separators.contains($0) }, as: UTF8.self)
+    }
+
     /// As it is written in the header.
     package var description: String {
         var text = profile + (lower == .tcp ? "/TCP" : "")
@@ -125,8 +129,8 @@ extension RTSPTransport: CustomStringConvertible {
         }
         func add(_ name: String, _ value: String?) {
             // What came from elsewhere must not become another parameter.
-            let clean = value?.utf8.filter { $0 > 0x20 && $0 != 0x7F && !Self.separators.contains($0) }
-            if let clean, !clean.isEmpty { text += ";\(name)=\(String(decoding: clean, as: UTF8.self))" }
+            let clean = value.map(Self.clean) ?? ""
+            if !clean.isEmpty { text += ";\(name)=\(clean)" }
         }
         if let isMulticast { text += isMulticast ? ";multicast" : ";unicast" }
         add("destination", destination)
@@ -143,11 +147,7 @@ extension RTSPTransport: CustomStringConvertible {
                 return String(repeating: "0", count: 8 - digits.utf8.count) + digits
             })
         func addAddresses(_ name: String, _ addresses: [String]) {
-            let clean = addresses.map {
-                String(
-                    decoding: $0.utf8.filter { $0 > 0x20 && $0 != 0x7F && !Self.separators.contains($0) }, as: UTF8.self
-                )
-            }
+            let clean = addresses.map(Self.clean).filter { !$0.isEmpty }
             if !clean.isEmpty { text += ";\(name)=\(clean.map { "\"\($0)\"" }.joined(separator: "/"))" }
         }
         addAddresses("dest_addr", destinationAddresses)
