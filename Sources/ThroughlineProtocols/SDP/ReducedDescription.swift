@@ -11,16 +11,23 @@ package struct ReducedDescription: Hashable, Sendable {
 
     package var flows: [Flow]
 
-    /// Gives each medium a payload type of its own: 96 and upwards, but 33 for the first MPEG transport stream, since
-    /// libavformat looks into one only under that number. A medium of which it is not known what it carries is left out,
-    /// and so is any after the 31st.
+    /// What libavformat unpacks under its static payload type only, whatever `a=rtpmap` says.
+    private static let fixed: [(encoding: String, payloadType: UInt8)] = [
+        ("QCELP", 12), ("MPA", 14), ("MPV", 32), ("MP2T", 33), ("H263", 34),
+    ]
+
+    /// Gives each medium a payload type of its own: 96 and upwards, or the static one of an encoding that needs it.
+    ///
+    /// Left out are a medium of which it is not known what it carries, any after the 31st with a dynamic type, and the
+    /// second medium of an encoding that needs its static type: the demuxer could not tell it from the first.
     package init(_ media: [MediaDescription]) {
         flows = []
         var next: UInt8 = 96
         for medium in media {
             guard let map = medium.preferredMap else { continue }
-            if map.encoding.equalsIgnoringCase("MP2T"), !flows.contains(where: { $0.payloadType == 33 }) {
-                flows.append(Flow(medium: medium, map: map, payloadType: 33))
+            if let needed = Self.fixed.first(where: { map.encoding.equalsIgnoringCase($0.encoding) })?.payloadType {
+                if flows.contains(where: { $0.payloadType == needed }) { continue }
+                flows.append(Flow(medium: medium, map: map, payloadType: needed))
             } else if next < 127 {
                 flows.append(Flow(medium: medium, map: map, payloadType: next))
                 next += 1
