@@ -71,8 +71,9 @@ package struct RTSPFramer: Sendable {
         try scanner.scan(fresh, from: &taken, isEnd: false, body)
     }
 
-    /// Gives out a message whose head is complete but whose body is not, with what there is of it: to be called at the
-    /// end of the connection, or when an answer is overdue. What else is pending is skipped.
+    /// Gives out a message whose body is not complete, with what there is of it, or whose head lacks only the empty line
+    /// at its end: to be called at the end of the connection, or when an answer is overdue. What else is pending is
+    /// skipped.
     package mutating func finish<Failure: Error>(_ body: (Element) throws(Failure) -> Void) throws(Failure) {
         try scanPending(isEnd: true, body)
     }

@@ -95,7 +95,8 @@ struct RTSPScanner: Sendable {
         // The next byte with which something may begin.
         let rest = bytes[(start + 1)...]
         return .garbage(
-            end: rest.firstIndex { $0 == UInt8(ascii: "$") || $0.isLetter || $0 == 0x0A } ?? rest.endIndex)
+            end: rest.firstIndex { $0 == UInt8(ascii: "$") || $0.isLetter || $0 == 0x0D || $0 == 0x0A } ?? rest.endIndex
+        )
     }
 
     // MARK: Frames
@@ -169,7 +170,8 @@ struct RTSPScanner: Sendable {
         }
         guard let headEnd = endOfHead(window, from: line) else {
             if window.count >= limits.head { return .garbage(end: start + max(searched, 1)) }
-            guard isEnd else { return .incomplete(needed: 0) }
+            // Without its empty line a head is taken at the end, but not with a line that may be cut short.
+            guard isEnd, window.last == 0x0A else { return .incomplete(needed: 0) }
             return messageWithBody(bytes, at: start, bodyAt: bytes.count, isEnd: true)
         }
         return messageWithBody(bytes, at: start, bodyAt: start + headEnd, isEnd: isEnd)
@@ -238,10 +240,11 @@ struct RTSPScanner: Sendable {
         let length: Int
         if let announced = message.headers.contentLength {
             guard announced <= limits.body else { return .garbage(end: bodyAt) }
-            // Some announce a body and send none; then the next element is here.
+            // Some announce a body and send none; then the next element is here. No more is looked at than the body
+            // itself is long, so that it does not matter how the bytes were cut.
             let probe = min(Int(announced), 5)
             if !isEnd, rest.count < probe { return .incomplete(needed: bodyAt - start + probe) }
-            length = beginsAnotherElement(rest) ? 0 : Int(announced)
+            length = beginsAnotherElement(rest.prefix(probe)) ? 0 : Int(announced)
         } else if message.hasUnmeasuredDescription {
             guard let end = endOfDescription(rest, isEnd: isEnd) else { return .incomplete(needed: 0) }
             length = end

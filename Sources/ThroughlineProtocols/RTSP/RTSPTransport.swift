@@ -113,6 +113,12 @@ extension RTSPTransport {
 }
 
 extension RTSPTransport: CustomStringConvertible {
+    private static let separators = Array(";,\"'\\".utf8)
+
+    private static func clean(_ text: String) -> String {
+        String(decoding: text.utf8.filter { $0 > 0x20 && $0 != 0x7F && !separators.contains($0) }, as: UTF8.self)
+    }
+
     /// As it is written in the header.
     package var description: String {
         var text = profile + (lower == .tcp ? "/TCP" : "")
@@ -122,7 +128,9 @@ extension RTSPTransport: CustomStringConvertible {
                 ";\(name)=\(range.lowerBound)" + (range.lowerBound == range.upperBound ? "" : "-\(range.upperBound)")
         }
         func add(_ name: String, _ value: String?) {
-            if let value { text += ";\(name)=\(value)" }
+            // What came from elsewhere must not become another parameter.
+            let clean = value.map(Self.clean) ?? ""
+            if !clean.isEmpty { text += ";\(name)=\(clean)" }
         }
         if let isMulticast { text += isMulticast ? ";multicast" : ";unicast" }
         add("destination", destination)
@@ -138,12 +146,13 @@ extension RTSPTransport: CustomStringConvertible {
                 let digits = String(number, radix: 16, uppercase: true)
                 return String(repeating: "0", count: 8 - digits.utf8.count) + digits
             })
-        func quoted(_ addresses: [String]) -> String? {
-            addresses.isEmpty ? nil : addresses.map { "\"\($0)\"" }.joined(separator: "/")
+        func addAddresses(_ name: String, _ addresses: [String]) {
+            let clean = addresses.map(Self.clean).filter { !$0.isEmpty }
+            if !clean.isEmpty { text += ";\(name)=\(clean.map { "\"\($0)\"" }.joined(separator: "/"))" }
         }
-        add("dest_addr", quoted(destinationAddresses))
-        add("src_addr", quoted(sourceAddresses))
-        add("mode", mode.map { "\"\($0)\"" })
+        addAddresses("dest_addr", destinationAddresses)
+        addAddresses("src_addr", sourceAddresses)
+        if let mode, mode.utf8.allSatisfy({ $0.isLetter || $0.isDigit }) { text += ";mode=\"\(mode)\"" }
         return text
     }
 }

@@ -11,16 +11,23 @@ package struct ReducedDescription: Hashable, Sendable {
 
     package var flows: [Flow]
 
-    /// Gives each medium a payload type of its own: 96 and upwards, but 33 for the first MPEG transport stream, since
-    /// libavformat looks into one only under that number. A medium of which it is not known what it carries is left out,
-    /// and so is any after the 31st.
+    /// What libavformat unpacks under its static payload type only, whatever `a=rtpmap` says.
+    private static let fixed: [(encoding: String, payloadType: UInt8)] = [
+        ("QCELP", 12), ("MPA", 14), ("MPV", 32), ("MP2T", 33), ("H263", 34),
+    ]
+
+    /// Gives each medium a payload type of its own: 96 and upwards, or the static one of an encoding that needs it.
+    ///
+    /// Left out are a medium of which it is not known what it carries, any after the 31st with a dynamic type, and the
+    /// second medium of an encoding that needs its static type: the demuxer could not tell it from the first.
     package init(_ media: [MediaDescription]) {
         flows = []
         var next: UInt8 = 96
         for medium in media {
             guard let map = medium.preferredMap else { continue }
-            if map.encoding.equalsIgnoringCase("MP2T"), !flows.contains(where: { $0.payloadType == 33 }) {
-                flows.append(Flow(medium: medium, map: map, payloadType: 33))
+            if let needed = Self.fixed.first(where: { map.encoding.equalsIgnoringCase($0.encoding) })?.payloadType {
+                if flows.contains(where: { $0.payloadType == needed }) { continue }
+                flows.append(Flow(medium: medium, map: map, payloadType: needed))
             } else if next < 127 {
                 flows.append(Flow(medium: medium, map: map, payloadType: next))
                 next += 1
@@ -45,9 +52,10 @@ package struct ReducedDescription: Hashable, Sendable {
             text += "a=\(name):\(String(decoding: clean, as: UTF8.self))\r\n"
         }
         for flow in flows {
-            let words = flow.medium.media.utf8.prefix(32).filter { $0.isLetter }
+            let letters = flow.medium.media.utf8.prefix(32).filter { $0.isLetter }
+            let media = letters.isEmpty ? "application" : String(decoding: letters, as: UTF8.self)
             // Ports mean nothing here, but 0 would mean that the medium is refused.
-            text += "m=\(String(decoding: words, as: UTF8.self)) 9 RTP/AVP \(flow.payloadType)\r\n"
+            text += "m=\(media) 9 RTP/AVP \(flow.payloadType)\r\n"
             if let bits = flow.medium.bitsPerSecond { text += "b=AS:\(bits / 1000)\r\n" }
             var map = flow.map
             map.payloadType = flow.payloadType

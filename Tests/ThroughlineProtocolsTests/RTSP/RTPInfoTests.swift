@@ -77,6 +77,12 @@ import Testing
         #expect(entry?.sequence == sequence, "\(how)")
     }
 
+    /// Without a control attribute only the URLs themselves tell.
+    @Test func looksPastTheHost() {
+        let info = RTPInfo("url=rtsp://10.0.0.1/live/2;seq=2,url=rtsp://10.0.0.1/live/1;seq=1")
+        #expect(info?.entry(forURL: "rtsp://cam:8554/live/1", control: nil, at: 0, of: 2)?.sequence == 1)
+    }
+
     @Test func takesTheOnlyEntryForTheOnlyFlow() {
         let info = RTPInfo("url=rtsp://elsewhere/9;seq=7")
         #expect(info?.entry(forURL: "rtsp://cam/live", control: nil, at: 0, of: 1)?.sequence == 7)

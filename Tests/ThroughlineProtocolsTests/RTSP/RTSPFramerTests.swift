@@ -131,6 +131,10 @@ import Testing
         #expect(framer.framed(Array(frame(0, Self.packet)[..<23])).isEmpty)
         #expect(framer.finished().isEmpty)
         #expect(framer.skippedBytes == 23)
+        #expect(framer.framed(wire("RTSP/1.0 200 OK\nCSeq: 12\n")).isEmpty)
+        #expect(framer.finished().map(\.description) == ["200 body 0"])
+        #expect(framer.framed(wire("RTSP/1.0 200 OK\nCSeq: 1")).isEmpty)
+        #expect(framer.finished().isEmpty)
     }
 
     @Test func isBounded() {

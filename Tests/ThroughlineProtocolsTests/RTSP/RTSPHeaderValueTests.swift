@@ -1,6 +1,6 @@
 import Testing
+import ThroughlineCore
 
-@testable import ThroughlineCore
 @testable import ThroughlineProtocols
 
 @Suite struct RTSPHeaderValueTests {
@@ -33,12 +33,13 @@ import Testing
                 "RTP/AVP;unicast;dest_addr=\"192.0.2.5:3456\"/\"192.0.2.5:3457\";mode=\"PLAY\",RTP/AVP/TCP;unicast"
             ),
             ("RTP/AVP;client_port=70000;interleaved=5-3;ssrc=123456789;ttl=999", "RTP/AVP"),
+            ("RTP/AVP;dest_addr=\" \"/\";\";source=a\\;b", "RTP/AVP;source=a"),
             ("unicast;client_port=1", nil), ("", nil), ("/;a", nil),
         ] as [(String, String?)])
     func transport(text: String, expected: String?) {
         let header = RTSPTransportHeader(text)
         #expect(header?.description == expected)
-        if let expected { #expect(RTSPTransportHeader(expected) == header) }
+        if let expected { #expect(RTSPTransportHeader(expected)?.description == expected) }
     }
 
     @Test func offersTransports() {

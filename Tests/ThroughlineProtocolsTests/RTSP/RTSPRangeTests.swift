@@ -1,6 +1,6 @@
 import Testing
+import ThroughlineCore
 
-@testable import ThroughlineCore
 @testable import ThroughlineProtocols
 
 @Suite struct RTSPRangeTests {
