@@ -89,7 +89,8 @@ extension Configuration {
             guard let separator = url.firstRange(of: "://") else { continue }
             let scheme = url[..<separator.lowerBound].lowercased()
             guard ["http", "https", "rtsp", "rtsps", "file"].contains(scheme) else {
-                throw refuse("\(redacted(url)): the scheme '\(scheme)' is not known; use http, https, rtsp, rtsps or file")
+                throw refuse(
+                    "\(redacted(url)): the scheme '\(scheme)' is not known; use http, https, rtsp, rtsps or file")
             }
         }
         if buffer < .milliseconds(100) || buffer > .seconds(60) { throw refuse("the buffer must be 0.1 to 60 s") }

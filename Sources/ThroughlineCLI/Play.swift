@@ -79,6 +79,11 @@ struct Play: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Write each event as a line of JSON, when it happens.", valueName: "file|-"))
     var events: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "How RTSP origins carry the media: auto (UDP, and TCP where that fails), tcp, udp.", valueName: "how"))
+    var rtspTransport = RTSPTransportChoice.auto
+
     @OptionGroup var options: OriginOptions
 
     @Flag(name: [.short, .long], help: "Say nothing but errors.")
@@ -198,6 +203,7 @@ struct Play: AsyncParsableCommand {
         configuration.flows = flows.selection
         configuration.pacing = fast ? .fast : .realtime
         configuration.buffer = buffer.duration
+        configuration.rtspTransport = rtspTransport
         configuration.silenceBound = silence.duration
         configuration.giveUpAfter = giveUpAfter.duration
         return configuration
@@ -267,3 +273,5 @@ struct LiveStatus {
         console.live(nil)
     }
 }
+
+extension RTSPTransportChoice: ExpressibleByArgument {}

@@ -44,7 +44,8 @@ package struct RTSPAddress: Hashable, Sendable {
         if let whole = reference.authority, let at = whole.lastIndex(of: "@") {
             let credentials = whole[..<at].split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
             user = credentials.first.map { String(decoding: String($0).percentDecoded, as: UTF8.self) }
-            password = credentials.count > 1 ? String(decoding: String(credentials[1]).percentDecoded, as: UTF8.self) : nil
+            password =
+                credentials.count > 1 ? String(decoding: String(credentials[1]).percentDecoded, as: UTF8.self) : nil
         } else {
             user = nil
             password = nil

@@ -42,7 +42,9 @@ package struct RTSPPlayRequest: Hashable, Sendable {
         case accessPoint = "CoRAP"
     }
 
-    package init(start: NPT?, end: NPT? = nil, scale: Rate = .normal, speed: Rate = .normal, seekStyle: SeekStyle? = nil) {
+    package init(
+        start: NPT?, end: NPT? = nil, scale: Rate = .normal, speed: Rate = .normal, seekStyle: SeekStyle? = nil
+    ) {
         self.start = start
         self.end = end
         self.scale = scale

@@ -65,7 +65,9 @@ package struct RTSPSession: Sendable {
     }
 
     private enum Purpose: Hashable, Sendable {
-        case describe, setUp(Int), pause, tearDown, keepAlive
+        case describe
+        case setUp(Int)
+        case pause, tearDown, keepAlive
         /// `part` of several when the server takes no aggregate control.
         case play(RTSPPlayRequest, isLast: Bool)
         case setParameter
@@ -353,7 +355,8 @@ package struct RTSPSession: Sendable {
         case (.keepAlive, _):
             // Not every server knows it; what counts is that the session was named.
             keepAliveMethod = keepAliveMethod == .getParameter ? .options : .getParameter
-        case (.setUp(let flow), 461): flow == 0 || !flows.contains(where: \.isSetUp) ? refuseTransport() : refuse(flow, status, at: now)
+        case (.setUp(let flow), 461):
+            flow == 0 || !flows.contains(where: \.isSetUp) ? refuseTransport() : refuse(flow, status, at: now)
         case (.setUp(let flow), 400), (.setUp(let flow), 404), (.setUp(let flow), 459):
             if flows[flow].urls.count > 1 {
                 flows[flow].urls.removeFirst()
@@ -418,7 +421,8 @@ package struct RTSPSession: Sendable {
             default: status = .notImplemented
             }
         }
-        orders.insert(.send(RTSPResponse(status: status, version: request.version, headers: headers).serialized()), at: 0)
+        orders.insert(
+            .send(RTSPResponse(status: status, version: request.version, headers: headers).serialized()), at: 0)
     }
 
     // MARK: - Sending

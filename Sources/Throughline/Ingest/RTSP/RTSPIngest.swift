@@ -23,7 +23,6 @@ final class RTSPIngest: Ingest {
     private let source: RTSPSource
     private let reader: RTPReader
     private var silence: SilenceWatcher
-    private var forms: [PayloadForm?] = []
     private var wanted: [Bool] = []
     private var batch = UniqueDeque<Packet>()
     /// Flows whose sender has said that it is done.
@@ -69,7 +68,6 @@ final class RTSPIngest: Ingest {
         reader = opened.reader
         duration = opened.description.range?.endTime
         startedAt = start
-        forms = Array(repeating: nil, count: reader.flows.count)
         wanted = Array(repeating: true, count: reader.flows.count)
         for item in opened.items {
             do throws(IngestReadError) {
@@ -87,7 +85,7 @@ final class RTSPIngest: Ingest {
 
     func select(_ isWanted: (FlowFormat) -> Bool) { wanted = reader.flows.map(isWanted) }
 
-    func form(of flow: Int) -> PayloadForm { forms[flow] ?? .opaque }
+    func form(of flow: Int) -> PayloadForm { reader.form(of: flow) }
 
     /// A little before the place, and if the server begins behind it, once more from well before.
     func searchStarts(for position: NPT) -> [NPT] { [Self.searchStart(for: position), position - .seconds(3)] }
@@ -134,9 +132,6 @@ final class RTSPIngest: Ingest {
                 let packet = batch.removeFirst()
                 guard wanted[packet.flow] else { continue }
                 if let leaveAt, let due = packet.due, due >= leaveAt.npt { throw .changed(leaveAt.event) }
-                if forms[packet.flow] == nil {
-                    forms[packet.flow] = reader.flows[packet.flow].payloadForm(firstPacket: packet)
-                }
                 if let pts = packet.pts { furthest = max(furthest ?? pts, pts + packet.duration) }
                 return packet
             }
@@ -191,9 +186,11 @@ final class RTSPIngest: Ingest {
                 }
             }
         case .playing(let answer):
-            reader.played(answer, at: Instant.now)
+            played(answer)
             if let end = answer.range?.endTime, request.end == nil { duration = max(duration ?? end, end) }
-        case .senderReport(let flow, let report, let arrival): reader.senderReported(flow: flow, report, at: arrival)
+        case .senderReport(let flow, let report, let arrival):
+            reader.senderReported(
+                flow: flow, ntpTime: report.ntpTime, timestamp: report.rtpTime, at: arrival)
         case .goodbye(let flow):
             done.insert(flow)
             if reader.flows.allSatisfy({ $0.isSparse || done.contains($0.index) }) { try ended("said goodbye") }
@@ -203,6 +200,17 @@ final class RTSPIngest: Ingest {
             throw .changed(event)
         case .moved, .transportRefused, .described, .ready, .paused: break
         }
+    }
+
+    private func played(_ answer: RTSPPlayAnswer) {
+        // GStreamer plays a scale as a speed, and lets the timestamps go by the clock on the wall.
+        let scale = answer.scale == .normal && request.scale != .normal ? answer.speed : answer.scale
+        let starts = reader.flows.indices.map { flow in
+            RTPTimeline.Start(
+                range: answer.start, scale: scale,
+                rtpTime: flow < answer.flows.count ? answer.flows[flow]?.timestamp : nil)
+        }
+        reader.played(at: starts, speed: answer.speed, at: .now)
     }
 
     private func take(_ notice: RTSPServerNotice) throws(IngestReadError) {
@@ -241,7 +249,7 @@ final class RTSPIngest: Ingest {
     }
 
     private func finish() {
-        reader.end(into: &batch)
+        reader.end(at: .now, into: &batch)
         hasEnded = true
     }
 

@@ -262,7 +262,7 @@ final class RTSPLoop {
                 flows[flow].statistics.senderReported(report, at: .now)
                 flushBlock()
                 items.append(.senderReport(flow: flow, report, at: .now))
-            case .bye: 
+            case .bye:
                 guard !flows[flow].saidGoodbye else { continue }
                 flows[flow].saidGoodbye = true
                 flushReorder(flow)

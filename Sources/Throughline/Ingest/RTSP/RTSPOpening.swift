@@ -92,7 +92,9 @@ struct RTSPOpening {
                 if usesUDP { patience = .now + RTSPIngest.udpPatience }
                 opened?.items.append(item)
             case .ready(let refused):
-                if let opened, refused.count == opened.reader.flows.count { throw failed(.rtspStatus, "every flow is refused") }
+                if let opened, refused.count == opened.reader.flows.count {
+                    throw failed(.rtspStatus, "every flow is refused")
+                }
                 opened?.items.append(item)
             default: opened?.items.append(item)
             }
@@ -105,7 +107,7 @@ struct RTSPOpening {
     private func choose(_ description: SessionDescription, _ source: RTSPSource) throws(IngestOpenError) -> Opened {
         let reader: RTPReader
         do throws(MediaError) {
-            reader = try RTPReader(description)
+            reader = try RTPReader(description, media: Array(description.media.indices))
         } catch { throw IngestOpenError(.refused(.notMedia, "\(redacted(origin.url)): \(error)")) }
         guard !reader.media.isEmpty else {
             throw IngestOpenError(.refused(.notMedia, "\(redacted(origin.url)): it describes nothing that can be read"))
