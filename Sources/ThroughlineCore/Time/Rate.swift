@@ -30,33 +30,36 @@ public struct Rate: Hashable, Sendable {
         self.denominator = bottom
     }
 
-    /// A decimal number as RTSP writes it: `1`, `-2`, `0.5`, `+1.001`. Digits beyond the sixth place, or beyond what
-    /// fits, are cut off. Nil for anything else, and for numbers of more than 31 bits.
+    /// A decimal number as RTSP writes it: `1`, `-2`, `0.5`, `+1.001`; also `.5`, and `0,5` from servers that write the
+    /// comma of their locale, with blanks around. Digits beyond the sixth place, or beyond what fits, are cut off. Nil
+    /// for anything else, and for numbers of more than 31 bits.
     public init?(decimal text: some StringProtocol) {
-        var digits = text.utf8[...]
+        let isBlank = { (byte: UInt8) in byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+        var digits = Substring(text).utf8.drop(while: isBlank)
+        while let last = digits.last, isBlank(last) { digits.removeLast() }
         let isNegative = digits.first == UInt8(ascii: "-")
         if isNegative || digits.first == UInt8(ascii: "+") { digits = digits.dropFirst() }
         var value: Int64 = 0
         var scale: Int64 = 1
-        var wholeDigits = 0
+        var digitCount = 0
         var isFraction = false
         for byte in digits {
-            if byte == UInt8(ascii: "."), !isFraction, wholeDigits > 0 {
+            if byte == UInt8(ascii: ".") || byte == UInt8(ascii: ","), !isFraction {
                 isFraction = true
                 continue
             }
             guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) else { return nil }
             let digit = Int64(byte - UInt8(ascii: "0"))
+            digitCount += 1
             if isFraction {
                 guard scale < 1_000_000, value <= Int64(Int32.max) / 10 - 1 else { continue }
                 scale *= 10
             } else {
-                wholeDigits += 1
                 guard value <= Int64(Int32.max) else { return nil }
             }
             value = value * 10 + digit
         }
-        guard wholeDigits > 0 else { return nil }
+        guard digitCount > 0 else { return nil }
         self.init(numerator: isNegative ? -value : value, denominator: scale)
     }
 
