@@ -38,6 +38,16 @@ package struct Packet: ~Copyable, @unchecked Sendable {
         return packet
     }
 
+    /// A packet of its own, with a copy of these bytes.
+    package static func copying(_ bytes: [UInt8]) throws(MediaError) -> Packet {
+        var packet = try Packet()
+        let result: Result<Void, MediaError> = bytes.withUnsafeBytes { bytes in
+            Result { () throws(MediaError) in try packet.replacePayload(with: bytes) }
+        }
+        try result.get()
+        return packet
+    }
+
     private init(viewing packet: borrowing Packet) {
         isOwner = false
         av = packet.av
