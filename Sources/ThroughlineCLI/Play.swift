@@ -1,4 +1,4 @@
-internal import ArgumentParser
+public import ArgumentParser
 import Glibc
 internal import Throughline
 internal import ThroughlineCore

@@ -6,7 +6,7 @@ package final class FlowFormat: @unchecked Sendable {
     // Unchecked: `parameters` and `metadata` are written in `init` only.
     let parameters: UnsafeMutablePointer<AVCodecParameters>
     let metadata: OpaquePointer?
-    private let dispositionFlags: Int32
+    let dispositionFlags: Int32
 
     /// Index in the list of flows of the ingest.
     package let index: Int
@@ -22,8 +22,19 @@ package final class FlowFormat: @unchecked Sendable {
     /// A single still picture (cover art), not a flow in time.
     package let isAttachedPicture: Bool
 
-    init?(index: Int, stream: UnsafeMutablePointer<AVStream>) throws(MediaError) {
+    convenience init?(index: Int, stream: UnsafeMutablePointer<AVStream>) throws(MediaError) {
         guard let source = stream.pointee.codecpar else { return nil }
+        let rate = stream.pointee.avg_frame_rate.num > 0 ? stream.pointee.avg_frame_rate : stream.pointee.r_frame_rate
+        try self.init(
+            index: index, parameters: source, metadata: stream.pointee.metadata,
+            disposition: stream.pointee.disposition, timeBase: stream.pointee.time_base, frameRate: rate)
+    }
+
+    /// Copies what it is given.
+    init?(
+        index: Int, parameters source: UnsafePointer<AVCodecParameters>, metadata entries: OpaquePointer?,
+        disposition: Int32, timeBase base: AVRational, frameRate rate: AVRational
+    ) throws(MediaError) {
         switch source.pointee.codec_type {
         case AVMEDIA_TYPE_VIDEO: kind = .video
         case AVMEDIA_TYPE_AUDIO: kind = .audio
@@ -31,7 +42,6 @@ package final class FlowFormat: @unchecked Sendable {
         case AVMEDIA_TYPE_DATA: kind = .data
         default: return nil
         }
-        let base = stream.pointee.time_base
         guard base.num > 0, base.den > 0 else { return nil }
         timeBase = TimeBase(base.num, base.den)
         parameters = try allocated(avcodec_parameters_alloc(), "allocate codec parameters")
@@ -41,18 +51,17 @@ package final class FlowFormat: @unchecked Sendable {
             throw MediaError(code: tl_averror(ENOMEM), operation: "copy codec parameters")
         }
         var copied: OpaquePointer?
-        av_dict_copy(&copied, stream.pointee.metadata, 0)
+        av_dict_copy(&copied, entries, 0)
         metadata = copied
         self.index = index
-        dispositionFlags = stream.pointee.disposition
-        isAttachedPicture = stream.pointee.disposition & AV_DISPOSITION_ATTACHED_PIC != 0
+        dispositionFlags = disposition
+        isAttachedPicture = disposition & AV_DISPOSITION_ATTACHED_PIC != 0
         codecName = String(cString: avcodec_get_name(source.pointee.codec_id))
         func entry(_ key: String) -> String? {
             av_dict_get(copied, key, nil, 0).map { String(cString: $0.pointee.value) }
         }
         language = entry("language")
         title = entry("title")
-        let rate = stream.pointee.avg_frame_rate.num > 0 ? stream.pointee.avg_frame_rate : stream.pointee.r_frame_rate
         frameRate = rate.num > 0 && rate.den > 0 ? (rate.num, rate.den) : nil
         LiveHandles.made()
     }

@@ -26,6 +26,13 @@ package struct MediaError: Error, Hashable, CustomStringConvertible {
 
     package var description: String { "cannot \(operation): \(reason)" }
 
+    /// A session description has nothing in it that libavformat reads.
+    package static let nothingReadable = MediaError(
+        code: tl_averror_invalid_data, operation: "read any of the media of the session description")
+    /// A session description gives a clock rate that no clock has.
+    package static let noSuchClock = MediaError(
+        code: tl_averror_invalid_data, operation: "count time at the clock rate")
+
     package static let invalidData = MediaError(code: tl_averror_invalid_data, operation: "read the container")
 }
 

@@ -38,9 +38,11 @@ package final class Muxer: @unchecked Sendable {
     ///   - name: file name, for the choice of the format only.
     ///   - flows: the flows, whose indices the packets will carry.
     ///   - start: the time of the packets that is zero in the container.
+    ///   - packetSize: for formats that write packets, such as `rtp`: bytes of one at most. Each is a write of its own.
     /// - Throws: `MediaError` when there is no such muxer or it refuses the flows.
     package init(
-        format: String?, name: String?, flows: [FlowFormat], start: MediaTime = .zero, output: any ByteOutput
+        format: String?, name: String?, flows: [FlowFormat], start: MediaTime = .zero, packetSize: Int32 = 0,
+        output: any ByteOutput
     ) throws(MediaError) {
         FFmpegLibrary.prepare()
         var context: UnsafeMutablePointer<AVFormatContext>?
@@ -66,6 +68,8 @@ package final class Muxer: @unchecked Sendable {
         self.io = io
         self.scratch = scratch
         io.pointee.seekable = output.isSeekable ? AVIO_SEEKABLE_NORMAL : 0
+        io.pointee.max_packet_size = packetSize
+        context.pointee.packet_size = UInt32(max(0, packetSize))
         context.pointee.pb = io
         // `flush` says when: once for each batch, not for each packet.
         context.pointee.flush_packets = 0

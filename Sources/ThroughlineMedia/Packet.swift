@@ -31,6 +31,23 @@ package struct Packet: ~Copyable, @unchecked Sendable {
         LiveHandles.made()
     }
 
+    /// A packet of its own, with a copy of these bytes.
+    package static func copying(_ bytes: UnsafeRawBufferPointer) throws(MediaError) -> Packet {
+        var packet = try Packet()
+        try packet.replacePayload(with: bytes)
+        return packet
+    }
+
+    /// A packet of its own, with a copy of these bytes.
+    package static func copying(_ bytes: [UInt8]) throws(MediaError) -> Packet {
+        var packet = try Packet()
+        let result: Result<Void, MediaError> = bytes.withUnsafeBytes { bytes in
+            Result { () throws(MediaError) in try packet.replacePayload(with: bytes) }
+        }
+        try result.get()
+        return packet
+    }
+
     private init(viewing packet: borrowing Packet) {
         isOwner = false
         av = packet.av
@@ -64,6 +81,12 @@ package struct Packet: ~Copyable, @unchecked Sendable {
 
     /// Decoding can start here.
     package var isKey: Bool { av.pointee.flags & AV_PKT_FLAG_KEY != 0 }
+
+    /// Says whether decoding can start here, for sources that do not say it.
+    package mutating func markKey(_ isKey: Bool) {
+        if isKey { av.pointee.flags |= AV_PKT_FLAG_KEY } else { av.pointee.flags &= ~AV_PKT_FLAG_KEY }
+    }
+
     /// The decoder is to decode this packet and show nothing of it (an edit list cuts it away).
     package var isDiscarded: Bool { av.pointee.flags & AV_PKT_FLAG_DISCARD != 0 }
     /// The container says that the payload is damaged.

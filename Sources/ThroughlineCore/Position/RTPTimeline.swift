@@ -3,8 +3,9 @@
 ///
 /// What servers really do is borne, and told as a finding:
 /// - Without `RTP-Info`, the first packet stands at the start of the range.
-/// - An `rtptime` far from the first packets, such as 0 or one of the range before, is passed over as if it were missing;
-///   where packets near to it come yet, they show it true, and those before them were left from the range before.
+/// - An `rtptime` more than half a second from the first packet, such as 0, one of the range before, or one that counts from
+///   another moment than the `Range` says, is passed over as if it were missing; where the timestamps then leap to it, they
+///   show it true, and those before them were left from the range before.
 /// - After a seek, the pictures between the key frame and the start of the range may share one timestamp.
 /// - A single timestamp far off is taken for damage, and its packet stands where it should. Two that agree, or another
 ///   source, are a new count, which goes on where the old one ended.
@@ -56,13 +57,18 @@ package struct RTPTimeline: Sendable {
         }
     }
 
-    /// A step, or a promise, this far off is not believed.
+    /// A step this far off is not believed.
     package static let threshold: MediaTime = .seconds(10)
+    /// An `rtptime` further than this from the first packet is not believed. Reordered pictures, and sound that begins a
+    /// little earlier or later than the pictures, stay well within it; servers that seek to a key frame and count `rtptime`
+    /// from somewhere else are off by seconds.
+    package static let belief: MediaTime = .milliseconds(500)
     /// So many packets may come before those that show a doubted `rtptime` true.
     private static let packetsInDoubt = 64
 
     private let timeBase: TimeBase
     private let thresholdTicks: Int64
+    private let beliefTicks: Int64
 
     package private(set) var start: Start
     /// Flicks of NPT for a tick are `multiplier / divisor`, in lowest terms; negative when playing backwards.
@@ -72,6 +78,8 @@ package struct RTPTimeline: Sendable {
     private var anchor: Int64?
     /// Packets for which a doubted `rtptime` may still show true.
     private var doubtLeft = 0
+    /// Whether the timeline rests on nothing but that the first packet stands at the start of the range.
+    package private(set) var isAssumed = false
 
     private var last: (timestamp: UInt32, ticks: Int64, ssrc: UInt32, arrival: Instant)?
     /// The last step forward, in ticks: where the next packet should stand after a new count.
@@ -90,6 +98,7 @@ package struct RTPTimeline: Sendable {
         guard (1...MediaTime.flicksPerSecond).contains(clockRateHz) else { return nil }
         timeBase = TimeBase(1, Int32(clockRateHz))
         thresholdTicks = Self.threshold.value(in: timeBase)
+        beliefTicks = Self.belief.value(in: timeBase)
         senderClock = SenderClock(timeBase: timeBase)
         self.start = start
         played(start)
@@ -100,6 +109,7 @@ package struct RTPTimeline: Sendable {
         self.start = start
         anchor = nil
         doubtLeft = 0
+        isAssumed = false
         suspect = nil
         beginning = .firstUnit
         let flicks = UInt64(MediaTime.flicksPerSecond) * UInt64(start.scale.numerator.magnitude)
@@ -120,18 +130,20 @@ package struct RTPTimeline: Sendable {
     ) -> Reading {
         var finding: Finding?
         let ticks: Int64
-        if let anchor, let last {
+        if anchor != nil, let last {
             ticks = unwrap(timestamp, ssrc: ssrc, after: last, at: now, &finding)
-            if doubtLeft > 0 { restore(timestamp, ticks: ticks, anchor: anchor, &finding) }
+            if doubtLeft > 0 { restore(timestamp, ticks: ticks, after: last.timestamp, &finding) }
         } else {
             // Unwrapped from what came before the seek, if it is the same count; else it begins with its own value.
             ticks = last.map { $0.ticks + Int64(Int32(bitPattern: timestamp &- $0.timestamp)) } ?? Int64(timestamp)
             anchor = ticks
             firstTimestamp = timestamp
+            isAssumed = true
             if let rtpTime = start.rtpTime {
                 let distance = Int64(Int32(bitPattern: timestamp &- rtpTime))
-                if abs(distance) <= thresholdTicks {
+                if abs(distance) <= beliefTicks {
                     anchor = ticks - distance
+                    isAssumed = false
                 } else {
                     finding = .rtpTimeIgnored(distance: time(distance))
                     doubtLeft = Self.packetsInDoubt
@@ -182,14 +194,20 @@ package struct RTPTimeline: Sendable {
         return expected
     }
 
-    /// A packet near to a doubted `rtptime` shows it true.
-    private mutating func restore(_ timestamp: UInt32, ticks: Int64, anchor: Int64, _ finding: inout Finding?) {
+    /// A packet near to a doubted `rtptime` shows it true, when the timestamps have leapt there: those that come by it in
+    /// their course show nothing.
+    private mutating func restore(
+        _ timestamp: UInt32, ticks: Int64, after last: UInt32, _ finding: inout Finding?
+    ) {
         doubtLeft -= 1
         guard let rtpTime = start.rtpTime else { return }
         let distance = Int64(Int32(bitPattern: timestamp &- rtpTime))
-        guard abs(distance) <= thresholdTicks else { return }
+        guard abs(distance) <= beliefTicks, abs(Int64(Int32(bitPattern: timestamp &- last))) > beliefTicks else {
+            return
+        }
         suspect = nil
         doubtLeft = 0
+        isAssumed = false
         self.anchor = ticks - distance
         finding = .rtpTimeRestored
         firstTimestamp = timestamp
