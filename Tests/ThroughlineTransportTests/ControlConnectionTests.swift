@@ -112,6 +112,16 @@ struct ControlConnectionTests {
         #expect(error?.message.contains("secret") == false)
     }
 
+    @Test(arguments: ["fe80::1%lo", "[fe80::1%25lo]"])
+    func anAddressWithAScope(host: String) throws {
+        let (descriptor, port) = ScriptedServer.listen(backlog: 1)
+        close(descriptor)
+        let connection = try ControlConnection(host: host, port: UInt16(port), usesTLS: false, abort: AbortSwitch())
+        // Where it leads is up to the machine; that it is an address is not.
+        let error = connecting(connection, deadline: .now + .milliseconds(200))
+        #expect([.refused, .unreachable, .connectTimedOut].contains(error?.code), "\(error?.message ?? "none")")
+    }
+
     // MARK: Abort
 
     @Test func abortWhileConnecting() throws {
