@@ -125,7 +125,7 @@ package final class ControlConnection {
         let handle = try connectedHandle()
         guard !bytes.isEmpty else { return 0 }
         var count = 0
-        let code = withoutBrokenPipeSignal { curl_easy_send(handle.easy, bytes.baseAddress, bytes.count, &count) }
+        let code = guarded { curl_easy_send(handle.easy, bytes.baseAddress, bytes.count, &count) }
         switch code {
         case CURLE_OK: return count
         case CURLE_AGAIN: return 0
@@ -143,7 +143,7 @@ package final class ControlConnection {
         precondition(!destination.isEmpty, "a read of no bytes")
         let handle = try connectedHandle()
         var count = 0
-        let code = withoutBrokenPipeSignal {
+        let code = guarded {
             curl_easy_recv(handle.easy, destination.baseAddress, destination.count, &count)
         }
         switch code {
@@ -156,6 +156,11 @@ package final class ControlConnection {
             return nil
         default: throw failureOfUse(code, handle)
         }
+    }
+
+    /// Not for bytes that go to the socket as they are: libcurl sends those with `MSG_NOSIGNAL`.
+    private func guarded(_ body: () -> CURLcode) -> CURLcode {
+        usesTLS || isProxied ? withoutBrokenPipeSignal(body) : body()
     }
 
     // MARK: - Errors

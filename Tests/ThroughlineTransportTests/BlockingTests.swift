@@ -153,32 +153,9 @@ struct BlockingTests {
         #expect(opening(client)?.code == .dns)
     }
 
-    /// A listener whose queue is full lets SYN packets fall: connecting to it takes for ever.
-    private func withFullListener(_ body: (_ url: String) throws -> Void) rethrows {
-        let (descriptor, port) = ScriptedServer.listen(backlog: 0)
-        var waiting: [Int32] = []
-        for _ in 0..<8 {
-            let peer = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
-            var address = sockaddr_in()
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_port = UInt16(port).bigEndian
-            address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-            withUnsafePointer(to: &address) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    _ = connect(peer, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-                }
-            }
-            waiting.append(peer)
-        }
-        defer {
-            for peer in waiting { close(peer) }
-            close(descriptor)
-        }
-        try body("http://127.0.0.1:\(port)/")
-    }
-
     @Test func connectingTakesTooLong() throws {
-        try withFullListener { url in
+        try withFullListener { port in
+            let url = "http://127.0.0.1:\(port)/"
             var options = HTTPRequestOptions()
             options.connectTimeout = .milliseconds(50)
             #expect(opening(try HTTPClient(url: url, options: options, abort: AbortSwitch()))?.code == .connectTimedOut)
@@ -188,29 +165,6 @@ struct BlockingTests {
     }
 
     // MARK: Abort
-
-    /// Aborts from another thread once `gate` is open and returns how long after that `body` ended.
-    private func timeToEnd(
-        _ abort: AbortSwitch, after gate: Gate, _ body: () throws(TransportError) -> some Any
-    ) -> Duration {
-        let when = Guarded<Instant?>(nil)
-        let thread = WorkerThread(name: "aborter") {
-            gate.pass()
-            // The blocking call is about to sleep; whether it does already makes no difference to it.
-            when.withLock { $0 = .now }
-            abort.abort()
-        }
-        let error = failure(body)
-        let end = Instant.now
-        thread.join()
-        #expect(error?.code == .aborted)
-        return end - (when.withLock { $0 } ?? end)
-    }
-
-    /// Of several, the middle one: the machine may be busy with other tests now and then.
-    private func expectPrompt(_ times: [Duration]) {
-        #expect(times.sorted()[times.count / 2] < .milliseconds(10), "\(times)")
-    }
 
     @Test func abortWhileAwaitingAnAnswer() throws {
         expectPrompt(
@@ -259,7 +213,8 @@ struct BlockingTests {
     }
 
     @Test func abortWhileConnecting() throws {
-        try withFullListener { url in
+        try withFullListener { port in
+            let url = "http://127.0.0.1:\(port)/"
             let abort = AbortSwitch()
             var options = HTTPRequestOptions()
             options.connectTimeout = .seconds(20)

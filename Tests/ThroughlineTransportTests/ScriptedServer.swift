@@ -130,8 +130,8 @@ final class ScriptedServer: Sendable {
     private let thread: WorkerThread
 
     /// Listens, and runs `script` on a thread of its own.
-    init(_ script: @escaping @Sendable (Listener) -> Void) {
-        let (descriptor, port) = Self.listen(backlog: 16)
+    init(onIPv6: Bool = false, _ script: @escaping @Sendable (Listener) -> Void) {
+        let (descriptor, port) = Self.listen(backlog: 16, onIPv6: onIPv6)
         let listener = Listener(descriptor: descriptor, requests: Guarded([]), accepted: Guarded(0))
         self.port = port
         self.listener = listener
@@ -160,20 +160,10 @@ final class ScriptedServer: Sendable {
         close(listener.descriptor)
     }
 
-    static func listen(backlog: Int32) -> (descriptor: Int32, port: Int) {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                #expect(bind(descriptor, address, length) == 0)
-                #expect(Glibc.listen(descriptor, backlog) == 0)
-                getsockname(descriptor, address, &length)
-            }
-        }
-        return (descriptor, Int(UInt16(bigEndian: address.sin_port)))
+    static func listen(backlog: Int32, onIPv6: Bool = false) -> (descriptor: Int32, port: Int) {
+        let (descriptor, port) = boundSocket(SOCK_STREAM, onIPv6: onIPv6)
+        #expect(Glibc.listen(descriptor, backlog) == 0)
+        return (descriptor, port)
     }
 
     /// All requests so far.
@@ -184,6 +174,31 @@ final class ScriptedServer: Sendable {
     }
 
     func url(_ path: String = "/object") -> String { "http://127.0.0.1:\(port)\(path)" }
+}
+
+/// A socket on loopback, at a port that the system chose.
+func boundSocket(_ kind: __socket_type, onIPv6: Bool) -> (descriptor: Int32, port: Int) {
+    let descriptor = socket(onIPv6 ? AF_INET6 : AF_INET, Int32(kind.rawValue), 0)
+    var address = sockaddr_in6()
+    var length = socklen_t(MemoryLayout<sockaddr_in6>.size)
+    withUnsafeMutablePointer(to: &address) { address in
+        if onIPv6 {
+            address.pointee.sin6_family = sa_family_t(AF_INET6)
+            address.pointee.sin6_addr = in6addr_loopback
+        } else {
+            length = socklen_t(MemoryLayout<sockaddr_in>.size)
+            address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {
+                $0.pointee.sin_family = sa_family_t(AF_INET)
+                $0.pointee.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+            }
+        }
+        address.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+            #expect(bind(descriptor, address, length) == 0)
+            getsockname(descriptor, address, &length)
+        }
+    }
+    // The port lies at the same place in both families.
+    return (descriptor, Int(UInt16(bigEndian: address.sin6_port)))
 }
 
 /// Something one thread waits for and another makes true.
@@ -261,6 +276,53 @@ func failure(_ body: () throws(TransportError) -> some Any) -> TransportError? {
     } catch {
         return error
     }
+}
+
+/// A listener whose queue is full lets SYN packets fall: connecting to it takes for ever.
+func withFullListener(_ body: (_ port: Int) throws -> Void) rethrows {
+    let (descriptor, port) = ScriptedServer.listen(backlog: 0)
+    var waiting: [Int32] = []
+    for _ in 0..<8 {
+        let peer = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = UInt16(port).bigEndian
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                _ = connect(peer, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        waiting.append(peer)
+    }
+    defer {
+        for peer in waiting { close(peer) }
+        close(descriptor)
+    }
+    try body(port)
+}
+
+/// Aborts from another thread once `gate` is open and returns how long after that `body` ended.
+func timeToEnd(
+    _ abort: AbortSwitch, after gate: Gate, _ body: () throws(TransportError) -> some Any
+) -> Duration {
+    let when = Guarded<Instant?>(nil)
+    let thread = WorkerThread(name: "aborter") {
+        gate.pass()
+        // The blocking call is about to sleep; whether it does already makes no difference to it.
+        when.withLock { $0 = .now }
+        abort.abort()
+    }
+    let error = failure(body)
+    let end = Instant.now
+    thread.join()
+    #expect(error?.code == .aborted)
+    return end - (when.withLock { $0 } ?? end)
+}
+
+/// Of several, the middle one: the machine may be busy with other tests now and then.
+func expectPrompt(_ times: [Duration]) {
+    #expect(times.sorted()[times.count / 2] < .milliseconds(10), "\(times)")
 }
 
 /// Compares without printing either when they differ.

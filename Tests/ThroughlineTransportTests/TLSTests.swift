@@ -94,6 +94,58 @@ struct TLSTests {
         #expect(nameError?.code == .tls, "\(nameError?.message ?? "none")")
     }
 
+    /// A server that answers every line with its letters in reverse order.
+    @Test(.enabled(if: openssl != nil))
+    func aControlConnection() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let port = freePort()
+        let process = try start(
+            try #require(Self.openssl),
+            ["s_server", "-accept", "127.0.0.1:\(port)", "-cert", certificate, "-key", key, "-rev", "-quiet"])
+        defer { end(process) }
+        func connection(_ host: String, trusting file: String?) throws -> ControlConnection {
+            try ControlConnection(
+                host: host, port: UInt16(port), usesTLS: true, caFile: file, abort: AbortSwitch())
+        }
+        func connecting(_ connection: ControlConnection) -> TransportError? {
+            failure { () throws(TransportError) in try connection.connect(deadline: .now + .seconds(10)) }
+        }
+        // One after the other, as the server serves them.
+        var error = connecting(try connection("127.0.0.1", trusting: nil))
+        let end = Instant.now + .seconds(10)
+        while error?.code == .refused, Instant.now < end {
+            _ = Guarded(()).wait(until: .now + .milliseconds(5)) { _ in nil as Void? }
+            error = connecting(try connection("127.0.0.1", trusting: nil))
+        }
+        #expect(error?.code == .tls, "\(error?.message ?? "none")")
+        #expect(error?.message.hasPrefix("rtsps://127.0.0.1:\(port): ") == true)
+        let nameError = connecting(try connection("localhost", trusting: certificate))
+        #expect(nameError?.code == .tls, "\(nameError?.message ?? "none")")
+
+        let trusting = try connection("127.0.0.1", trusting: certificate)
+        try trusting.connect(deadline: .now + .seconds(10))
+        for line in ["abc", String(repeating: "0123456789", count: 1500)] {
+            #expect(try trusting.send(line + "\n") == line.utf8.count + 1)
+            #expect(try trusting.receiveText(line.utf8.count + 1) == String(line.reversed()) + "\n")
+        }
+        // TLS holds on to what was received: the socket does not tell of the second byte.
+        _ = try trusting.send("xyz\n")
+        #expect(try trusting.receiveText(1) == "z")
+        #expect(trusting.hasBufferedInput)
+        #expect(try trusting.receive(3) == Array("yx\n".utf8))
+        #expect(try trusting.receive(3) == nil)
+        #expect(!trusting.hasBufferedInput)
+
+        // The server dies, and what is sent to it meets nobody: that must not be a deadly signal.
+        kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
+        let gone = failure { () throws(TransportError) in
+            while true { _ = try trusting.send("x") }
+        }
+        #expect([.reset, .closedEarly].contains(gone?.code), "\(gone?.message ?? "none")")
+        trusting.close()
+    }
+
     @Test func notTLSAtAll() throws {
         let server = ScriptedServer { listener in
             let connection = listener.accept()
