@@ -38,6 +38,8 @@ final class RTPFlowReader {
     private var isHeldRefresh = false
     private var isBeginning = true
     private var isClamped = false
+    /// That of the first unit: pictures that come later in decoding may stand before the start of the range, too.
+    private var firstTimestamp: UInt32?
 
     /// Bytes of media that made no packet: the position counts them with the next one.
     private var lostPayload = 0
@@ -80,6 +82,7 @@ final class RTPFlowReader {
         held.removeAll()
         isBeginning = true
         isClamped = false
+        firstTimestamp = nil
         lostPayload = 0
         lostBefore = 0
         keeper.adjusted(
@@ -231,10 +234,7 @@ final class RTPFlowReader {
             }
             if !found.parameterSets.isEmpty {
                 let sets = assembler.bytes.withUnsafeBytes { try? ParameterSets(payload: $0, form: .annexB(video)) }
-                if let sets {
-                    try described.learn(sets)
-                    decodeTimes.reordering = described.reordering
-                }
+                if let sets { try learn(sets) }
             }
             // Without parameter sets nobody can decode it.
             guard described.isKnown else { return true }
@@ -249,8 +249,26 @@ final class RTPFlowReader {
         heldTimestamp = assembler.timestamp
         heldTime = reading.npt
         isHeldRefresh = isRefresh
-        if !isBeginning { handOut(at: now, into: &packets) }
+        if isBeginning {
+            firstTimestamp = heldTimestamp
+        } else if heldTimestamp == firstTimestamp, isClamped || described.order?.isFrameOnly ?? true {
+            handOutWithoutTimes(at: now, into: &packets)
+        } else {
+            handOut(at: now, into: &packets)
+        }
         return true
+    }
+
+    private func learn(_ sets: ParameterSets) throws(MediaError) {
+        let wasKnown = described.isKnown
+        try described.learn(sets)
+        if wasKnown {
+            decodeTimes.reordering = described.reordering
+        } else if described.isKnown {
+            let frame = described.frameRate?.frameDuration
+            decodeTimes = DecodeTimes(timeBase: timeBase, reordering: described.reordering, frameDuration: frame)
+            frameLength = FrameLength(stated: frame)
+        }
     }
 
     /// A copy of the access unit; key frames get the parameter sets that the description has and they lack, as in a

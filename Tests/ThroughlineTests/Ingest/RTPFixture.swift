@@ -95,7 +95,8 @@ struct RTPFixture {
             for bytes in sinks[flow].packets {
                 let sent = Sent(flow: flow, bytes: bytes)
                 if counts[flow] == 0, let first = original[flow].first?.pts {
-                    zero[flow] = sent.timestamp &- UInt32(truncatingIfNeeded: first.value(in: TimeBase(1, clocks[flow])))
+                    zero[flow] =
+                        sent.timestamp &- UInt32(truncatingIfNeeded: first.value(in: TimeBase(1, clocks[flow])))
                 }
                 counts[flow] += 1
                 packets.append(sent)
@@ -107,12 +108,16 @@ struct RTPFixture {
     private static let frequencies = [96_000, 88_200, 64_000, 48_000, 44_100]
 
     private static func describe(_ flow: FlowFormat, describesSets: Bool) -> (String, Int32) {
-        func base64(_ units: [[UInt8]]) -> String { units.map { Data($0).base64EncodedString() }.joined(separator: ",") }
+        func base64(_ units: [[UInt8]]) -> String {
+            units.map { Data($0).base64EncodedString() }.joined(separator: ",")
+        }
         let sets = flow.parameterSets
         switch flow.codecName {
         case "h264":
             let more = describesSets ? ";sprop-parameter-sets=\(base64(sets.sequence + sets.picture))" : ""
-            return ("m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\(more)\r\n", 90_000)
+            return (
+                "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\(more)\r\n", 90_000
+            )
         case "hevc":
             let more =
                 describesSets
