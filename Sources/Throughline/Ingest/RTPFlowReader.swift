@@ -7,11 +7,15 @@ internal import ThroughlineProtocols
 final class RTPFlowReader {
     private(set) var described: RTPFlowFormat
     private let kind: FlowKind
-    private let isMPEGAudio: Bool
+    /// Its packets are taken apart here, since libavformat leaves the frames of MPEG audio together.
+    let isMPEGAudio: Bool
     private let isOpus: Bool
     /// Bits of the media in a second, as the description says.
     private let bitsPerSecond: Int64?
     private let timeBase: TimeBase
+    private let otherTypes: Set<UInt8>
+    /// Packets that were missing before one that was passed over.
+    private var lostBefore = 0
 
     private var timeline: RTPTimeline
     private var keeper = PositionKeeper()
@@ -34,6 +38,8 @@ final class RTPFlowReader {
     private var isHeldRefresh = false
     private var isBeginning = true
     private var isClamped = false
+    /// That of the first unit: pictures that come later in decoding may stand before the start of the range, too.
+    private var firstTimestamp: UInt32?
 
     /// Bytes of media that made no packet: the position counts them with the next one.
     private var lostPayload = 0
@@ -51,9 +57,11 @@ final class RTPFlowReader {
         self.timeline = timeline
         timeBase = TimeBase(1, clock)
         kind = flow.kind
-        isMPEGAudio = ["mp2", "mp3"].contains(flow.codecName)
+        isMPEGAudio = map.encoding.lowercased() == "mpa"
         isOpus = flow.codecName == "opus"
         bitsPerSecond = medium.bitsPerSecond
+        // A server that sends what it did not announce is believed to mean what it did.
+        otherTypes = Set(medium.payloadTypes).union([13]).subtracting([map.payloadType])
         assembler = AccessUnitAssembler(codec: described.video)
         inspector = described.video.flatMap { AccessUnitInspector(form: .annexB($0)) }
         decodeTimes = DecodeTimes(
@@ -74,7 +82,9 @@ final class RTPFlowReader {
         held.removeAll()
         isBeginning = true
         isClamped = false
+        firstTimestamp = nil
         lostPayload = 0
+        lostBefore = 0
         keeper.adjusted(
             .play(
                 from: start.range, scale: start.scale, speed: speed,
@@ -85,6 +95,15 @@ final class RTPFlowReader {
 
     func senderReported(ntpTime: UInt64, timestamp: UInt32, at now: Instant) {
         timeline.senderReported(ntpTime: ntpTime, timestamp: timestamp, at: now)
+    }
+
+    /// Whether packets of this payload type are the flow's.
+    func carries(_ payloadType: UInt8) -> Bool { !otherTypes.contains(payloadType) }
+
+    /// A packet that is not of the flow has come in its place.
+    func received(overhead: Int, lost: Int) {
+        keeper.received(overhead: overhead)
+        lostBefore = min(lostBefore + min(lost, 1 << 16), 1 << 16)
     }
 
     func repeated(byteCount: Int) { keeper.received(repeated: byteCount) }
@@ -117,6 +136,8 @@ final class RTPFlowReader {
     /// - Parameter lost: packets that are missing before it.
     func began(_ header: RTPHeader, lost: Int, at now: Instant, into packets: inout UniqueDeque<Packet>) {
         keeper.received(overhead: header.overhead)
+        let lost = lost + lostBefore
+        lostBefore = 0
         if lost > 0 {
             losses.packets += lost
             cutFrame.removeAll(keepingCapacity: true)
@@ -135,8 +156,7 @@ final class RTPFlowReader {
 
     /// A piece of that packet.
     func add(
-        _ piece: consuming Packet, of header: RTPHeader, fragmentOffset: Int, at now: Instant,
-        into packets: inout UniqueDeque<Packet>
+        _ piece: consuming Packet, of header: RTPHeader, at now: Instant, into packets: inout UniqueDeque<Packet>
     ) {
         switch kind {
         case .video:
@@ -145,8 +165,6 @@ final class RTPFlowReader {
                 settle(next: header.timestamp, npt: reading.npt, at: now, into: &packets)
             }
             piece.withPayload { assembler.add($0, timestamp: header.timestamp) }
-        case .audio where isMPEGAudio:
-            piece.withPayload { cut($0, fragmentOffset: fragmentOffset) }
         case .audio:
             piece.duration = duration(of: piece)
             piece.markKey(true)
@@ -216,10 +234,7 @@ final class RTPFlowReader {
             }
             if !found.parameterSets.isEmpty {
                 let sets = assembler.bytes.withUnsafeBytes { try? ParameterSets(payload: $0, form: .annexB(video)) }
-                if let sets {
-                    try described.learn(sets)
-                    decodeTimes.reordering = described.reordering
-                }
+                if let sets { try learn(sets) }
             }
             // Without parameter sets nobody can decode it.
             guard described.isKnown else { return true }
@@ -234,8 +249,26 @@ final class RTPFlowReader {
         heldTimestamp = assembler.timestamp
         heldTime = reading.npt
         isHeldRefresh = isRefresh
-        if !isBeginning { handOut(at: now, into: &packets) }
+        if isBeginning {
+            firstTimestamp = heldTimestamp
+        } else if heldTimestamp == firstTimestamp, isClamped || described.order?.isFrameOnly ?? true {
+            handOutWithoutTimes(at: now, into: &packets)
+        } else {
+            handOut(at: now, into: &packets)
+        }
         return true
+    }
+
+    private func learn(_ sets: ParameterSets) throws(MediaError) {
+        let wasKnown = described.isKnown
+        try described.learn(sets)
+        if wasKnown {
+            decodeTimes.reordering = described.reordering
+        } else if described.isKnown {
+            let frame = described.frameRate?.frameDuration
+            decodeTimes = DecodeTimes(timeBase: timeBase, reordering: described.reordering, frameDuration: frame)
+            frameLength = FrameLength(stated: frame)
+        }
     }
 
     /// A copy of the access unit; key frames get the parameter sets that the description has and they lack, as in a
@@ -265,22 +298,23 @@ final class RTPFlowReader {
         return described.format.duration(ofPacketOf: packet.byteCount) ?? .zero
     }
 
-    /// Parts the frames of MPEG audio that one RTP packet carries; a frame may also be spread over several (RFC 2250
-    /// section 3.5).
-    private func cut(_ piece: UnsafeRawBufferPointer, fragmentOffset: Int) {
+    /// The payload of that packet: parts the frames of MPEG audio, of which one may also be spread over several packets
+    /// (RFC 2250 section 3.5).
+    func add(mpegAudio payload: UnsafeRawBufferPointer) {
+        // Two bytes that mean nothing, then where in its frame the payload begins.
+        guard payload.count > 4 else { return }
+        let offset = Int(payload[2]) << 8 | Int(payload[3])
+        let bytes = UnsafeRawBufferPointer(rebasing: payload[4...])
+        guard offset > 0 else {
+            cutFrame.removeAll(keepingCapacity: true)
+            return part(bytes)
+        }
         // A fragment continues what there is, or it is the end of something lost.
-        if fragmentOffset != cutFrame.count {
-            cutFrame.removeAll(keepingCapacity: true)
-            if fragmentOffset > 0 { return }
-        }
-        if !cutFrame.isEmpty {
-            cutFrame.append(contentsOf: piece)
-            let whole = cutFrame
-            cutFrame.removeAll(keepingCapacity: true)
-            whole.withUnsafeBytes { part($0) }
-            return
-        }
-        part(piece)
+        guard offset == cutFrame.count else { return cutFrame.removeAll(keepingCapacity: true) }
+        cutFrame.append(contentsOf: bytes)
+        let whole = cutFrame
+        cutFrame.removeAll(keepingCapacity: true)
+        whole.withUnsafeBytes { part($0) }
     }
 
     private func part(_ bytes: UnsafeRawBufferPointer) {

@@ -48,6 +48,7 @@ final class RTPReader {
     /// libavformat's own count of each flow, which it wants to be without leaps.
     private var sequences: [UInt16]
     private var scratch: [UInt8] = []
+    private var pieces = UniqueDeque<Packet>()
 
     /// By flow, the index of its medium in the session description.
     let media: [Int]
@@ -142,7 +143,8 @@ final class RTPReader {
     /// An RTP packet has come.
     ///
     /// - Parameters:
-    ///   - rtp: the whole packet, as the network brought it. What is no RTP is passed over.
+    ///   - rtp: the whole packet, as the network brought it. What is no RTP is passed over, and so is what carries another
+    ///     of the formats that the medium lists, or comfort noise.
     ///   - lostBefore: packets of the flow that are missing before it.
     ///   - packets: gets what is whole now, of this flow.
     func received(
@@ -151,6 +153,9 @@ final class RTPReader {
     ) {
         guard readers.indices.contains(flow), let header = RTPHeader(rtp) else { return }
         let reader = readers[flow]
+        guard reader.carries(header.payloadType) else {
+            return reader.received(overhead: rtp.count, lost: max(0, lostBefore))
+        }
         sequences[flow] &+= 1 &+ UInt16(max(0, min(100, lostBefore)))
         scratch.removeAll(keepingCapacity: true)
         scratch.append(contentsOf: rtp)
@@ -159,18 +164,26 @@ final class RTPReader {
             _ = RTPHeader.rewrite(bytes, payloadType: type, sequence: sequence)
         }
         reader.began(header, lost: max(0, lostBefore), at: now, into: &packets)
-        // The second half of what MPEG audio has before its frames (RFC 2250 section 3.5).
-        let payload = UnsafeRawBufferPointer(rebasing: rtp[header.payload])
-        let fragmentOffset = payload.count >= 4 ? Int(payload[2]) << 8 | Int(payload[3]) : 0
-        var made = UniqueDeque<Packet>()
-        do throws(MediaError) {
-            try feed { piece in made.append(piece) }
-        } catch { reader.failed(error, at: now) }
-        while var piece = made.popFirst() {
-            piece.flow = flow
-            reader.add(piece, of: header, fragmentOffset: fragmentOffset, at: now, into: &packets)
+        if reader.isMPEGAudio {
+            reader.add(mpegAudio: UnsafeRawBufferPointer(rebasing: rtp[header.payload]))
+        } else {
+            takeApart(for: reader, flow: flow, header, at: now, into: &packets)
         }
         reader.ended(header, at: now, into: &packets)
+    }
+
+    /// The packet in `scratch`.
+    private func takeApart(
+        for reader: RTPFlowReader, flow: Int, _ header: RTPHeader, at now: Instant,
+        into packets: inout UniqueDeque<Packet>
+    ) {
+        do throws(MediaError) {
+            try feed { piece in pieces.append(piece) }
+        } catch { reader.failed(error, at: now) }
+        while var piece = pieces.popFirst() {
+            piece.flow = flow
+            reader.add(piece, of: header, at: now, into: &packets)
+        }
     }
 
     private func feed(_ body: (consuming Packet) -> Void) throws(MediaError) {

@@ -22,6 +22,8 @@ internal import ThroughlineCore
         ] as [(Int64, Rate, UInt32, UInt32, Int64)])
     func theFormulaOfTheStandard(range: Int64, scale: Rate, rtpTime: UInt32, timestamp: UInt32, npt: Int64) throws {
         var timeline = try Self.timeline(.milliseconds(range), scale: scale, rtpTime: rtpTime)
+        let first = timeline.arrived(timestamp: rtpTime, ssrc: 1, endsUnit: false, at: .at(0))
+        #expect(first == .init(npt: .milliseconds(range)))
         let reading = timeline.arrived(timestamp: timestamp, ssrc: 1, endsUnit: true, at: .at(0))
         #expect(reading.npt == .milliseconds(npt) && reading.finding == nil)
         #expect(reading.isBeforeStart == (scale.isNegative ? npt > range : npt < range))
@@ -71,6 +73,41 @@ internal import ThroughlineCore
         #expect(first == .init(npt: .seconds(30), finding: .rtpTimeIgnored(distance: distance)))
         let next = timeline.arrived(timestamp: 1_000_090_000, ssrc: 1, endsUnit: true, at: .at(1))
         #expect(next == .init(npt: .seconds(31)))
+    }
+
+    /// Half a second is the border: what is nearer is reordering, or sound that begins elsewhere than the pictures.
+    @Test(arguments: [0, 7200, -10_800, 45_000, -45_000, 45_001, -45_001, 540_000] as [Int64])
+    func aPromiseIsBelievedWithinHalfASecond(ticks: Int64) throws {
+        var timeline = try Self.timeline(.seconds(6), rtpTime: 1_000_000)
+        let isBelieved = abs(ticks) <= 45_000
+        let distance = MediaTime(value: ticks, timeBase: TimeBase(1, 90_000))!
+        #expect(!timeline.isAssumed)
+        let first = timeline.arrived(
+            timestamp: UInt32(1_000_000 + ticks), ssrc: 1, endsUnit: true, at: .at(0))
+        #expect(first.npt == .seconds(6) + (isBelieved ? distance : .zero))
+        #expect(first.finding == (isBelieved ? nil : .rtpTimeIgnored(distance: distance)))
+        #expect(timeline.isAssumed == !isBelieved)
+    }
+
+    /// An `rtptime` that is 0.8 s ahead of the first packet: the packets that come by it in their course change nothing.
+    @Test func timestampsThatComeByADoubtedPromiseDoNotRestoreIt() throws {
+        var timeline = try Self.timeline(.seconds(6), rtpTime: 1_072_000)
+        for index in 0..<40 as Range<Int64> {
+            let reading = timeline.arrived(
+                timestamp: UInt32(1_000_000 + index * 3600), ssrc: 1, endsUnit: true, at: .at(Double(index) / 25))
+            #expect(reading.npt == .seconds(6) + .milliseconds(40 * index))
+            #expect((reading.finding == nil) == (index > 0))
+        }
+        #expect(timeline.isAssumed)
+    }
+
+    @Test func withoutRTPInfoThePlaceIsAssumed() throws {
+        var timeline = try Self.timeline(.seconds(30))
+        _ = timeline.arrived(timestamp: 7, ssrc: 1, endsUnit: true, at: .at(0))
+        #expect(timeline.isAssumed)
+        timeline.played(Start(range: .seconds(40), rtpTime: 90_007))
+        _ = timeline.arrived(timestamp: 90_007, ssrc: 1, endsUnit: true, at: .at(1))
+        #expect(!timeline.isAssumed)
     }
 
     @Test func whatWasLeftFromTheRangeBeforeDoesNotSpoilThePromise() throws {
@@ -140,8 +177,8 @@ internal import ThroughlineCore
         var timeline = try Self.timeline(.seconds(5), rtpTime: 0)
         _ = timeline.arrived(timestamp: 90_000, ssrc: 1, endsUnit: true, at: .at(0))
         timeline.played(Start(range: .seconds(100), scale: Rate(-2), rtpTime: 4_000_000_000))
-        let first = timeline.arrived(timestamp: 4_000_090_000, ssrc: 1, endsUnit: true, at: .at(1))
-        #expect(first == .init(npt: .seconds(98)))
+        let first = timeline.arrived(timestamp: 4_000_045_000, ssrc: 1, endsUnit: true, at: .at(1))
+        #expect(first == .init(npt: .seconds(99)))
         timeline.played(Start(range: .seconds(7)))
         let resumed = timeline.arrived(timestamp: 9, ssrc: 1, endsUnit: true, at: .at(2))
         #expect(resumed.npt == .seconds(7) && resumed.finding == nil)

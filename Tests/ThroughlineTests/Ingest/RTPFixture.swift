@@ -95,7 +95,8 @@ struct RTPFixture {
             for bytes in sinks[flow].packets {
                 let sent = Sent(flow: flow, bytes: bytes)
                 if counts[flow] == 0, let first = original[flow].first?.pts {
-                    zero[flow] = sent.timestamp &- UInt32(truncatingIfNeeded: first.value(in: TimeBase(1, clocks[flow])))
+                    zero[flow] =
+                        sent.timestamp &- UInt32(truncatingIfNeeded: first.value(in: TimeBase(1, clocks[flow])))
                 }
                 counts[flow] += 1
                 packets.append(sent)
@@ -104,13 +105,19 @@ struct RTPFixture {
         }
     }
 
+    private static let frequencies = [96_000, 88_200, 64_000, 48_000, 44_100]
+
     private static func describe(_ flow: FlowFormat, describesSets: Bool) -> (String, Int32) {
-        func base64(_ units: [[UInt8]]) -> String { units.map { Data($0).base64EncodedString() }.joined(separator: ",") }
+        func base64(_ units: [[UInt8]]) -> String {
+            units.map { Data($0).base64EncodedString() }.joined(separator: ",")
+        }
         let sets = flow.parameterSets
         switch flow.codecName {
         case "h264":
             let more = describesSets ? ";sprop-parameter-sets=\(base64(sets.sequence + sets.picture))" : ""
-            return ("m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\(more)\r\n", 90_000)
+            return (
+                "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\(more)\r\n", 90_000
+            )
         case "hevc":
             let more =
                 describesSets
@@ -118,11 +125,16 @@ struct RTPFixture {
                     + "sprop-pps=\(base64(sets.picture))\r\n" : ""
             return ("m=video 0 RTP/AVP 96\r\na=rtpmap:96 H265/90000\r\n\(more)", 90_000)
         case "aac":
-            let config = flow.withExtradata { $0.map { String(format: "%02x", $0) }.joined() }
+            var config = flow.withExtradata { Array($0) }
+            if config.isEmpty, let index = Self.frequencies.firstIndex(of: flow.sampleRate) {
+                // ADTS has none; AAC LC, as the muxer would have it.
+                config = [2 << 3 | UInt8(index >> 1), UInt8(index & 1) << 7 | UInt8(flow.channels) << 3]
+            }
+            let hex = config.map { String(format: "%02x", $0) }.joined()
             let lines =
                 "m=audio 0 RTP/AVP 96\r\na=rtpmap:96 MPEG4-GENERIC/\(flow.sampleRate)/\(flow.channels)\r\n"
                 + "a=fmtp:96 streamtype=5;profile-level-id=1;mode=AAC-hbr;sizelength=13;indexlength=3;"
-                + "indexdeltalength=3;config=\(config)\r\n"
+                + "indexdeltalength=3;config=\(hex)\r\n"
                 + (flow.language.map { "a=lang:\($0)\r\n" } ?? "")
             return (lines, Int32(flow.sampleRate))
         default:
