@@ -115,12 +115,21 @@ final class RTSPLoop {
                 datagrams = pair
                 offers.append(.udp(clientPorts: pair.port(of: .rtp)...pair.port(of: .rtcp)))
             } else {
-                let first = UInt8(clamping: index * 2)
-                offers.append(.interleaved(first...(first + 1)))
+                let offered = Self.offeredChannels(index)
+                offers.append(.interleaved(offered))
+                // Known before they are agreed: media may come with the answer that agrees to them.
+                adopt(offered, for: index)
             }
             flows.append(RTSPFlow(datagrams: datagrams, at: now, using: &random))
         }
+        framer.channels = InterleavedChannels(channels.keys)
         return session.setUp(media, offers: offers, at: now)
+    }
+
+    private func adopt(_ pair: ClosedRange<UInt8>, for flow: Int) {
+        channels = channels.filter { $0.value.flow != flow }
+        channels[pair.lowerBound] = (flow, false)
+        if pair.upperBound != pair.lowerBound { channels[pair.upperBound] = (flow, true) }
     }
 
     private func carryOut(_ orders: [RTSPSession.Order]) {
@@ -161,11 +170,10 @@ final class RTSPLoop {
             waiter.watch(pair.descriptor(of: .rtp), for: .input)
             waiter.watch(pair.descriptor(of: .rtcp), for: .input)
             flows[flow].reorder = RTPReorderBuffer()
-        } else if let interleaved = transport.interleaved ?? (options.usesUDP ? nil : defaultChannels(flow)) {
+        } else if let interleaved = transport.interleaved ?? (options.usesUDP ? nil : Self.offeredChannels(flow)) {
             flows[flow].datagrams?.close()
             flows[flow].datagrams = nil
-            channels[interleaved.lowerBound] = (flow, false)
-            if interleaved.upperBound != interleaved.lowerBound { channels[interleaved.upperBound] = (flow, true) }
+            adopt(interleaved, for: flow)
             flows[flow].controlChannel = interleaved.upperBound
         }
         flows[flow].ssrc = transport.ssrc
@@ -174,8 +182,8 @@ final class RTSPLoop {
     /// An empty RTP packet of version 2, which every receiver passes over.
     private static let opening: [UInt8] = [0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
 
-    private func defaultChannels(_ flow: Int) -> ClosedRange<UInt8> {
-        let first = UInt8(clamping: flow * 2)
+    private static func offeredChannels(_ flow: Int) -> ClosedRange<UInt8> {
+        let first = UInt8(clamping: min(flow, 127) * 2)
         return first...(first + 1)
     }
 
