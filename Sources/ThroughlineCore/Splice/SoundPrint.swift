@@ -21,8 +21,15 @@ package struct SoundPrint: Sendable {
     private static let steady: Float = 0.25
 
     private struct Band {
-        let (b0, a1, a2): (Float, Float, Float)
-        var (x1, x2, y1, y2, z1, z2): (Float, Float, Float, Float, Float, Float) = (0, 0, 0, 0, 0, 0)
+        private let b0: Float
+        private let a1: Float
+        private let a2: Float
+        private var x1: Float = 0
+        private var x2: Float = 0
+        private var y1: Float = 0
+        private var y2: Float = 0
+        private var z1: Float = 0
+        private var z2: Float = 0
 
         /// Two band-pass filters of the second order in a row, with a quality of 4 each.
         init(centre: Float, sampleRate: Float) {
