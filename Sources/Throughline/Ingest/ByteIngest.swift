@@ -74,6 +74,7 @@ final class ByteIngest: Ingest {
     var container: String { demuxer.container }
     var duration: MediaTime? { demuxer.duration }
     let isRealtime = false
+    let makesDecodeTimes = false
     var isSeekable: Bool { input.isSeekable }
     /// Where an index leads too far, or there is none, the bytes are read from their start.
     func searchStarts(for position: NPT) -> [NPT] { [position - .milliseconds(300), .zero] }

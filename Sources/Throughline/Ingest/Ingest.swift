@@ -18,6 +18,8 @@ protocol Ingest: AnyObject {
     /// NPT counts from the start of the presentation, as it does at other origins.
     var timelineAgrees: Bool { get }
 
+    /// The decode times of its packets are made here.
+    var makesDecodeTimes: Bool { get }
     /// Why it failed before it was played.
     var openingFailure: ChangeEvent? { get }
     /// What is to be done, where the end of the packets was decided by an order of the controller.

@@ -1,5 +1,6 @@
 internal import ThroughlineCore
 internal import ThroughlineMedia
+internal import ThroughlineProtocols
 internal import ThroughlineTransport
 
 /// What the input of a demuxer asks of its session when a source fails.
@@ -298,6 +299,9 @@ final class SourceInput: ByteInput {
     static let proofConnections = 4
 
     private func connect(_ origin: OriginID) throws(ResumeError) -> any ByteSource {
+        if RTSPAddress.isRTSP(supervisor.origin(origin).url) {
+            throw .different("RTSP carries no bytes of a container")
+        }
         do throws(TransportError) {
             return try makeSource(for: supervisor.origin(origin), abort: abort)
         } catch { throw .undelivered(error) }

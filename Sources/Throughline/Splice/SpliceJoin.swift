@@ -197,7 +197,8 @@ final class SpliceJoin {
         let starts = ingest.searchStarts(for: position)
         for (index, target) in starts.enumerated() {
             try seek(to: target, anyPacket: target > .zero)
-            var aligner = PacketAligner(tails: tails, timelinesAgree: ingest.timelineAgrees)
+            var aligner = PacketAligner(
+                tails: tails, timelinesAgree: ingest.timelineAgrees, decodeTimesAreMade: ingest.makesDecodeTimes)
             var earliest: MediaTime?
             while aligner.status == .searching, let packet = try next() {
                 let output = mapping[packet.flow] ?? 0

@@ -136,13 +136,17 @@ package struct PacketAligner: Sendable {
     private var flows: [Flow]
     /// Whether both timelines count from the start of the presentation, so that times can be compared.
     private let timelinesAgree: Bool
+    private let decodeTimesAreMade: Bool
     private var shift: Shifts?
     private var arrivals = 0
     package private(set) var status: Status = .searching
 
     /// - Parameter tails: by flow of the output; empty for those that the new ingest lacks.
-    package init(tails: [FlowTail], timelinesAgree: Bool) {
+    /// - Parameter decodeTimesAreMade: the decode times of the new ingest are not its origin's. They settle only after some
+    ///   packets, and are shifted as the presentation times are.
+    package init(tails: [FlowTail], timelinesAgree: Bool, decodeTimesAreMade: Bool = false) {
         flows = tails.map { Flow($0) }
+        self.decodeTimesAreMade = decodeTimesAreMade
         self.timelinesAgree = timelinesAgree
     }
 
@@ -150,6 +154,8 @@ package struct PacketAligner: Sendable {
     @discardableResult
     package mutating func arrived(_ packet: PacketTrace, flow index: Int) -> Status {
         guard status == .searching, index >= 0, index < flows.count else { return status }
+        var packet = packet
+        if decodeTimesAreMade { packet.dts = nil }
         arrivals += 1
         flows[index].arrivals += 1
         if let time = packet.pts ?? packet.dts { flows[index].furthest = max(flows[index].furthest ?? time, time) }
@@ -251,10 +257,12 @@ package struct PacketAligner: Sendable {
             return .new(ptsShift: shifts.pts, dtsShift: shifts.dts)
         }
         // Recognised: the place in the tail with this fingerprint whose time agrees.
-        if let place = flow.place(of: packet, shifts) {
+        var bare = packet
+        if decodeTimesAreMade { bare.dts = nil }
+        if let place = flow.place(of: bare, shifts) {
             flow.followed = place
             flow.recognised += 1
-            flow.follow(place, packet)
+            flow.follow(place, bare)
             if place == flow.tail.count - 1 { flow.isPast = true }
             return .known
         }

@@ -9,6 +9,7 @@ final class RTSPIngest: Ingest {
     let origin: OriginID
     let container = "rtsp"
     let isRealtime = true
+    let makesDecodeTimes = true
     private(set) var duration: MediaTime?
     private(set) var openingFailure: ChangeEvent?
     private(set) var hasFailed = false
