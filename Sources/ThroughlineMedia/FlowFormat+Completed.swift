@@ -19,6 +19,7 @@ extension FlowFormat {
         /// Samples of each channel in a frame of sound.
         package var frameSize: Int?
         package var language: String?
+        package var timeBase: TimeBase?
         package init() {}
     }
 
@@ -54,9 +55,10 @@ extension FlowFormat {
         defer { av_dict_free(&entries) }
         if let language = details.language { av_dict_set(&entries, "language", language, 0) }
         let rate = details.frameRate ?? frameRate ?? (0, 1)
+        let base = details.timeBase ?? timeBase
         let completed = try FlowFormat(
             index: index ?? self.index, parameters: made, metadata: entries, disposition: dispositionFlags,
-            timeBase: AVRational(num: timeBase.numerator, den: timeBase.denominator),
+            timeBase: AVRational(num: base.numerator, den: base.denominator),
             frameRate: AVRational(num: rate.numerator, den: rate.denominator))
         guard let completed else { throw .invalidData }
         return completed

@@ -77,6 +77,8 @@ struct RTPFlowFormat {
         details.sampleRate = header.samplingFrequencyHz
         details.channels = header.channels
         details.frameSize = header.samples
+        // That of the timestamps cannot count samples.
+        details.timeBase = TimeBase(1, Int32(header.samplingFrequencyHz))
         format = try format.completed(details)
         isKnown = true
     }

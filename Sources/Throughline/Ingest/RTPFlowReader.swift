@@ -147,7 +147,10 @@ final class RTPFlowReader {
         let reading = timeline.arrived(
             timestamp: header.timestamp, ssrc: header.ssrc, endsUnit: kind != .video || header.marker, at: now)
         note(reading.finding.map { .timeline($0) })
-        if kind == .audio, lost > 0 { note(.lost(packets: lost, before: reading.npt)) }
+        if kind == .audio, lost > 0 {
+            losses.last = reading.npt
+            note(.lost(packets: lost, before: reading.npt))
+        }
         self.reading = reading
         if kind != .video || !assembler.isOpen {
             settle(next: header.timestamp, npt: reading.npt, at: now, into: &packets)

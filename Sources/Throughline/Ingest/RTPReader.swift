@@ -153,17 +153,19 @@ final class RTPReader {
     ) {
         guard readers.indices.contains(flow), let header = RTPHeader(rtp) else { return }
         let reader = readers[flow]
+        // More cannot be told by sequence numbers of 16 bits.
+        let lost = max(0, min(1 << 16, lostBefore))
         guard reader.carries(header.payloadType) else {
-            return reader.received(overhead: rtp.count, lost: max(0, lostBefore))
+            return reader.received(overhead: rtp.count, lost: lost)
         }
-        sequences[flow] &+= 1 &+ UInt16(max(0, min(100, lostBefore)))
+        sequences[flow] &+= 1 &+ UInt16(min(100, lost))
         scratch.removeAll(keepingCapacity: true)
         scratch.append(contentsOf: rtp)
         let (type, sequence) = (payloadTypes[flow], sequences[flow])
         scratch.withUnsafeMutableBytes { bytes in
             _ = RTPHeader.rewrite(bytes, payloadType: type, sequence: sequence)
         }
-        reader.began(header, lost: max(0, lostBefore), at: now, into: &packets)
+        reader.began(header, lost: lost, at: now, into: &packets)
         if reader.isMPEGAudio {
             reader.add(mpegAudio: UnsafeRawBufferPointer(rebasing: rtp[header.payload]))
         } else {

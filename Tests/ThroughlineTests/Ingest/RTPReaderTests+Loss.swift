@@ -109,6 +109,33 @@ internal import ThroughlineProtocols
         }
     }
 
+    /// Slices can be read each for itself: that the first of a picture is missing shows in where the second one begins.
+    @Test func aPictureWithoutItsFirstSliceIsNotWhole() throws {
+        let fixture = try RTPFixture("main.mp4", kinds: [.video])
+        var sent: [RTPFixture.Sent] = []
+        var firsts: [Int] = []
+        for packet in fixture.packets.prefix(80) {
+            guard (1...5).contains(packet.bytes[12] & 0x1F), packet.marker else {
+                sent.append(packet)
+                continue
+            }
+            var (first, second) = (packet, packet)
+            first.marker = false
+            second.bytes[13] = 0x40 | packet.bytes[13] >> 2
+            firsts.append(sent.count)
+            sent += [first, second]
+        }
+        let whole = try RTPReading(fixture, packets: sent)
+        #expect(firsts.count > 20)
+        for lost in firsts {
+            for missing in [lost, lost + 1] {
+                let reading = try RTPReading(fixture, packets: sent, lost: [missing])
+                #expect(reading.packets[0].count == whole.packets[0].count - 1)
+                #expect(reading.reader.losses(of: 0).units == 1)
+            }
+        }
+    }
+
     /// Each RTP packet claims to end a picture.
     @Test func markersThatLieAreSeenThrough() throws {
         let fixture = try RTPFixture("main.mp4", kinds: [.video])

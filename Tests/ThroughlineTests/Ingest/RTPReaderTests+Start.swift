@@ -100,8 +100,16 @@ internal import ThroughlineProtocols
     /// A play in the middle of a picture: what was begun is dropped, and decode times begin anew.
     @Test func anotherPlayBeginsAnew() throws {
         let fixture = try RTPFixture("main.mp4", kinds: [.video], packetSize: 600)
-        var reading = try RTPReading(fixture, packets: Array(fixture.packets.prefix(90)))
+        let middle = try #require(
+            fixture.packets.indices.first {
+                $0 > 40 && !fixture.packets[$0].marker
+                    && fixture.packets[$0].timestamp == fixture.packets[$0 - 1].timestamp
+            })
+        var reading = try RTPReading(fixture, packets: [])
+        reading.reader.played(at: fixture.starts(), at: Instant(nanoseconds: 0))
+        try reading.feed(Array(fixture.packets[...middle]))
         let before = reading.packets[0].count
+        #expect(before > 20)
         reading.reader.played(at: fixture.starts(.seconds(4)), at: Instant(nanoseconds: 5))
         try reading.feed(
             fixture.packets.filter { Int32(bitPattern: $0.timestamp &- fixture.zero[0]) >= 4 * 90_000 })
