@@ -29,7 +29,8 @@ final class Ingest {
         self.origin = origin
         let url = redacted(supervisor.origin(origin).url)
         do throws(TransportError) {
-            input = try SourceInput(origin: origin, supervisor: supervisor, abort: abort, silence: silence)
+            input = try SourceInput(
+                origin: origin, supervisor: supervisor, abort: abort, silence: silence, prefetches: !isPaced)
         } catch { throw OpenError(.undelivered(ChangeEvent(error)), isAborted: error.code == .aborted) }
         if input.length == 0 { throw OpenError(.refused(.notMedia, "\(url): the object is empty (0 bytes)")) }
         var options = Demuxer.Options()
