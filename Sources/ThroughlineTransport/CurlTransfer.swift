@@ -20,6 +20,8 @@ final class CurlTransfer {
     /// The socket from which the body is read without libcurl.
     private var bodySocket: Int32?
     private var mayReadSocket = false
+    /// Body bytes that had come through libcurl when the socket took over.
+    private var byteCountOfCurl: curl_off_t = 0
     private var socketError: Int32?
 
     private static let isInitialised: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
@@ -126,9 +128,11 @@ final class CurlTransfer {
         guard
             let socket = sockets.socket(
                 localPort: number(CURLINFO_LOCAL_PORT), peerPort: number(CURLINFO_PRIMARY_PORT)),
-            curl_easy_pause(easy, CURLPAUSE_RECV) == CURLE_OK
+            // Both directions: with one of them left libcurl looks at the socket once more, and keeps what it finds there.
+            curl_easy_pause(easy, CURLPAUSE_ALL) == CURLE_OK
         else { return }
         bodySocket = socket
+        byteCountOfCurl = offset(CURLINFO_SIZE_DOWNLOAD_T)
     }
 
     /// Takes what there is of the body without waiting.
@@ -187,7 +191,10 @@ final class CurlTransfer {
         var extra = curl_waitfd(fd: bodySocket, events: Int16(CURL_WAIT_POLLIN), revents: 0)
         curl_multi_poll(multi, &extra, 1, milliseconds, nil)
         // libcurl leaves the socket alone, but a timer of its own may have run out, and would end every sleep at once.
-        if extra.revents == 0 { perform() }
+        guard extra.revents == 0 else { return }
+        perform()
+        // Bytes that libcurl took nevertheless are a hole in the body: better a broken connection.
+        if offset(CURLINFO_SIZE_DOWNLOAD_T) != byteCountOfCurl { result = CURLE_RECV_ERROR }
     }
 
     /// Goes on receiving after the ring was full.
@@ -211,11 +218,15 @@ final class CurlTransfer {
         return tl_getinfo_long(easy, info, &value) == CURLE_OK ? value : 0
     }
 
+    private func offset(_ info: CURLINFO) -> curl_off_t {
+        var value: curl_off_t = 0
+        return tl_getinfo_offset(easy, info, &value) == CURLE_OK ? value : 0
+    }
+
     /// `nil` for 0: it has not come to that.
     func time(_ info: CURLINFO) -> Duration? {
-        var value: curl_off_t = 0
-        guard tl_getinfo_offset(easy, info, &value) == CURLE_OK, value > 0 else { return nil }
-        return .microseconds(value)
+        let value = offset(info)
+        return value > 0 ? .microseconds(value) : nil
     }
 
     /// The system's error behind a failure; 0 when it had no part in it.

@@ -10,10 +10,11 @@ internal import ThroughlineTransport
 ///
 /// Bytes come in order, and what ended them only after all of them. Used on one thread at a time, as any source.
 final class PrefetchingSource: ByteSource {
-    /// What is read at once, and how often: all of it fits into a processor's cache.
+    /// What is read at once, and how often: one lies in a processor's cache when it is demuxed, and all of
+    /// them bridge the time that a thread takes to wake up.
     struct Blocks {
         var size = 128 << 10
-        var count = 4
+        var count = 8
         /// Bytes that are read in a row before reading ahead begins: who looks for an index here and there would wait for
         /// what nobody wants.
         var runUp = 128 << 10
