@@ -36,7 +36,7 @@ final class Ingest {
         var options = Demuxer.Options()
         options.seeksAtOnce = !expected.isEmpty
         options.expected = expected
-        if !isPaced { options.readSize = 128 * 1024 }
+        if !isPaced { options.readSize = 32 * 1024 }
         do throws(MediaError) {
             demuxer = try Demuxer(input: input, options: options)
         } catch {

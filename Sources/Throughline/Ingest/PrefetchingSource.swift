@@ -18,6 +18,9 @@ final class PrefetchingSource: ByteSource {
         /// Bytes that are read in a row before reading ahead begins: who looks for an index here and there would wait for
         /// what nobody wants.
         var runUp = 128 << 10
+        /// Reads longer than this are large packets going straight to where they stay: there is nothing to do beside them
+        /// but to copy them, and once is enough.
+        var longest = 64 << 10
     }
 
     private enum Outcome {
@@ -34,9 +37,18 @@ final class PrefetchingSource: ByteSource {
         var isReading = false
         /// The thread is to read whenever a block is free.
         var isWanted = false
+        /// The reader sleeps until there is something worth waking up for.
+        var readerWaits = false
         /// What comes after the bytes.
         var outcome: Outcome?
         var isClosed = false
+
+        func mayRead(_ blocks: Blocks) -> Bool {
+            isWanted && !isClosed && outcome == nil && filled.count < blocks.count
+        }
+
+        /// The block after the last that is filled.
+        func next(_ blocks: Blocks) -> Int { (first + filled.count) % blocks.count }
     }
 
     private let inner: any PollableSource
@@ -50,8 +62,10 @@ final class PrefetchingSource: ByteSource {
     /// Bytes of the oldest block; 0 when it must be asked for.
     private var available = 0
     private var oldest = 0
-    /// Bytes read in a row.
+    /// Bytes read in a row, less those of long reads by their weight.
     private var run = 0
+    /// Whether the thread is to go on when a block is free.
+    private var readsAhead = false
 
     private final class Memory: @unchecked Sendable {
         // Unchecked: a block is the thread's until it counts as filled, and the reader's from then on.
@@ -85,7 +99,7 @@ final class PrefetchingSource: ByteSource {
         into buffer: UnsafeMutableRawBufferPointer, deadline: Instant, beforeBlocking: (() -> Instant)?
     ) throws(TransportError) -> Int {
         if abort.isAborted { throw TransportError(.aborted, "aborted") }
-        if available > 0 || (thread != nil && nextBlock()) { return take(into: buffer) }
+        if available > 0 || (thread != nil && nextBlock()) { return counted(take(into: buffer), of: buffer.count) }
         // The connection is this thread's now, and nothing was read from it that was not handed out.
         switch state.withLock({ $0.outcome }) {
         case .end: return 0
@@ -97,9 +111,9 @@ final class PrefetchingSource: ByteSource {
             waited = true
             return beforeBlocking?() ?? deadline
         }
-        run += count
+        _ = counted(count, of: buffer.count)
         // Whoever has to wait for the origin gains nothing by reading ahead.
-        if !waited, count > 0, run >= blocks.runUp { goOn() }
+        if !waited, count > 0, run >= blocks.runUp, buffer.count <= blocks.longest { goOn() }
         return count
     }
 
@@ -110,6 +124,17 @@ final class PrefetchingSource: ByteSource {
     }
 
     // MARK: - The reader's side
+
+    /// Takes note of a read: long ones weigh eight times as much as what makes a run.
+    private func counted(_ count: Int, of wanted: Int) -> Int {
+        if wanted <= blocks.longest {
+            run = min(run + count, 8 * blocks.runUp)
+        } else {
+            run = max(0, run - 8 * count)
+            if run == 0, readsAhead { pause() }
+        }
+        return count
+    }
 
     private func take(into buffer: UnsafeMutableRawBufferPointer) -> Int {
         let count = min(buffer.count, available - taken)
@@ -128,8 +153,8 @@ final class PrefetchingSource: ByteSource {
         let isWorthIt = state.withLock { state in
             state.filled.removeFirst()
             state.first = (state.first + 1) % blocks.count
-            state.isWanted = true
-            return !state.isReading && state.outcome == nil && state.filled.count <= blocks.count / 2
+            state.isWanted = readsAhead
+            return readsAhead && !state.isReading && state.outcome == nil && state.filled.count <= blocks.count / 2
         }
         if isWorthIt { state.wake() }
     }
@@ -138,10 +163,12 @@ final class PrefetchingSource: ByteSource {
     ///
     /// - Returns: false when there is none, and the connection is the reader's.
     private func nextBlock() -> Bool {
+        let half = max(1, blocks.count / 2)
         let next: (place: Int, count: Int)? = state.wait { state, _ in
+            // It is at it, and waits for nobody. Woken for every block, both threads would sleep more than they work.
+            state.readerWaits = state.isReading && state.filled.count < (state.readerWaits ? half : 1)
+            if state.readerWaits { return nil }
             if let count = state.filled.first { return .some((state.first, count)) }
-            // It is at it, and waits for nobody.
-            if state.isReading { return nil }
             state.isWanted = false
             return .some(nil)
         }
@@ -153,6 +180,7 @@ final class PrefetchingSource: ByteSource {
 
     /// Makes the connection the reader's.
     private func takeBack() {
+        readsAhead = false
         guard thread != nil else { return }
         state.wait { state, _ -> Void? in
             state.isWanted = false
@@ -160,8 +188,15 @@ final class PrefetchingSource: ByteSource {
         }
     }
 
+    /// Lets the thread fill no further block.
+    private func pause() {
+        readsAhead = false
+        state.withLock { $0.isWanted = false }
+    }
+
     /// Makes the connection the thread's.
     private func goOn() {
+        readsAhead = true
         state.withLockAndWake { $0.isWanted = true }
         guard thread == nil else { return }
         // Handed over and back under the lock.
@@ -180,38 +215,51 @@ final class PrefetchingSource: ByteSource {
     // MARK: - The thread
 
     private static func run(_ inner: any PollableSource, _ state: Guarded<State>, _ memory: Memory, _ blocks: Blocks) {
-        while true {
-            let place: Int? = state.wait { state, _ in
-                if state.isClosed { return .some(nil) }
-                guard state.isWanted, state.outcome == nil, state.filled.count < blocks.count else { return nil }
-                state.isReading = true
-                return (state.first + state.filled.count) % blocks.count
-            }
-            guard let place else { return }
-            var count = 0
-            var isDry = false
-            var outcome: Outcome?
-            do throws(TransportError) {
-                while count < blocks.size {
-                    let rest = memory.bytes[(place * blocks.size + count)..<((place + 1) * blocks.size)]
-                    guard let more = try inner.readAvailable(into: UnsafeMutableRawBufferPointer(rebasing: rest))
-                    else {
-                        isDry = true
-                        break
-                    }
-                    if more == 0 {
-                        outcome = .end
-                        break
-                    }
-                    count += more
+        while var place = nextPlace(state, blocks) {
+            var goesOn = true
+            while goesOn {
+                let (count, isDry, outcome) = fill(
+                    UnsafeMutableRawBufferPointer(
+                        rebasing: memory.bytes[(place * blocks.size)..<((place + 1) * blocks.size)]),
+                    from: inner)
+                var wakes = false
+                state.withLock { state in
+                    if count > 0 { state.filled.append(count) }
+                    if isDry { state.isWanted = false }
+                    state.outcome = outcome
+                    goesOn = state.mayRead(blocks)
+                    state.isReading = goesOn
+                    place = state.next(blocks)
+                    wakes = !goesOn || (state.readerWaits && state.filled.count >= blocks.count / 2)
                 }
-            } catch { outcome = .failure(error) }
-            state.withLockAndWake { state in
-                state.isReading = false
-                if count > 0 { state.filled.append(count) }
-                if isDry { state.isWanted = false }
-                state.outcome = outcome
+                if wakes { state.wake() }
             }
         }
+    }
+
+    /// Waits until a block is to be filled; nil at the end.
+    private static func nextPlace(_ state: Guarded<State>, _ blocks: Blocks) -> Int? {
+        state.wait { state, _ -> Int?? in
+            if state.isClosed { return .some(nil) }
+            guard state.mayRead(blocks) else { return nil }
+            state.isReading = true
+            return .some(state.next(blocks))
+        }
+    }
+
+    /// Fills a block as far as that goes without waiting.
+    private static func fill(
+        _ block: UnsafeMutableRawBufferPointer, from inner: any PollableSource
+    ) -> (count: Int, isDry: Bool, outcome: Outcome?) {
+        var count = 0
+        do throws(TransportError) {
+            while count < block.count {
+                let rest = UnsafeMutableRawBufferPointer(rebasing: block[count...])
+                guard let more = try inner.readAvailable(into: rest) else { return (count, true, nil) }
+                if more == 0 { return (count, false, .end) }
+                count += more
+            }
+            return (count, false, nil)
+        } catch { return (count, false, .failure(error)) }
     }
 }

@@ -216,6 +216,25 @@ struct PrefetchingSourceTests {
         #expect(inner.polls == 0)
     }
 
+    @Test func longReadsAreNotReadAhead() throws {
+        inner.script { $0.available = 10_000 }
+        let source = try makeSource(.init(size: 10, count: 4, runUp: 20, longest: 50))
+        defer { source.close() }
+        // Short ones between long ones are no run.
+        var bytes: [UInt8] = []
+        for _ in 0..<10 { bytes += try read(source, 15) + read(source, 51) }
+        #expect(inner.polls == 0)
+        bytes += try read(source, 15) + read(source, 15)
+        #expect(inner.waitForPosition(Int64(bytes.count) + 40))
+        // What is there is handed out, and no more is added to it.
+        for _ in 0..<4 { bytes += try read(source, 51) }
+        let polls = inner.polls
+        bytes += try read(source, 51)
+        #expect(bytes == ScriptedSource.bytes(0..<Int64(bytes.count)))
+        #expect(inner.polls == polls && polls == 4)
+        #expect(inner.violations == [])
+    }
+
     @Test func anOriginThatIsWaitedForIsNotReadAhead() throws {
         inner.script { $0.growsWhenWaited = 15 }
         let source = try makeSource()
