@@ -13,7 +13,7 @@ final class PrefetchingSource: ByteSource {
     /// What is read at once, and how often: one lies in a processor's cache when it is demuxed, and all of
     /// them bridge the time that a thread takes to wake up.
     struct Blocks {
-        var size = 128 << 10
+        var size = 64 << 10
         var count = 8
         /// Bytes that are read in a row before reading ahead begins: who looks for an index here and there would wait for
         /// what nobody wants.
