@@ -124,11 +124,15 @@ final class CurlHandle {
         return tl_getinfo_long(easy, info, &value) == CURLE_OK ? value : 0
     }
 
+    func offset(_ info: CURLINFO) -> curl_off_t {
+        var value: curl_off_t = 0
+        return tl_getinfo_offset(easy, info, &value) == CURLE_OK ? value : 0
+    }
+
     /// `nil` for 0: it has not come to that.
     func time(_ info: CURLINFO) -> Duration? {
-        var value: curl_off_t = 0
-        guard tl_getinfo_offset(easy, info, &value) == CURLE_OK, value > 0 else { return nil }
-        return .microseconds(value)
+        let value = offset(info)
+        return value > 0 ? .microseconds(value) : nil
     }
 
     /// The system's error behind a failure; 0 when it had no part in it.

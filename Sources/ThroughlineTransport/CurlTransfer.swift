@@ -14,6 +14,8 @@ final class CurlTransfer {
     /// The socket from which the body is read without libcurl.
     private var bodySocket: Int32?
     private var mayReadSocket = false
+    /// Body bytes that had come through libcurl when the socket took over.
+    private var byteCountOfCurl: curl_off_t = 0
     private var socketError: Int32?
 
     init(abort: AbortSwitch) throws(TransportError) {
@@ -84,9 +86,11 @@ final class CurlTransfer {
         guard
             let socket = sockets.socket(
                 localPort: number(CURLINFO_LOCAL_PORT), peerPort: number(CURLINFO_PRIMARY_PORT)),
-            curl_easy_pause(handle.easy, CURLPAUSE_RECV) == CURLE_OK
+            // Both directions: with one of them left libcurl looks at the socket once more, and keeps what it finds there.
+            curl_easy_pause(handle.easy, CURLPAUSE_ALL) == CURLE_OK
         else { return }
         bodySocket = socket
+        byteCountOfCurl = handle.offset(CURLINFO_SIZE_DOWNLOAD_T)
     }
 
     /// Takes what there is of the body without waiting.
@@ -126,7 +130,10 @@ final class CurlTransfer {
     func sleep(atMost duration: Duration) {
         let hasArrived = handle.sleep(atMost: duration, watching: bodySocket)
         // libcurl leaves the socket alone, but a timer of its own may have run out, and would end every sleep at once.
-        if bodySocket != nil, !hasArrived { perform() }
+        guard bodySocket != nil, !hasArrived else { return }
+        perform()
+        // Bytes that libcurl took nevertheless are a hole in the body: better a broken connection.
+        if handle.offset(CURLINFO_SIZE_DOWNLOAD_T) != byteCountOfCurl { result = CURLE_RECV_ERROR }
     }
 
     /// Goes on receiving after the ring was full.

@@ -329,9 +329,31 @@ package final class HTTPClient {
     package func read(
         into destination: UnsafeMutableRawBufferPointer, deadline: Instant, beforeBlocking: (() -> Instant)? = nil
     ) throws(TransportError) -> Int {
-        precondition(!destination.isEmpty, "a read of no bytes")
         enter()
         defer { leave() }
+        if let count = try attempt(into: destination) { return count }
+        // Before the deadline is looked at: a deadline that has passed may be a later one now.
+        let deadline = beforeBlocking?() ?? deadline
+        while true {
+            let now = Instant.now
+            if now >= deadline { throw failure(.timedOut, "no byte in time") }
+            transfer?.sleep(atMost: deadline - now)
+            if let count = try attempt(into: destination) { return count }
+        }
+    }
+
+    /// The same without waiting.
+    ///
+    /// - Returns: nil when nothing has arrived.
+    package func readAvailable(into destination: UnsafeMutableRawBufferPointer) throws(TransportError) -> Int? {
+        enter()
+        defer { leave() }
+        return try attempt(into: destination)
+    }
+
+    /// Takes what there is, and finds out whether the body has ended; nil when neither is so.
+    private func attempt(into destination: UnsafeMutableRawBufferPointer) throws(TransportError) -> Int? {
+        precondition(!destination.isEmpty, "a read of no bytes")
         if abort.isAborted { throw failure(.aborted, "aborted") }
         guard let transfer, let head else {
             try end?.get()
@@ -348,38 +370,25 @@ package final class HTTPClient {
             try end.get()
             return 0
         }
-        var deadline = deadline
-        var hasTold = false
-        while true {
-            if receiver.limitReached { return finish(transfer) }
-            let count = transfer.receive(into: destination)
-            if count > 0 {
-                position += Int64(count)
-                return count
-            }
-            if abort.isAborted { throw failure(.aborted, "aborted") }
-            if receiver.limitReached { return finish(transfer) }
-            if let result = transfer.result {
-                do throws(TransportError) {
-                    if result != CURLE_OK { throw failure(result, transfer) }
-                    if let length = head.contentLength, receiver.received < length {
-                        throw failure(.closedEarly, "the body ended after \(receiver.received) of \(length) bytes")
-                    }
-                } catch {
-                    end = .failure(error)
-                    throw error
-                }
-                return finish(transfer)
-            }
-            if !hasTold, let beforeBlocking {
-                hasTold = true
-                // Before the deadline is looked at: a deadline that has passed may be a later one now.
-                deadline = beforeBlocking()
-            }
-            let now = Instant.now
-            if now >= deadline { throw failure(.timedOut, "no byte in time") }
-            transfer.sleep(atMost: deadline - now)
+        if receiver.limitReached { return finish(transfer) }
+        let count = transfer.receive(into: destination)
+        if count > 0 {
+            position += Int64(count)
+            return count
         }
+        if abort.isAborted { throw failure(.aborted, "aborted") }
+        if receiver.limitReached { return finish(transfer) }
+        guard let result = transfer.result else { return nil }
+        do throws(TransportError) {
+            if result != CURLE_OK { throw failure(result, transfer) }
+            if let length = head.contentLength, receiver.received < length {
+                throw failure(.closedEarly, "the body ended after \(receiver.received) of \(length) bytes")
+            }
+        } catch {
+            end = .failure(error)
+            throw error
+        }
+        return finish(transfer)
     }
 
     /// The whole of the rest of the body, for playlists and other short documents.

@@ -1,3 +1,4 @@
+internal import CCurl
 internal import Testing
 internal import ThroughlineCore
 
@@ -85,5 +86,44 @@ struct PartsTests {
             _ = (fields.contentRange, fields.contentLength, fields.retryAfter)
             #expect(fields.fields.count <= HeaderFields.maximumCount)
         }
+    }
+}
+
+/// What libcurl does with a socket that is read without it.
+@Suite(.timeLimit(.minutes(1)))
+struct SocketReadingTests {
+    @Test func libcurlLeavesTheSocketAlone() throws {
+        let hasTurned = Guarded(false)
+        let hasSent = Guarded(false)
+        let server = ScriptedServer { listener in
+            let connection = listener.accept()
+            connection.request()
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\nfirst")
+            _ = hasTurned.wait(until: .now + .seconds(10)) { $0 ? true : nil }
+            connection.send("second")
+            hasSent.withLockAndWake { $0 = true }
+            connection.awaitClose()
+        }
+        let transfer = try CurlTransfer(abort: AbortSwitch())
+        transfer.set(CURLOPT_URL, server.url())
+        try transfer.start()
+        let deadline = Instant.now + .seconds(10)
+        while !transfer.receiver.headIsFinal || transfer.receiver.bufferedCount < 5, Instant.now < deadline {
+            transfer.perform()
+            transfer.sleep(atMost: .milliseconds(100))
+        }
+        transfer.receiver.beginBody(limit: 2_000_000)
+        transfer.readSocket()
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 100, alignment: 16)
+        defer { buffer.deallocate() }
+        #expect(transfer.receiver.take(into: buffer) == 5)
+        #expect(transfer.receive(into: buffer) == 0)
+        #expect(transfer.readsSocket)
+        hasTurned.withLockAndWake { $0 = true }
+        #expect(hasSent.wait(until: deadline) { $0 ? true : nil } == true)
+        // As it happens when a timer of libcurl's runs out just before the bytes arrive.
+        transfer.perform()
+        #expect(transfer.receive(into: buffer) == 6)
+        #expect(String(decoding: buffer[..<6], as: UTF8.self) == "second")
     }
 }

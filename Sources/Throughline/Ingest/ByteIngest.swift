@@ -29,13 +29,14 @@ final class ByteIngest: Ingest {
         self.origin = origin
         let url = redacted(supervisor.origin(origin).url)
         do throws(TransportError) {
-            input = try SourceInput(origin: origin, supervisor: supervisor, abort: abort, silence: silence)
+            input = try SourceInput(
+                origin: origin, supervisor: supervisor, abort: abort, silence: silence, prefetches: !isPaced)
         } catch { throw IngestOpenError(.undelivered(ChangeEvent(error)), isAborted: error.code == .aborted) }
         if input.length == 0 { throw IngestOpenError(.refused(.notMedia, "\(url): the object is empty (0 bytes)")) }
         var options = Demuxer.Options()
         options.seeksAtOnce = !expected.isEmpty
         options.expected = expected
-        if !isPaced { options.readSize = 128 * 1024 }
+        if !isPaced { options.readSize = 32 * 1024 }
         do throws(MediaError) {
             demuxer = try Demuxer(input: input, options: options)
         } catch {

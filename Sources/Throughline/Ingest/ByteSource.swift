@@ -27,14 +27,25 @@ protocol ByteSource: AnyObject {
     func close()
 }
 
+/// A source that can tell what is there already from what must be waited for.
+protocol PollableSource: ByteSource {
+    /// Reads as `read` does, but returns nil where that would wait.
+    func readAvailable(into buffer: UnsafeMutableRawBufferPointer) throws(TransportError) -> Int?
+}
+
 /// Opens the source that a URL asks for.
-func makeSource(for origin: Origin, abort: AbortSwitch) throws(TransportError) -> any ByteSource {
+///
+/// - Parameter prefetches: receive bytes on another thread while those before them are worked on.
+func makeSource(
+    for origin: Origin, abort: AbortSwitch, prefetches: Bool = false
+) throws(TransportError) -> any ByteSource {
     if let path = FileSource.path(of: origin.url) { return try FileSource(path: path) }
-    return try HTTPSource(origin: origin, abort: abort)
+    let source = try HTTPSource(origin: origin, abort: abort)
+    return prefetches ? PrefetchingSource(source, abort: abort) : source
 }
 
 /// An object over HTTP or HTTPS.
-final class HTTPSource: ByteSource {
+final class HTTPSource: PollableSource {
     private let client: HTTPClient
 
     init(origin: Origin, abort: AbortSwitch) throws(TransportError) {
@@ -57,6 +68,10 @@ final class HTTPSource: ByteSource {
         into buffer: UnsafeMutableRawBufferPointer, deadline: Instant, beforeBlocking: (() -> Instant)?
     ) throws(TransportError) -> Int {
         try client.read(into: buffer, deadline: deadline, beforeBlocking: beforeBlocking)
+    }
+
+    func readAvailable(into buffer: UnsafeMutableRawBufferPointer) throws(TransportError) -> Int? {
+        try client.readAvailable(into: buffer)
     }
 
     func close() { client.close() }

@@ -43,6 +43,7 @@ final class SourceInput: ByteInput {
 
     private let supervisor: any SourceSupervisor
     private let abort: AbortSwitch
+    private let prefetches: Bool
     private var silence: SilenceWatcher
     private var source: any ByteSource
     private var originID: OriginID
@@ -70,16 +71,20 @@ final class SourceInput: ByteInput {
     private(set) var byteCount: Int64 = 0
 
     /// Connects and asks for the object from its start.
+    ///
+    /// - Parameter prefetches: receive bytes on another thread while the demuxer works on those before them.
     init(
-        origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, silence: SilenceWatcher
+        origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, silence: SilenceWatcher,
+        prefetches: Bool = false
     ) throws(TransportError) {
         self.supervisor = supervisor
         self.abort = abort
+        self.prefetches = prefetches
         self.silence = silence
         originID = origin
         lastRead = .now
         readBegan = lastRead
-        source = try makeSource(for: supervisor.origin(origin), abort: abort)
+        source = try makeSource(for: supervisor.origin(origin), abort: abort, prefetches: prefetches)
         head = try source.open(at: 0, until: nil, deadline: .now + supervisor.openBound(for: origin))
         if let validator = head.validator { proven[origin] = validator }
         waitBegins = { [unowned self] in
@@ -230,7 +235,7 @@ final class SourceInput: ByteInput {
     /// Puts an origin's bytes under the demuxer, once they are proven to be the same.
     private func resume(on next: OriginID) throws(ResumeError) {
         let bound = supervisor.openBound(for: next)
-        let candidate = try connect(next)
+        let candidate = try connect(next, prefetches: prefetches)
         let (adjacent, others) = proof.evidence(before: position)
         let other: SourceHead
         var compared = 0
@@ -298,12 +303,12 @@ final class SourceInput: ByteInput {
     /// Connections over which a proof that did not come at once is asked for.
     static let proofConnections = 4
 
-    private func connect(_ origin: OriginID) throws(ResumeError) -> any ByteSource {
+    private func connect(_ origin: OriginID, prefetches: Bool) throws(ResumeError) -> any ByteSource {
         if RTSPAddress.isRTSP(supervisor.origin(origin).url) {
             throw .different("RTSP carries no bytes of a container")
         }
         do throws(TransportError) {
-            return try makeSource(for: supervisor.origin(origin), abort: abort)
+            return try makeSource(for: supervisor.origin(origin), abort: abort, prefetches: prefetches)
         } catch { throw .undelivered(error) }
     }
 
@@ -368,7 +373,7 @@ final class SourceInput: ByteInput {
             thread = WorkerThread(name: "tl-proof", stackSize: 256 << 10) { [outcome] in
                 let result: Result<Int, ResumeError>
                 do throws(ResumeError) {
-                    let candidate = try input.connect(origin)
+                    let candidate = try input.connect(origin, prefetches: false)
                     _ = try input.open(candidate, at: piece.offset, until: piece.end, within: bound)
                     result = .success(
                         try input.compare(piece, with: candidate, within: bound, patience: patience))

@@ -42,14 +42,17 @@ package struct ByteProof: Sendable {
         // Of a long read only the end is of use.
         let kept = bytes.count > Self.required ? UnsafeRawBufferPointer(rebasing: bytes.suffix(Self.required)) : bytes
         let start = offset + Int64(bytes.count - kept.count)
-        if var last = pieces.last, last.end == start {
+        if kept.count == Self.required, var last = pieces.popLast() {
+            // One read brought all that is kept: what was there is of no more use, but its memory is.
+            pieces.removeAll(keepingCapacity: true)
+            total = 0
+            last.offset = start
+            last.bytes.removeAll(keepingCapacity: true)
+            last.bytes.append(contentsOf: kept)
+            pieces.append(last)
+        } else if var last = pieces.last, last.end == start {
             pieces[pieces.count - 1].bytes = []
-            if kept.count == Self.required {
-                // One read brought all that is kept: no need to move what was there.
-                total -= last.bytes.count
-                last.bytes.removeAll(keepingCapacity: true)
-                last.offset = start
-            } else if last.bytes.count + kept.count > Self.most {
+            if last.bytes.count + kept.count > Self.most {
                 let excess = last.bytes.count + kept.count - Self.required
                 let dropped = min(excess, last.bytes.count)
                 last.bytes.removeFirst(dropped)
