@@ -22,8 +22,11 @@ package final class RTPPacketizer {
     private let context: UnsafeMutablePointer<AVFormatContext>
     private let io: UnsafeMutablePointer<AVIOContext>
     private let scratch: UnsafeMutablePointer<AVPacket>
+    /// The packet that was written last.
+    private let last: UnsafeMutablePointer<AVPacket>
     private let sink = Sink()
     private var offset: UInt32?
+    private var first: Int64?
     /// The time of the packet that was written last: what comes out is near it.
     private var latest: Int64 = 0
     private var decodeTime: Int64 = -1 << 40
@@ -49,7 +52,7 @@ package final class RTPPacketizer {
             let io = avio_alloc_context(
                 buffer.assumingMemoryBound(to: UInt8.self), Int32(ioSize), 1, Unmanaged.passUnretained(sink).toOpaque(),
                 nil, RTPPacketizer.writeCallback, nil),
-            let scratch = av_packet_alloc()
+            let scratch = av_packet_alloc(), let last = av_packet_alloc()
         else {
             avformat_free_context(context)
             throw MediaError(code: tl_averror(ENOMEM), operation: "open the RTP muxer")
@@ -57,6 +60,7 @@ package final class RTPPacketizer {
         self.context = context
         self.io = io
         self.scratch = scratch
+        self.last = last
         io.pointee.max_packet_size = packetSize
         context.pointee.pb = io
         context.pointee.packet_size = UInt32(packetSize)
@@ -101,8 +105,10 @@ package final class RTPPacketizer {
         var handle: UnsafeMutablePointer<AVIOContext>? = io
         avio_context_free(&handle)
         avformat_free_context(context)
-        var packet: UnsafeMutablePointer<AVPacket>? = scratch
-        av_packet_free(&packet)
+        for packet in [scratch, last] {
+            var handle: UnsafeMutablePointer<AVPacket>? = packet
+            av_packet_free(&handle)
+        }
         LiveHandles.freed()
     }
 
@@ -111,20 +117,24 @@ package final class RTPPacketizer {
     package func write(_ packet: borrowing Packet) throws(MediaError) -> [Output] {
         guard let pts = packet.pts else { throw .invalidData }
         try check(av_packet_ref(scratch, packet.av), "reference a packet")
+        av_packet_unref(last)
+        try check(av_packet_ref(last, packet.av), "reference a packet")
         return try writeScratch(ticks: pts.value(in: TimeBase(1, clockRateHz)))
     }
 
     /// The packets of the frames that were still being gathered. Nothing may be written after it.
-    package func finish(after last: borrowing Packet) throws(MediaError) -> [Output] {
+    package func finish() throws(MediaError) -> [Output] {
+        guard last.pointee.size > 0 else { return [] }
         // The muxer has no way to say that nothing more comes: another frame drives out the one before, and what comes
         // of the other is thrown away.
         let before = latest
-        try check(av_packet_ref(scratch, last.av), "reference a packet")
+        try check(av_packet_ref(scratch, last), "reference a packet")
         return try writeScratch(ticks: before + Int64(clockRateHz) * 10).filter { $0.ticks <= before }
     }
 
     private func writeScratch(ticks: Int64) throws(MediaError) -> [Output] {
         defer { av_packet_unref(scratch) }
+        first = first ?? ticks
         scratch.pointee.stream_index = 0
         scratch.pointee.pts = ticks
         // The muxer needs none, but libavformat wants them to rise, and never to lie behind the picture.
@@ -138,7 +148,8 @@ package final class RTPPacketizer {
         return sink.packets.compactMap { bytes in
             guard bytes.count > 12 else { return nil }
             let stamp = bytes[4..<8].reduce(0 as UInt32) { $0 << 8 | UInt32($1) }
-            let offset = self.offset ?? stamp &- UInt32(truncatingIfNeeded: ticks)
+            // The first packet is of the first frame, which may have been written a while ago.
+            let offset = self.offset ?? stamp &- UInt32(truncatingIfNeeded: first ?? ticks)
             self.offset = offset
             // Unwrapped to what is nearest to the packet just written.
             let low = Int32(bitPattern: stamp &- offset &- UInt32(truncatingIfNeeded: ticks))

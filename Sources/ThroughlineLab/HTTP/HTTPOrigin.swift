@@ -157,6 +157,6 @@ public struct OriginError: Error, Sendable, CustomStringConvertible {
 }
 
 /// The thread that all origins of the process share. It is never stopped.
-private enum SharedThread {
+enum SharedThread {
     static let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 }
