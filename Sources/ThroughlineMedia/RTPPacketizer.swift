@@ -22,8 +22,9 @@ package final class RTPPacketizer {
     private let context: UnsafeMutablePointer<AVFormatContext>
     private let io: UnsafeMutablePointer<AVIOContext>
     private let scratch: UnsafeMutablePointer<AVPacket>
-    /// The packet that was written last.
-    private let last: UnsafeMutablePointer<AVPacket>
+    /// Whether a frame comes out with the next one only.
+    private let gathers: Bool
+    private let packetSize: Int32
     private let sink = Sink()
     private var offset: UInt32?
     private var first: Int64?
@@ -52,7 +53,7 @@ package final class RTPPacketizer {
             let io = avio_alloc_context(
                 buffer.assumingMemoryBound(to: UInt8.self), Int32(ioSize), 1, Unmanaged.passUnretained(sink).toOpaque(),
                 nil, RTPPacketizer.writeCallback, nil),
-            let scratch = av_packet_alloc(), let last = av_packet_alloc()
+            let scratch = av_packet_alloc()
         else {
             avformat_free_context(context)
             throw MediaError(code: tl_averror(ENOMEM), operation: "open the RTP muxer")
@@ -60,7 +61,8 @@ package final class RTPPacketizer {
         self.context = context
         self.io = io
         self.scratch = scratch
-        self.last = last
+        self.packetSize = packetSize
+        gathers = ["aac", "mp2", "mp3"].contains(flow.codecName)
         io.pointee.max_packet_size = packetSize
         context.pointee.pb = io
         context.pointee.packet_size = UInt32(packetSize)
@@ -105,10 +107,8 @@ package final class RTPPacketizer {
         var handle: UnsafeMutablePointer<AVIOContext>? = io
         avio_context_free(&handle)
         avformat_free_context(context)
-        for packet in [scratch, last] {
-            var handle: UnsafeMutablePointer<AVPacket>? = packet
-            av_packet_free(&handle)
-        }
+        var packet: UnsafeMutablePointer<AVPacket>? = scratch
+        av_packet_free(&packet)
         LiveHandles.freed()
     }
 
@@ -117,18 +117,17 @@ package final class RTPPacketizer {
     package func write(_ packet: borrowing Packet) throws(MediaError) -> [Output] {
         guard let pts = packet.pts else { throw .invalidData }
         try check(av_packet_ref(scratch, packet.av), "reference a packet")
-        av_packet_unref(last)
-        try check(av_packet_ref(last, packet.av), "reference a packet")
         return try writeScratch(ticks: pts.value(in: TimeBase(1, clockRateHz)))
     }
 
     /// The packets of the frames that were still being gathered. Nothing may be written after it.
     package func finish() throws(MediaError) -> [Output] {
-        guard last.pointee.size > 0 else { return [] }
-        // The muxer has no way to say that nothing more comes: another frame drives out the one before, and what comes
-        // of the other is thrown away.
+        guard gathers, first != nil else { return [] }
+        // The muxer has no way to say that nothing more comes: a frame that does not fit drives out those before it, and
+        // what comes of itself is thrown away.
         let before = latest
-        try check(av_packet_ref(scratch, last), "reference a packet")
+        try check(av_new_packet(scratch, 2 * packetSize), "allocate a packet")
+        memset(scratch.pointee.data, 0, Int(scratch.pointee.size))
         return try writeScratch(ticks: before + Int64(clockRateHz) * 10).filter { $0.ticks <= before }
     }
 
