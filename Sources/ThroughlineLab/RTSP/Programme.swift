@@ -79,7 +79,7 @@ extension Programme {
             guard !refused.contains(index), !format.isAttachedPicture else { continue }
             if tracks[index] == nil {
                 // A container may have more flows than dynamic payload types.
-                guard tracks.count < 31, let track = Track(format, first: packet, number: UInt8(tracks.count)) else {
+                guard index < 31, let track = Track(format, first: packet, payloadType: 96 + UInt8(index)) else {
                     refused.insert(index)
                     continue
                 }
@@ -124,7 +124,7 @@ private final class Track {
     private var taken = 0
     private var units: [(unit: Programme.Unit, due: MediaTime?)] = []
 
-    init?(_ format: FlowFormat, first: borrowing Packet, number: UInt8) {
+    init?(_ format: FlowFormat, first: borrowing Packet, payloadType type: UInt8) {
         guard ["h264", "hevc", "aac", "opus", "mp3", "mp2"].contains(format.codecName) else { return nil }
         var extradata: [UInt8]?
         if format.codecName == "aac", format.withExtradata({ $0.isEmpty }) {
@@ -136,7 +136,6 @@ private final class Track {
             extradata = [UInt8(bits >> 8), UInt8(truncatingIfNeeded: bits)]
         }
         hasADTS = extradata != nil
-        let type = 96 + number
         guard let packetizer = try? RTPPacketizer(flow: format, payloadType: type, extradata: extradata) else {
             return nil
         }
