@@ -5,7 +5,7 @@ public import ThroughlineCore
 ///     Fault(.rtsp(.bye), .atNPT(.seconds(4)))                             // says goodbye in mid-stream
 ///     Fault(.rtsp(.redirect("rtsp://127.0.0.1:8002/film.mp4")), .at(.seconds(2)))
 ///
-/// Those that happen once happen once to each session (each PLAY, for those in the media); the others last for as long
+/// Those that happen once happen once to each session; the others last for as long
 /// as the fault does.
 public enum RTSPFault: Sendable, Hashable {
     // MARK: Answers

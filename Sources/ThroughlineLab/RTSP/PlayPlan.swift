@@ -87,6 +87,11 @@ struct PlayPlan: Sendable {
         return ((behind * (rate.inverse ?? .normal))).duration
     }
 
+    /// How long it takes to show a unit.
+    func length(of unit: Programme.Unit) -> Duration {
+        (max(.zero, unit.end - unit.start) * (rate.inverse ?? .normal)).duration
+    }
+
     /// How far the clock of the timestamps has gone so long after the answer.
     func progress(after time: Duration) -> MediaTime {
         let pace = (rate * (scale.inverse ?? .normal)) ?? .normal

@@ -65,6 +65,8 @@ final class ServedSession: @unchecked Sendable {
     private var pausedUntil: Instant?
     private var ticket = 0
     private var nextReport = Instant.never
+    /// Flows of which everything was sent, and when they say goodbye.
+    private var goodbyes: [(flow: Flow, at: Instant)] = []
     private var lastSign = Instant.now
     private var expiry: Scheduled<Void>?
     private var done: Set<Int> = []
@@ -166,6 +168,7 @@ final class ServedSession: @unchecked Sendable {
         lastPlaces = [:]
         for (place, index) in plan.order.enumerated() { lastPlaces[programme.units[index].flow] = place }
         for flow in flows { flow.held = nil }
+        goodbyes = []
         let size = programme.size
         let first = plan.order.first.map { programme.units[$0].offset } ?? size
         // Backwards there is no such thing as a place that is passed.
@@ -252,7 +255,12 @@ final class ServedSession: @unchecked Sendable {
         drain()
         while phase == .playing, !isOver {
             let now = Instant.now
-            guard place < plan.order.count else { return finish() }
+            sayGoodbye(at: now)
+            guard place < plan.order.count else {
+                guard let next = goodbyes.map(\.at).min() else { return finish() }
+                guard ask() else { return }
+                return later(next - now)
+            }
             let unit = programme.units[plan.order[place]]
             let due = began + plan.delay(of: unit) + (.zero - core.options.lead)
             if let pausedUntil, pausedUntil > now { return later(pausedUntil - now) }
@@ -260,7 +268,7 @@ final class ServedSession: @unchecked Sendable {
                 guard ask() else { return }
                 if phase != .playing || isOver { return }
                 report(at: now)
-                return later(min(due, nextReport) - .now)
+                return later(min(due, nextReport, goodbyes.map(\.at).min() ?? .never) - .now)
             }
             // It calls again when it can take more.
             if isHeldUp { return }
@@ -343,7 +351,9 @@ final class ServedSession: @unchecked Sendable {
         extent = max(extent, plan.extent(of: unit))
         if lastPlaces[unit.flow] == place {
             release(flow)
-            control(flow, at: .now, bye: true)
+            // When what was sent is over. Over UDP a BYE that comes with the last packet is read before it by some.
+            let end = began + plan.delay(of: unit) + plan.length(of: unit)
+            goodbyes.append((flow, max(end, .now + .milliseconds(20))))
         }
         (place, packetIndex) = (place + 1, 0)
         return true
@@ -458,8 +468,14 @@ final class ServedSession: @unchecked Sendable {
         return seconds << 32 | (UInt64(time.tv_nsec) << 32) / 1_000_000_000
     }
 
+    private func sayGoodbye(at now: Instant) {
+        for (flow, at) in goodbyes where at <= now { control(flow, at: .now, bye: true) }
+        goodbyes.removeAll { $0.at <= now }
+    }
+
     /// Everything was sent, or will never be: each flow that has not said goodbye does.
     private func finish() {
+        sayGoodbye(at: .never)
         for flow in flows {
             release(flow)
             if let last = lastPlaces[flow.index], last >= place { control(flow, at: .now, bye: true) }

@@ -150,7 +150,7 @@ struct RTSPOriginTests {
     }
 
     @Test func resumesWithTheNextPacket() async throws {
-        let origin = try await origin { $0.pace = Rate(20) }
+        let origin = try await origin { $0.pace = Rate(4) }
         try await blocking {
             let whole = try WholePlay(origin)
             let client = try RTSPTestClient(origin)
