@@ -114,6 +114,9 @@ struct Lab: AsyncParsableCommand {
         if transport != nil || timeout != nil || auth != nil || seed != nil {
             throw ValidationError("--transport, --timeout, --auth and --seed go with --rtsp")
         }
+        if let fault = fault.first(where: { !$0.isForHTTP }) {
+            throw ValidationError("the fault \(fault) goes with --rtsp")
+        }
         if burst != nil, pace == nil { throw ValidationError("--burst goes with --pace") }
         if case .times = pace, files.count > 1 {
             throw ValidationError("--pace 1.25x is for one file; for several give bytes per second, like --pace 500k")
@@ -296,7 +299,11 @@ struct Lab: AsyncParsableCommand {
                 }
             default:
                 do throws(FaultSyntaxError) {
-                    origin.inject(try Fault(parsing: word))
+                    let fault = try Fault(parsing: word)
+                    if origin is HTTPOrigin, !fault.isForHTTP {
+                        return console.line("throughline: the fault \(fault) goes with --rtsp")
+                    }
+                    origin.inject(fault)
                 } catch { console.line("throughline: \(error); or say kill, revive or heal") }
             }
         }

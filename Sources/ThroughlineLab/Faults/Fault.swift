@@ -115,7 +115,7 @@ public struct Fault: Sendable, Hashable {
 
 extension Fault {
     /// Whether an origin for HTTP can do it.
-    var isForHTTP: Bool {
+    package var isForHTTP: Bool {
         if case .rtsp = kind { return false }
         return method == nil
     }

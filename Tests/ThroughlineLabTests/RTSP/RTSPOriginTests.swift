@@ -300,7 +300,7 @@ struct RTSPOriginTests {
 
     @Test func sessionsExpire() async throws {
         let origin = try await origin {
-            $0.timeout = .milliseconds(300)
+            $0.timeout = .seconds(1)
             $0.pace = .normal
         }
         try await blocking {
@@ -308,16 +308,29 @@ struct RTSPOriginTests {
             try client.setUp(0)
             _ = try client.play()
             // Signs of life keep it.
-            let end = Instant.now + .milliseconds(700)
+            let end = Instant.now + .milliseconds(1500)
             while Instant.now < end {
                 client.read { $0.packets.count % 5 == 4 || Instant.now > end }
                 #expect(try client.ask(.getParameter).status == .ok)
                 client.forget()
             }
             // Then it goes quiet.
-            client.patience(.seconds(1))
+            client.patience(.milliseconds(1500))
+            client.read { _ in false }
+            #expect(client.ending == .silence && client.goodbyes == 0)
+        }
+    }
+
+    /// Set up and forgotten: over UDP there is nothing but the timeout to end it.
+    @Test func idleSessionsExpire() async throws {
+        let origin = try await origin { $0.timeout = .milliseconds(100) }
+        try await blocking {
+            let client = try RTSPTestClient(origin, patience: .milliseconds(250))
+            try client.setUp(0)
             client.read { _ in false }
             #expect(client.ending == .silence)
+            let other = try RTSPTestClient(origin)
+            #expect(try other.ask(.play, "", [(.session, client.session ?? "")]).status == .sessionNotFound)
         }
     }
 
