@@ -17,12 +17,13 @@ extension RTSPCore {
             path = uri[scheme.upperBound...]
             path = path.firstIndex(of: "/").map { path[$0...] } ?? "/"
         }
-        path = path.prefix { $0 != "?" && $0 != "#" }
+        // What names a flow may stand behind a query.
         var flow: Int?
         if let mark = path.range(of: "/stream=", options: true) {
             flow = Int(path[mark.upperBound...])
             path = path[..<mark.lowerBound]
         }
+        path = path.prefix { $0 != "?" && $0 != "#" }
         if path.count > 1, path.hasSuffix("/") { path = path.dropLast() }
         let text = String(path)
         return (programmes[text] == nil ? percentDecoded(text) : text, flow)
@@ -221,6 +222,9 @@ extension RTSPCore {
         if isNew {
             var start = range?.startTime ?? session.position ?? .zero
             guard start < session.programme.duration || start == .zero else { return (refusal(.invalidRange), nil) }
+            if let end = range?.endTime, end <= start, !(scale?.isNegative ?? false) {
+                return (refusal(.invalidRange), nil)
+            }
             for case .lateStart(let late) in effects { start += MediaTime(late) }
             let asked = speed ?? .normal
             let plan = PlayPlan(

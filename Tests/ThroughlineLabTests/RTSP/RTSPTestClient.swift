@@ -30,6 +30,8 @@ final class RTSPTestClient {
     private(set) var ending = RawClient.Ending.complete
     private(set) var session: String?
     private(set) var skippedBytes = 0
+    /// How many of the packets had come before the latest answer.
+    private(set) var packetsBeforeAnswer = 0
     private let raw: RawClient
     private var framer = RTSPFramer()
     private var responses: [RTSPResponse] = []
@@ -80,7 +82,9 @@ final class RTSPTestClient {
 
     private func take(_ element: RTSPFramer.Element) {
         switch element {
-        case .message(.response(let response)): responses.append(response)
+        case .message(.response(let response)):
+            responses.append(response)
+            packetsBeforeAnswer = packets.count
         case .message(.request(let request)): requests.append(request)
         case .frame(let channel, let payload):
             let flow = Int(channel / 2)
