@@ -48,7 +48,7 @@ let package = Package(
         .target(
             name: "ThroughlineLab",
             dependencies: [
-                "Throughline", "ThroughlineCore",
+                "Throughline", "ThroughlineMedia", "ThroughlineProtocols", "ThroughlineCore",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -74,7 +74,9 @@ let package = Package(
             dependencies: ["ThroughlineMedia", "ThroughlineProtocols", "ThroughlineCore", collections],
             swiftSettings: strict),
         .testTarget(
-            name: "ThroughlineLabTests", dependencies: ["ThroughlineLab", "ThroughlineCore"], swiftSettings: strict),
+            name: "ThroughlineLabTests",
+            dependencies: ["ThroughlineLab", "ThroughlineMedia", "ThroughlineProtocols", "ThroughlineCore"],
+            swiftSettings: strict),
         .testTarget(
             name: "ThroughlineTests",
             dependencies: [

@@ -8,8 +8,8 @@ struct Lab: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Serve files from an origin that fails on command.",
         discussion: """
-            Serves each FILE over HTTP on the loopback, and prints its URL on standard output. What happens is told on \
-            standard error. Runs until Ctrl-C.
+            Serves each FILE over HTTP on the loopback, or with --rtsp over RTSP, and prints its URL on standard output. \
+            What happens is told on standard error. Runs until Ctrl-C.
 
             A fault is WHAT[,OPTION...][@WHEN[,OPTION...]]:
               what     reset  close  refuse  stall  silent  short  corrupt
@@ -23,6 +23,15 @@ struct Lab: AsyncParsableCommand {
               stall@2s,for=5s                            two seconds in, five seconds of silence
               status=503,retry-after=3@npt=4.5,for=5s    overloaded for 5 s once the media of 4.5 s is due
               --fault reset@50% --fault refuse           dies in mid-stream, and stays dead
+
+            With --rtsp a byte is one of the RTP packets of the presentation; a method behind a colon limits reset, close,
+            silent, delay and status to its requests, and these come beside those above:
+              answers     status=453:setup  status=302,location=URL  session-lost  no-rtp-info  wrong-rtp-info
+                          no-range  late=2s (begins that much behind what was asked for)
+              requests    redirect=URL[,range=6]  announce=2101  notify=end-of-stream  teardown
+              media       bye  new-source  close-ports  loss=5%  reorder=5%  duplicate=5%  garbage=100
+                          sequence-jump=1000  timestamp-jump=10s  frozen-timestamps
+            There --fault stall@3s --fault silent is a server that has died without a word.
 
             While it runs, a fault typed on standard input strikes too, and so do these words: kill (reset every \
             connection and close the port), revive, heal (end every fault).
@@ -59,6 +68,26 @@ struct Lab: AsyncParsableCommand {
             valueName: "size|time"))
     var burst: BurstArgument?
 
+    @Flag(help: "Serve over RTSP. Files are read to memory, and delivered at the speed of the media unless --pace 2x.")
+    var rtsp = false
+
+    @Option(
+        help: ArgumentHelp("With --rtsp: how a client may have it: tcp, udp, or both if not given.", valueName: "way"))
+    var transport: LabTransport?
+
+    @Option(
+        help: ArgumentHelp("With --rtsp: how long a session lives without a sign of its client.", valueName: "time"))
+    var timeout: TimeArgument?
+
+    @Option(
+        help: ArgumentHelp(
+            "With --rtsp: let nobody else in; by Digest, or with basic: before it by Basic.",
+            valueName: "user:password"))
+    var auth: String?
+
+    @Option(help: "With --rtsp: makes what is left to chance the same each time.")
+    var seed: UInt64?
+
     @Flag(help: "Ignore range requests: every answer is the whole file.")
     var noRanges = false
 
@@ -72,6 +101,21 @@ struct Lab: AsyncParsableCommand {
             guard names.insert(name(of: file)).inserted else {
                 throw ValidationError("two files are called \(name(of: file)); serve them from two labs")
             }
+        }
+        if rtsp {
+            if noRanges { throw ValidationError("--no-ranges is for HTTP") }
+            if case .bytes = pace {
+                throw ValidationError("with --rtsp, --pace is times the speed of the media: 1.25x")
+            }
+            if case .bytes = burst { throw ValidationError("with --rtsp, --burst is a time: 1s") }
+            if let auth, !auth.contains(":") { throw ValidationError("--auth is user:password") }
+            return
+        }
+        if transport != nil || timeout != nil || auth != nil || seed != nil {
+            throw ValidationError("--transport, --timeout, --auth and --seed go with --rtsp")
+        }
+        if let fault = fault.first(where: { !$0.isForHTTP }) {
+            throw ValidationError("the fault \(fault) goes with --rtsp")
         }
         if burst != nil, pace == nil { throw ValidationError("--burst goes with --pace") }
         if case .times = pace, files.count > 1 {
@@ -136,19 +180,22 @@ struct Lab: AsyncParsableCommand {
             if case .bytes(let rate) = pace, pacing == nil {
                 pacing = Pacing(bytesPerSecond: rate, burst: burst?.byteCount ?? 0)
             }
+            let onEvent: @Sendable (OriginEvent) -> Void = { event in
+                let time = "\((Instant.now - began).decimals(3)) s".padded(left: 11)
+                if let (style, text) = event.words {
+                    console.line("\(time)  \(console.styled(text.printable, style))")
+                }
+            }
+            if rtsp {
+                try await serveRTSP(console, onEvent: quiet ? nil : onEvent)
+                return 0
+            }
             var options = HTTPOrigin.Options()
             options.host = host
             options.port = port
             options.pacing = pacing
             options.servesRanges = !noRanges
-            if !quiet {
-                options.onEvent = { event in
-                    let time = "\((Instant.now - began).decimals(3)) s".padded(left: 11)
-                    if let (style, text) = event.words {
-                        console.line("\(time)  \(console.styled(text.printable, style))")
-                    }
-                }
-            }
+            if !quiet { options.onEvent = onEvent }
             let origin = try await HTTPOrigin.start(serving: served, faults: fault, options: options)
             for file in files { put(origin.url(for: path(of: file)) + "\n") }
             listen(to: origin, console)
@@ -162,6 +209,35 @@ struct Lab: AsyncParsableCommand {
             complain("\(error)")
             return 69
         }
+    }
+
+    private func serveRTSP(_ console: Console, onEvent: (@Sendable (OriginEvent) -> Void)?) async throws {
+        var options = RTSPOrigin.Options()
+        options.host = host
+        options.port = port
+        options.seed = seed
+        options.onEvent = onEvent
+        if let transport { options.transports = [transport == .tcp ? .tcp : .udp] }
+        if let timeout { options.timeout = timeout.duration }
+        if case .times(let billionths) = pace {
+            options.pace = Rate(numerator: billionths, denominator: 1_000_000_000) ?? .normal
+        }
+        if case .time(let time) = burst { options.lead = time }
+        if let auth {
+            let words = auth.split(separator: ":", omittingEmptySubsequences: false)
+            let isBasic = words.count > 2 && words[0] == "basic"
+            let rest = isBasic ? words.dropFirst() : words[...]
+            options.credentials = RTSPCredentials(
+                user: String(rest.first ?? ""), password: rest.dropFirst().joined(separator: ":"),
+                scheme: isBasic ? .basic : .digest)
+        }
+        var served: [String: String] = [:]
+        for file in files { served[path(of: file)] = file }
+        let origin = try await RTSPOrigin.start(serving: served, faults: fault, options: options)
+        for file in files { put(origin.url(for: path(of: file)) + "\n") }
+        listen(to: origin, console)
+        await Interrupts.wait()
+        try? await origin.stop()
     }
 
     private func pacing(_ index: MediaIndex, file: String) throws(StreamError) -> Pacing? {
@@ -186,7 +262,7 @@ struct Lab: AsyncParsableCommand {
     }
 
     /// Takes orders from standard input, line by line, for as long as there is one.
-    private func listen(to origin: HTTPOrigin, _ console: Console) {
+    private func listen(to origin: any LabOrigin, _ console: Console) {
         // In the background of a terminal reading fails then, where it would otherwise stop the process.
         signal(SIGTTIN, SIG_IGN)
         var thread = pthread_t()
@@ -203,10 +279,10 @@ struct Lab: AsyncParsableCommand {
     }
 
     private final class Orders: Sendable {
-        private let origin: HTTPOrigin
+        private let origin: any LabOrigin
         private let console: Console
 
-        init(_ origin: HTTPOrigin, _ console: Console) {
+        init(_ origin: any LabOrigin, _ console: Console) {
             self.origin = origin
             self.console = console
         }
@@ -223,11 +299,31 @@ struct Lab: AsyncParsableCommand {
                 }
             default:
                 do throws(FaultSyntaxError) {
-                    origin.inject(try Fault(parsing: word))
+                    let fault = try Fault(parsing: word)
+                    if origin is HTTPOrigin, !fault.isForHTTP {
+                        return console.line("throughline: the fault \(fault) goes with --rtsp")
+                    }
+                    origin.inject(fault)
                 } catch { console.line("throughline: \(error); or say kill, revive or heal") }
             }
         }
     }
+}
+
+/// What is told to an origin while it runs.
+private protocol LabOrigin: Sendable {
+    func inject(_ fault: Fault)
+    func heal()
+    func kill()
+    func revive() async throws
+}
+
+extension HTTPOrigin: LabOrigin {}
+extension RTSPOrigin: LabOrigin {}
+
+/// How a client may have its media.
+enum LabTransport: String, ExpressibleByArgument {
+    case tcp, udp
 }
 
 /// `500k` bytes per second, or `1.25x` the speed of the media.

@@ -133,7 +133,7 @@ final class CurlTransfer {
         guard bodySocket != nil, !hasArrived else { return }
         perform()
         // Bytes that libcurl took nevertheless are a hole in the body: better a broken connection.
-        if handle.offset(CURLINFO_SIZE_DOWNLOAD_T) != byteCountOfCurl { result = CURLE_RECV_ERROR }
+        if handle.offset(CURLINFO_SIZE_DOWNLOAD_T) != byteCountOfCurl { handle.end(with: CURLE_RECV_ERROR) }
     }
 
     /// Goes on receiving after the ring was full.

@@ -65,6 +65,10 @@ struct CommandLineTests {
         Mistake("lab SCRATCH/gone.mp4", 69, "gone.mp4"),
         Mistake("lab FILM --fault sneeze", 64, "reset"),
         Mistake("lab FILM --pace fast", 64, "--pace"),
+        Mistake("lab FILM --rtsp --pace 500k", 64, "1.25x"),
+        Mistake("lab FILM --transport tcp", 64, "--rtsp"),
+        Mistake("lab FILM --fault bye", 64, "--rtsp"),
+        Mistake("lab SCRATCH/gone.mp4 --rtsp", 69, "gone.mp4"),
     ])
     func tellsWhatIsWrong(_ mistake: Mistake) async throws {
         let origin = try await origin()
@@ -259,6 +263,29 @@ struct CommandLineTests {
         #expect(outcome.errors.contains("struck: reset@npt=4,once"), "\(outcome.errors)")
         #expect(played.value?.status == 0)
         #expect(played.value?.errors.contains("byte-exact") ?? false, "\(played.value?.errors ?? "")")
+    }
+
+    @Test func aLabSpeaksRTSP() async throws {
+        let played = Box<Tool.Output>()
+        let outcome = try await CommandLineTool.run(
+            ["lab", film, "--rtsp", "--pace", "8x", "--transport", "tcp", "--fault", "bye@npt=4"]
+        ) { [sent = Once()] output, process in
+            guard output.last == UInt8(ascii: "\n"), sent.isFirst else { return }
+            let url = String(decoding: output.dropLast(), as: UTF8.self)
+            Task {
+                played.set(
+                    try await Tool.run([
+                        "ffmpeg", "-nostdin", "-v", "error", "-rtsp_transport", "tcp", "-i", url, "-map", "0:v", "-c",
+                        "copy", "-f", "framehash", "-",
+                    ]))
+                kill(process, SIGTERM)
+            }
+        }
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(outcome.errors.contains("struck: bye@npt=4"), "\(outcome.errors)")
+        let pictures = played.value?.output.split(separator: "\n").filter { !$0.hasPrefix("#") }.count ?? 0
+        // 4 s, but for what is decoded after it and shown before.
+        #expect((95...100).contains(pictures))
     }
 
     // MARK: - The demonstration

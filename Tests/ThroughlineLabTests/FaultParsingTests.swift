@@ -33,6 +33,35 @@ internal import ThroughlineLab
         ("status=404@npt=1:02:03.004", Fault(.status(404), .atNPT(.milliseconds(3_723_004)))),
         ("status=404@npt=90:30", Fault(.status(404), .atNPT(.seconds(5430)))),
         ("status=404@requests=2,path=/a/b.ts", Fault(.status(404), .afterRequests(2), path: "/a/b.ts")),
+        ("status=453:setup,once", Fault(.status(453), recovery: .once, method: "SETUP")),
+        ("reset:play@requests=1", Fault(.reset, .afterRequests(1), method: "PLAY")),
+        (
+            "status=503:play,retry-after=3@2s",
+            Fault(.status(503, retryAfter: .seconds(3)), .at(.seconds(2)), method: "PLAY")
+        ),
+        ("status=302,location=rtsp://h:1/a", Fault(.rtsp(.moved(302, location: "rtsp://h:1/a")))),
+        (
+            "redirect=rtsp://h:1/a,range=6.5@npt=4",
+            Fault(.rtsp(.redirect("rtsp://h:1/a", from: .milliseconds(6500))), .atNPT(.seconds(4)))
+        ),
+        ("session-lost@1s", Fault(.rtsp(.sessionLost), .at(.seconds(1)))),
+        ("no-rtp-info", Fault(.rtsp(.withoutRTPInfo))),
+        ("wrong-rtp-info,once", Fault(.rtsp(.wrongRTPInfo), recovery: .once)),
+        ("no-range", Fault(.rtsp(.withoutRange))),
+        ("late=2s", Fault(.rtsp(.lateStart(.seconds(2))))),
+        ("announce=2101@50%", Fault(.rtsp(.announce(2101)), .atPercent(50))),
+        ("notify=end-of-stream", Fault(.rtsp(.playNotify("end-of-stream")))),
+        ("teardown@3s", Fault(.rtsp(.teardown), .at(.seconds(3)))),
+        ("bye@npt=4", Fault(.rtsp(.bye), .atNPT(.seconds(4)))),
+        ("new-source", Fault(.rtsp(.newSource))),
+        ("close-ports", Fault(.rtsp(.closePorts))),
+        ("loss=2.5%,for=5s", Fault(.rtsp(.loss(percent: 2.5)), recovery: .after(.seconds(5)))),
+        ("reorder=5%", Fault(.rtsp(.reorder(percent: 5)))),
+        ("duplicate=5%", Fault(.rtsp(.duplicate(percent: 5)))),
+        ("garbage=1k", Fault(.rtsp(.garbage(1000)))),
+        ("sequence-jump=1000", Fault(.rtsp(.sequenceJump(1000)))),
+        ("timestamp-jump=10s", Fault(.rtsp(.timestampJump(.seconds(10))))),
+        ("frozen-timestamps@npt=3", Fault(.rtsp(.frozenTimestamps), .atNPT(.seconds(3)))),
         ("reset,once,path=/a@byte=1", Fault(.reset, .atByte(1), recovery: .once, path: "/a")),
     ]
 
@@ -50,6 +79,11 @@ internal import ThroughlineLab
         "reset@1s@2s", "reset,", "reset,,once", "reset,twice", "reset,once,once", "reset,once,for=1s", "reset,for=0s",
         "reset,for=5", "reset,path=film.ts", "reset,retry-after=3", "refuse,once", "refuse,path=/a", "short",
         "throttle", "throttle=0", "throttle=fast", "delay", "delay=5", "status", "status=200", "status=600",
+        "bye=1", "loss", "loss=5", "loss=101%", "garbage=0", "announce=0", "announce=10000", "redirect",
+        "redirect=here",
+        "notify=", "late", "late=2", "sequence-jump=65536", "status=302", "status=503,location=rtsp://h/a",
+        "reset,location=rtsp://h/a", "status=302,location=here", "reset,range=6", "redirect=rtsp://h/a,range=x",
+        "stall:play", "bye:play", "reset:play@npt=4", "reset:dance", "status=302,location=rtsp://h/a,retry-after=3",
         "status=+503", "status=503,retry-after=1.5", "status=503,retry-after=-1",
     ])
     func says(bad text: String) {

@@ -125,6 +125,15 @@ final class RawClient {
         return .complete
     }
 
+    /// Whatever comes next, and how the connection stands then.
+    func read() -> (bytes: [UInt8], ending: Ending) {
+        let ending = receive()
+        defer { buffered = [] }
+        return (buffered, ending)
+    }
+
+    func send(_ bytes: [UInt8]) { _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) }
+
     /// Reads `count` bytes of body, or as many as come.
     func body(_ count: Int) -> (bytes: [UInt8], ending: Ending) {
         var ending = Ending.complete

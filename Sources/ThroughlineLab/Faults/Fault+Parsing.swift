@@ -13,11 +13,17 @@ public struct FaultSyntaxError: Error, Sendable, Hashable, CustomStringConvertib
 extension Fault: CustomStringConvertible {
     /// A fault as text: what, optionally where or when behind an `@`, and options behind commas.
     ///
-    ///     fault    = kind *("," option) ["@" trigger *("," option)]
+    ///     fault    = kind [":" method] *("," option) ["@" trigger *("," option)]
     ///     kind     = "reset" / "close" / "refuse" / "stall" / "silent" / "short" / "corrupt"
-    ///              / "throttle=" size / "delay=" time / "status=" 400...599
+    ///              / "throttle=" size / "delay=" time / "status=" 300...599 / rtsp
+    ///     rtsp     = "session-lost" / "no-rtp-info" / "wrong-rtp-info" / "no-range" / "late=" time
+    ///              / "redirect=" URL / "announce=" 1...9999 / "notify=" reason / "teardown"
+    ///              / "bye" / "new-source" / "close-ports" / "loss=" number "%" / "reorder=" number "%"
+    ///              / "duplicate=" number "%" / "garbage=" size / "sequence-jump=" count
+    ///              / "timestamp-jump=" time / "frozen-timestamps"
+    ///     method   = "options" / "describe" / "setup" / "play" / ...          ; RTSP only
     ///     trigger  = time / "byte=" size / number "%" / "npt=" npt / "requests=" count
-    ///     option   = "once" / "for=" time / "path=" path / "retry-after=" seconds
+    ///     option   = "once" / "for=" time / "path=" path / "retry-after=" seconds / "location=" URL / "range=" npt
     ///     time     = number ("ms" / "s" / "m")
     ///     size     = number ["k" / "M" / "G" / "Ki" / "Mi" / "Gi"]    ; bytes, or bytes per second
     ///     npt      = number / [hours ":"] minutes ":" seconds          ; RFC 2326 section 3.6
@@ -25,7 +31,8 @@ extension Fault: CustomStringConvertible {
     ///
     /// A `time` behind `@` counts from the origin's first byte; without an `@` the fault strikes at once, or after the
     /// one before it. `requests=2` strikes with the third. Without `once` or `for` it never ends. A path has neither
-    /// commas nor `@`. `retry-after` belongs to `status`. There is no blank anywhere.
+    /// commas nor `@`, and so has a URL. `retry-after` belongs to `status`; `location` belongs to one of 300...399, which is
+    /// for RTSP; `range` belongs to `redirect`. There is no blank anywhere.
     ///
     /// | text | meaning |
     /// | --- | --- |
@@ -37,6 +44,9 @@ extension Fault: CustomStringConvertible {
     /// | `status=404@requests=3,path=/film.mp4` | gone with the fourth request for it |
     /// | `silent` | answers nothing, from the start |
     /// | `refuse@3s` | closes the port three seconds in |
+    /// | `status=453:setup,once` | the first SETUP finds not enough bandwidth |
+    /// | `status=302,location=rtsp://127.0.0.1:8002/film.mp4` | DESCRIBE is sent elsewhere |
+    /// | `redirect=rtsp://127.0.0.1:8002/film.mp4,range=6@npt=4` | asks at 4 s to go elsewhere from 6 s on |
     ///
     /// - Throws: ``FaultSyntaxError``.
     public init(parsing text: String) throws(FaultSyntaxError) {
@@ -46,7 +56,9 @@ extension Fault: CustomStringConvertible {
 
     /// The text form, which ``init(parsing:)`` reads as the same fault (times to the nanosecond).
     public var description: String {
-        var text = kind.text
+        var words = kind.text.split(separator: ",", maxSplits: 1)
+        if let method { words[0] += ":\(method.lowercased())" }
+        var text = words.joined(separator: ",")
         switch trigger {
         case .immediately: break
         case .afterRequests(let count): text += "@requests=\(count)"
@@ -79,8 +91,44 @@ extension Fault.Kind {
         case .corrupt: "corrupt"
         case .status(let status, let retryAfter):
             "status=\(status)" + (retryAfter.map { ",retry-after=\($0.wholeSecondsUp)" } ?? "")
+        case .rtsp(let fault): fault.text
         }
     }
+}
+
+extension RTSPFault {
+    fileprivate var text: String {
+        func percent(_ value: Double) -> String { decimalText(Int64(exactly: (value * 1e9).rounded()) ?? 0) + "%" }
+        return switch self {
+        case .moved(let status, let location): "status=\(status),location=\(location)"
+        case .sessionLost: "session-lost"
+        case .withoutRTPInfo: "no-rtp-info"
+        case .wrongRTPInfo: "wrong-rtp-info"
+        case .withoutRange: "no-range"
+        case .lateStart(let time): "late=\(time.text)"
+        case .redirect(let url, let npt):
+            "redirect=\(url)" + (npt.map { ",range=\(decimalText($0.nanoseconds))" } ?? "")
+        case .announce(let code): "announce=\(code)"
+        case .playNotify(let reason): "notify=\(reason)"
+        case .teardown: "teardown"
+        case .bye: "bye"
+        case .newSource: "new-source"
+        case .closePorts: "close-ports"
+        case .loss(let value): "loss=\(percent(value))"
+        case .reorder(let value): "reorder=\(percent(value))"
+        case .duplicate(let value): "duplicate=\(percent(value))"
+        case .garbage(let count): "garbage=\(count)"
+        case .sequenceJump(let count): "sequence-jump=\(count)"
+        case .timestampJump(let time): "timestamp-jump=\(time.text)"
+        case .frozenTimestamps: "frozen-timestamps"
+        }
+    }
+
+    fileprivate static let simple: [Substring: RTSPFault] = [
+        "session-lost": .sessionLost, "no-rtp-info": .withoutRTPInfo, "wrong-rtp-info": .wrongRTPInfo,
+        "no-range": .withoutRange, "teardown": .teardown, "bye": .bye, "new-source": .newSource,
+        "close-ports": .closePorts, "frozen-timestamps": .frozenTimestamps,
+    ]
 }
 
 extension Duration {
@@ -106,6 +154,12 @@ private struct FaultParser {
     private var retryAfter: Duration?
     private var recovery: Fault.Recovery?
     private var path: String?
+    private var location: String?
+    private var range: NPT?
+
+    private static let methods = [
+        "OPTIONS", "DESCRIBE", "SETUP", "PLAY", "PAUSE", "TEARDOWN", "GET_PARAMETER", "SET_PARAMETER",
+    ]
 
     init(text: String) { self.text = text }
 
@@ -115,7 +169,15 @@ private struct FaultParser {
         let halves = text.split(separator: "@", omittingEmptySubsequences: false)
         guard halves.count <= 2 else { throw problem("there is more than one \"@\"; write it like reset@50%,once") }
         var words = halves[0].split(separator: ",", omittingEmptySubsequences: false)
-        let kind = try kind(words.removeFirst())
+        var word = words.removeFirst()
+        var method: String?
+        if let colon = word.lastIndex(of: ":"),
+            let known = Self.methods.first(where: { $0.lowercased() == word[word.index(after: colon)...].lowercased() })
+        {
+            method = known
+            word = word[..<colon]
+        }
+        let kind = try kind(word)
         var trigger = Fault.Trigger.immediately
         if halves.count == 2 {
             var more = halves[1].split(separator: ",", omittingEmptySubsequences: false)
@@ -123,12 +185,41 @@ private struct FaultParser {
             words += more
         }
         for word in words { try option(word) }
-        var fault = Fault(kind, trigger, recovery: recovery ?? .never, path: path)
+        var fault = Fault(kind, trigger, recovery: recovery ?? .never, path: path, method: method)
         if let retryAfter {
             guard case .status(let status, _) = kind else {
                 throw problem("retry-after belongs to a status, like status=503,retry-after=3")
             }
             fault.kind = .status(status, retryAfter: retryAfter)
+        }
+        if case .status(let status, _) = kind {
+            if status < 400 {
+                guard let location, retryAfter == nil else {
+                    throw problem("a status below 400 needs a place, like status=302,location=rtsp://host/film.mp4")
+                }
+                fault.kind = .rtsp(.moved(status, location: location))
+            } else if location != nil {
+                throw problem("location belongs to a status below 400, like status=302,location=rtsp://host/film.mp4")
+            }
+        } else if location != nil {
+            throw problem("location belongs to a status, like status=302,location=rtsp://host/film.mp4")
+        }
+        if let range {
+            guard case .rtsp(.redirect(let url, _)) = kind else {
+                throw problem("range belongs to redirect, like redirect=rtsp://host/film.mp4,range=6")
+            }
+            fault.kind = .rtsp(.redirect(url, from: range))
+        }
+        if method != nil {
+            switch fault.kind {
+            case .reset, .close, .silent, .delay, .status, .rtsp(.moved): break
+            default:
+                throw problem(
+                    "a method goes with reset, close, silent, delay and status only, like status=453:setup")
+            }
+            if fault.trigger.isPlace {
+                throw problem("a request has no place in the file; use a time or a count, like reset:play@requests=1")
+            }
         }
         if kind == .refuse, recovery == .once {
             throw problem("refuse cannot happen once, as nobody sees whom the kernel refuses; use refuse,for=2s")
@@ -160,14 +251,57 @@ private struct FaultParser {
             guard let time = value.flatMap(time) else { throw problem("delay needs a time, like delay=150ms") }
             return .delay(time)
         case "status":
-            guard let value, let status = digits(value), (400...599).contains(status) else {
-                throw problem("status needs an HTTP status from 400 to 599, like status=503,retry-after=3")
+            guard let value, let status = digits(value), (300...599).contains(status) else {
+                throw problem("status needs a status from 400 to 599, like status=503,retry-after=3")
             }
             return .status(Int(status))
         default:
+            if let fault = try rtsp(name, value) { return .rtsp(fault) }
             throw problem(
                 "it begins with none of reset, close, refuse, stall, silent, short, corrupt, throttle=RATE, delay=TIME "
-                    + "and status=CODE; write it like reset@50%,once")
+                    + "and status=CODE, nor with a fault of RTSP; write it like reset@50%,once")
+        }
+    }
+
+    private func rtsp(_ name: Substring, _ value: Substring?) throws(FaultSyntaxError) -> RTSPFault? {
+        if let fault = RTSPFault.simple[name] {
+            guard value == nil else { throw problem("\(name) takes no value; write it like \(name)@npt=4") }
+            return fault
+        }
+        func percent() throws(FaultSyntaxError) -> Double {
+            guard let value, value.hasSuffix("%"), let billionths = billionths(value.dropLast()),
+                billionths <= 100_000_000_000
+            else { throw problem("\(name) needs a percentage, like \(name)=5%") }
+            return Double(billionths) / 1e9
+        }
+        func number(_ limit: Int64) throws(FaultSyntaxError) -> Int {
+            guard let value, let number = size(value), number > 0, number <= limit else {
+                throw problem("\(name) needs a number from 1 to \(limit), like \(name)=\(min(limit, 2101))")
+            }
+            return Int(number)
+        }
+        func duration() throws(FaultSyntaxError) -> Duration {
+            guard let time = value.flatMap(time) else { throw problem("\(name) needs a time, like \(name)=2s") }
+            return time
+        }
+        switch name {
+        case "late": return .lateStart(try duration())
+        case "timestamp-jump": return .timestampJump(try duration())
+        case "redirect":
+            guard let value, value.contains("://") else {
+                throw problem("redirect needs a URL, like redirect=rtsp://127.0.0.1:8002/film.mp4")
+            }
+            return .redirect(String(value))
+        case "announce": return .announce(try number(9999))
+        case "notify":
+            guard let value, !value.isEmpty else { throw problem("notify needs a reason, like notify=end-of-stream") }
+            return .playNotify(String(value))
+        case "loss": return .loss(percent: try percent())
+        case "reorder": return .reorder(percent: try percent())
+        case "duplicate": return .duplicate(percent: try percent())
+        case "garbage": return .garbage(try number(1 << 20))
+        case "sequence-jump": return .sequenceJump(try number(65_535))
+        default: return nil
         }
     }
 
@@ -224,10 +358,20 @@ private struct FaultParser {
                 throw problem("retry-after needs whole seconds, like status=503,retry-after=3")
             }
             retryAfter = .seconds(seconds)
+        case ("location", let value?):
+            guard value.contains("://") else {
+                throw problem("location needs a URL, like status=302,location=rtsp://host/film.mp4")
+            }
+            location = String(value)
+        case ("range", let value?):
+            guard let time = npt(value) else {
+                throw problem("range needs seconds or h:mm:ss, like redirect=rtsp://host/film.mp4,range=6")
+            }
+            range = MediaTime(nanoseconds: time)
         default:
             throw problem(
-                "\"\(word)\" is no option; those are once, for=TIME, path=/PATH and, for status, retry-after=SECONDS, "
-                    + "like stall@2s,for=5s")
+                "\"\(word)\" is no option; those are once, for=TIME, path=/PATH, for status retry-after=SECONDS "
+                    + "or location=URL, and for redirect range=NPT, like stall@2s,for=5s")
         }
     }
 

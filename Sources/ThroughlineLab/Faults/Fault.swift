@@ -53,6 +53,8 @@ public struct Fault: Sendable, Hashable {
         /// New requests are answered with this HTTP status (400...599), with `Retry-After` in whole seconds if given.
         /// Responses in progress go on.
         case status(Int, retryAfter: Duration? = nil)
+        /// What only an ``RTSPOrigin`` can do.
+        case rtsp(RTSPFault)
     }
 
     /// When it goes wrong.
@@ -89,20 +91,37 @@ public struct Fault: Sendable, Hashable {
     public var recovery: Recovery
     /// The only path affected; `nil` for all. Of no meaning for ``Kind/refuse``.
     public var path: String?
+    /// The only method of RTSP affected, in upper case, such as `PLAY`; `nil` for all. It is for faults that meet
+    /// requests; ``Kind/reset`` and ``Kind/close`` meet them when they have a method.
+    public var method: String?
 
     /// - Parameters:
     ///   - kind: what goes wrong.
     ///   - trigger: when; at once by default.
     ///   - recovery: how it ends; never by default.
     ///   - path: the only URL path affected, such as `/film.mp4`; all by default.
+    ///   - method: the only method affected, such as `PLAY`; all by default.
     public init(
-        _ kind: Kind, _ trigger: Trigger = .immediately, recovery: Recovery = .never, path: String? = nil
+        _ kind: Kind, _ trigger: Trigger = .immediately, recovery: Recovery = .never, path: String? = nil,
+        method: String? = nil
     ) {
         self.kind = kind
         self.trigger = trigger
         self.recovery = recovery
         self.path = path
+        self.method = method
     }
+}
+
+extension Fault {
+    /// Whether an origin for HTTP can do it.
+    package var isForHTTP: Bool {
+        if case .rtsp = kind { return false }
+        return method == nil
+    }
+
+    /// Whether it acts when a request arrives: by its nature, or because it is bound to a method.
+    var meetsRequests: Bool { kind.meetsRequests || method != nil }
 }
 
 extension Fault.Kind {
@@ -110,6 +129,7 @@ extension Fault.Kind {
     var meetsRequests: Bool {
         switch self {
         case .silent, .status: true
+        case .rtsp(let fault): fault.concern == .requests
         default: false
         }
     }

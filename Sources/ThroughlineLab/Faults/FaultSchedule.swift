@@ -27,6 +27,10 @@ struct FaultSchedule {
 
         func concerns(_ path: String) -> Bool { fault.path == nil || fault.path == path }
 
+        func concerns(_ path: String, method: String?) -> Bool {
+            concerns(path) && (fault.method == nil || fault.method == method)
+        }
+
         var isActive: Bool {
             if case .active = phase { return true }
             return false
@@ -56,6 +60,8 @@ struct FaultSchedule {
         fileprivate(set) var delayed: Set<Int> = []
         /// Faults that have had an effect on it, in order.
         fileprivate(set) var suffered: [Fault] = []
+        /// What an RTSP origin is to do to it, as the last step found, each under a number that stays its own.
+        fileprivate(set) var effects: [Effect] = []
         fileprivate var places: [Int: Int64] = [:]
         fileprivate let byteOffset: (NPT) -> Int64?
 
@@ -79,6 +85,12 @@ struct FaultSchedule {
         }
     }
 
+    /// A fault that an RTSP origin carries out by itself.
+    struct Effect: Equatable {
+        let id: Int
+        let fault: RTSPFault
+    }
+
     /// What to do with a response now.
     enum Step: Equatable {
         /// Send bytes up to, not including, `limit`, not faster than `rate`, flipping those that `corruption` names.
@@ -100,6 +112,8 @@ struct FaultSchedule {
         case silence
         /// Like `silence`, whatever changes later.
         case silenceForGood
+        /// End the connection without an answer.
+        case reset, close
     }
 
     private var entries: [Entry] = []
@@ -125,7 +139,7 @@ struct FaultSchedule {
     mutating func inject(_ fault: Fault, at now: Instant) {
         let awaited = Set(entries.compactMap { $0.phase == .armed ? $0.predecessor : nil })
         entries.removeAll {
-            $0.phase == .over && (!$0.isOnce || $0.fault.kind.meetsRequests) && !awaited.contains($0.id)
+            $0.phase == .over && (!$0.isOnce || $0.fault.meetsRequests) && !awaited.contains($0.id)
         }
         add(fault, after: nil)
         advance(to: now)
@@ -211,9 +225,12 @@ struct FaultSchedule {
     }
 
     /// A request arrived, or one that met silence is looked at again (`again`).
-    mutating func requestArrived(_ path: String, again: Bool = false, at now: Instant) -> Reception {
+    mutating func requestArrived(
+        _ path: String, method: String? = nil, again: Bool = false, at now: Instant
+    ) -> Reception {
         if !again {
-            for index in entries.indices where entries[index].phase == .armed && entries[index].concerns(path) {
+            for index in entries.indices
+            where entries[index].phase == .armed && entries[index].concerns(path, method: method) {
                 guard case .afterRequests(let count) = entries[index].fault.trigger else { continue }
                 entries[index].requestsSeen += 1
                 if entries[index].requestsSeen > count { strike(index, at: now) }
@@ -222,7 +239,7 @@ struct FaultSchedule {
         advance(to: now)
         var reception = Reception.answer
         // The last one said wins, silence over any status.
-        for index in entries.indices where entries[index].isActive && entries[index].concerns(path) {
+        for index in entries.indices where entries[index].isActive && entries[index].concerns(path, method: method) {
             let once = entries[index].isOnce
             switch entries[index].fault.kind {
             case .silent:
@@ -232,6 +249,10 @@ struct FaultSchedule {
                 if reception == .silence || reception == .silenceForGood { continue }
                 if once { entries[index].phase = .over }
                 reception = .refuse(status: status, retryAfter: retryAfter)
+            case .reset, .close:
+                guard entries[index].fault.method != nil else { continue }
+                if once { entries[index].phase = .over }
+                reception = entries[index].fault.kind == .reset ? .reset : .close
             default: continue
             }
             if once { break }
@@ -242,10 +263,12 @@ struct FaultSchedule {
 
     /// How long to hold back the head of a response to `path`, for faults that delay and have struck; `nil` for not at
     /// all. Those with one victim have it with this.
-    mutating func headDelay(_ path: String, at now: Instant) -> (delay: Duration, faults: Set<Int>)? {
+    mutating func headDelay(
+        _ path: String, method: String? = nil, at now: Instant
+    ) -> (delay: Duration, faults: Set<Int>)? {
         var total = Duration.zero
         var ids: Set<Int> = []
-        for index in entries.indices where entries[index].isActive && entries[index].concerns(path) {
+        for index in entries.indices where entries[index].isActive && entries[index].concerns(path, method: method) {
             guard case .delay(let delay) = entries[index].fault.kind else { continue }
             total += delay
             ids.insert(entries[index].id)
@@ -253,6 +276,40 @@ struct FaultSchedule {
         }
         advance(to: now)
         return ids.isEmpty ? nil : (total, ids)
+    }
+
+    /// What is to be done to the answer to a request.
+    mutating func answerEffects(_ path: String, method: String, at now: Instant) -> [RTSPFault] {
+        var effects: [RTSPFault] = []
+        for index in entries.indices where entries[index].isActive {
+            guard case .rtsp(let fault) = entries[index].fault.kind, fault.concern == .requests,
+                entries[index].concerns(path, method: method)
+            else { continue }
+            switch fault {
+            case .moved where entries[index].fault.method == nil && method != "DESCRIBE": continue
+            case .withoutRTPInfo, .wrongRTPInfo, .withoutRange, .lateStart:
+                guard method == "PLAY" else { continue }
+            default: break
+            }
+            effects.append(fault)
+            if entries[index].isOnce { entries[index].phase = .over }
+        }
+        advance(to: now)
+        return effects
+    }
+
+    /// What is to be done to a session to which nothing is being delivered.
+    mutating func sessionEffects(_ path: String, known: Set<Int>, at now: Instant) -> [Effect] {
+        advance(to: now)
+        var effects: [Effect] = []
+        for index in entries.indices where entries[index].isActive && !known.contains(entries[index].id) {
+            guard case .rtsp(let fault) = entries[index].fault.kind, fault.concern == .sessions,
+                !entries[index].fault.trigger.isPlace, entries[index].concerns(path)
+            else { continue }
+            effects.append(Effect(id: entries[index].id, fault: fault))
+            if entries[index].isOnce { entries[index].phase = .over }
+        }
+        return effects
     }
 
     /// The length that a truncated copy of the file has, when a `short` fault applies to a response with these bytes.
@@ -301,6 +358,7 @@ struct FaultSchedule {
     ) -> Step {
         advance(to: now)
         served[passage.path] = max(served[passage.path] ?? 0, passage.cursor)
+        passage.effects.removeAll()
 
         var (limit, rate, corruption) = (passage.promised.upperBound, Int?.none, [Int64]())
         var pause = Duration.zero
@@ -331,7 +389,7 @@ struct FaultSchedule {
                         continue
                     }
                 }
-                guard !entry.fault.kind.meetsRequests, entry.fault.kind != .refuse else { continue }
+                guard !entry.fault.meetsRequests, entry.fault.kind != .refuse else { continue }
                 if midWrite, isPlace { continue }
                 if entry.isOnce {
                     entries[index].phase = .over
@@ -349,6 +407,7 @@ struct FaultSchedule {
                 // A head that was held back has served its delay.
                 if passage.delayed.insert(entry.id).inserted { pause += delay }
             case .corrupt: corruption.append(place)
+            case .rtsp(let fault): passage.effects.append(Effect(id: entry.id, fault: fault))
             case .refuse, .silent, .status: continue
             }
             if !passage.suffered.contains(entry.fault) { passage.suffered.append(entry.fault) }

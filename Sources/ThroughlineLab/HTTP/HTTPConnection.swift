@@ -111,6 +111,8 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
         switch reception {
         case .silence: exchange.phase = .silenced(forGood: false)
         case .silenceForGood: exchange.phase = .silenced(forGood: true)
+        case .reset: reset(.reset)
+        case .close: finish(.closed)
         case .answer, .refuse:
             exchange.phase = .beforeHead
             let held = core.schedule.headDelay(exchange.path, at: .now)

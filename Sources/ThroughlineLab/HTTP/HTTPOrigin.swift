@@ -59,10 +59,13 @@ public final class HTTPOrigin: Sendable {
     ///   - files: what is served, by path (with its leading slash, without a query).
     ///   - faults: what goes wrong, and when.
     ///   - options: how it serves.
-    /// - Throws: ``OriginError`` when the host is no numeric address or the port cannot be had.
+    /// - Throws: ``OriginError`` when the host is no numeric address, the port cannot be had, or a fault is for RTSP.
     public static func start(
         serving files: [String: ServedFile], faults: [Fault] = [], options: Options = Options()
     ) async throws -> HTTPOrigin {
+        if let fault = faults.first(where: { !$0.isForHTTP }) {
+            throw OriginError(description: "\(fault) is for an origin that speaks RTSP")
+        }
         let core = OriginCore(files: files, faults: faults, options: options, loop: SharedThread.group.next())
         let port = try await core.loop.flatSubmit { core.start() }.get()
         return HTTPOrigin(core: core, host: options.host, port: port)
@@ -104,8 +107,9 @@ public final class HTTPOrigin: Sendable {
 
     /// Adds a fault. Its trigger counts from now for requests, and as ever for times and places; `immediately` is now.
     ///
-    /// A place that a response has passed, or that is in the piece (256 KiB) under way, is too late for that response.
+    /// A fault that is for RTSP does nothing here. A place that a response has passed, or that is in the piece (256 KiB) under way, is too late for that response.
     public func inject(_ fault: Fault) {
+        guard fault.isForHTTP else { return }
         core.synchronously { core in
             core.schedule.inject(fault, at: .now)
             core.settle(always: true)
@@ -153,6 +157,6 @@ public struct OriginError: Error, Sendable, CustomStringConvertible {
 }
 
 /// The thread that all origins of the process share. It is never stopped.
-private enum SharedThread {
+enum SharedThread {
     static let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 }

@@ -1,7 +1,5 @@
-internal import Glibc
 internal import NIOCore
 internal import NIOHTTP1
-internal import NIOPosix
 internal import ThroughlineCore
 
 /// The part of an origin that lives on its thread: the port, the connections, and the schedule of faults.
@@ -15,14 +13,11 @@ final class OriginCore: @unchecked Sendable {
 
     private var connections: [Int: HTTPConnection] = [:]
     private var connectionCount = 0
-    private var listener: (any Channel)?
-    private var isBinding = false
     private var isKilled = false
     private var isStopped = false
-    private var address: SocketAddress?
-    /// A bound socket that never listens. It keeps the port ours while it is closed: nobody else is given it, and no
-    /// client that calls in vain can be connected with itself because the system chose this very port for its end.
-    private var reservation: CInt = -1
+    private lazy var port = ListeningPort(
+        host: options.host, loop: loop, isWanted: { [unowned self] in wantsToListen },
+        accepted: { [unowned self] in try accepted($0) }, tell: { [unowned self] in tell($0) })
     private var timer: (at: Instant, task: Scheduled<Void>)?
 
     init(files: [String: ServedFile], faults: [Fault], options: HTTPOrigin.Options, loop: any EventLoop) {
@@ -47,93 +42,32 @@ final class OriginCore: @unchecked Sendable {
     // MARK: The port
 
     func start() -> EventLoopFuture<Int> {
-        do {
-            let wanted = try SocketAddress(ipAddress: options.host, port: options.port)
-            let port = try reserve(wanted)
-            address = try SocketAddress(ipAddress: options.host, port: port)
-            return listenIfWanted().map {
+        do throws(OriginError) {
+            let number = try port.reserve(options.port)
+            return port.open().map {
                 self.settle()
-                return port
+                return number
             }.flatMapErrorThrowing { error in
                 self.shutDown()
                 throw error
             }
-        } catch let error as OriginError {
-            return loop.makeFailedFuture(error)
         } catch {
-            return loop.makeFailedFuture(
-                OriginError(description: "cannot listen on \"\(options.host)\": not a numeric address (try 127.0.0.1)"))
-        }
-    }
-
-    private func reserve(_ wanted: SocketAddress) throws -> Int {
-        let domain = wanted.protocol == .inet6 ? AF_INET6 : AF_INET
-        let descriptor = socket(domain, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        var one: CInt = 1
-        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(MemoryLayout<CInt>.size))
-        let bound = wanted.withSockAddr { address, size in bind(descriptor, address, socklen_t(size)) }
-        var storage = sockaddr_storage()
-        var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
-        let named = withUnsafeMutableBytes(of: &storage) {
-            getsockname(descriptor, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), &size)
-        }
-        guard descriptor >= 0, bound == 0, named == 0 else {
-            let reason = String(cString: strerror(errno))
-            if descriptor >= 0 { close(descriptor) }
-            throw OriginError(description: "cannot listen on \(options.host) port \(options.port): \(reason)")
-        }
-        reservation = descriptor
-        // The port is at the same place in the addresses of both families.
-        return withUnsafeBytes(of: &storage) {
-            Int(UInt16(bigEndian: $0.loadUnaligned(fromByteOffset: 2, as: UInt16.self)))
+            return loop.makeFailedFuture(error)
         }
     }
 
     private var wantsToListen: Bool { !isStopped && !isKilled && !schedule.refuses }
 
-    private func listenIfWanted() -> EventLoopFuture<Void> {
-        guard let address, wantsToListen, listener == nil, !isBinding else { return loop.makeSucceededVoidFuture() }
-        isBinding = true
-        return ServerBootstrap(group: loop)
-            .serverChannelOption(.backlog, value: 1024)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.maxMessagesPerRead, value: 4)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try self.accepted(channel) }
-            }
-            .bind(to: address)
-            .map { channel in
-                self.isBinding = false
-                self.listener = channel
-                self.tell(.listening(port: address.port ?? 0))
-                self.closePortIfWanted()
-            }
-            .flatMapErrorThrowing { error in
-                self.isBinding = false
-                throw OriginError(
-                    description: "cannot listen on \(self.options.host) port \(address.port ?? 0): \(error)")
-            }
-    }
-
-    private func closePortIfWanted() {
-        guard !wantsToListen, let listener else { return }
-        self.listener = nil
-        // On the loop this closes the descriptor before it returns.
-        listener.close(promise: nil)
-        tell(.closedPort)
-    }
-
     func revive() -> EventLoopFuture<Void> {
         if isStopped { return loop.makeFailedFuture(OriginError(description: "the origin was stopped")) }
         isKilled = false
         schedule.end { $0.kind == .refuse }
-        return listenIfWanted().map { self.settle(always: true) }
+        return port.open().map { self.settle(always: true) }
     }
 
     func kill() {
         isKilled = true
-        closePortIfWanted()
+        port.closeIfUnwanted()
         for connection in connections.values { connection.reset(.killed) }
     }
 
@@ -142,8 +76,7 @@ final class OriginCore: @unchecked Sendable {
         kill()
         timer?.task.cancel()
         timer = nil
-        if reservation >= 0 { close(reservation) }
-        reservation = -1
+        port.release()
     }
 
     // MARK: Connections
@@ -178,9 +111,9 @@ final class OriginCore: @unchecked Sendable {
             case .recovered(let fault): tell(.recovered(fault))
             }
         }
-        closePortIfWanted()
-        if listener == nil, wantsToListen, !isBinding {
-            listenIfWanted().whenFailure { self.tell(.failedToListen(String(describing: $0))) }
+        port.closeIfUnwanted()
+        if port.isClosed, wantsToListen {
+            port.open().whenFailure { self.tell(.failedToListen(String(describing: $0))) }
         }
         setTimer()
         guard always || !changes.isEmpty else { return }
