@@ -28,5 +28,6 @@ final class ProbeSupervisor: SourceSupervisor {
     func aboutToWait() {}
     func origin(_ id: OriginID) -> Origin { origins[id.index] }
     var level: Duration? { nil }
+    func playing(at rate: Rate) {}
     func openBound(for origin: OriginID) -> Duration { bound }
 }

@@ -84,6 +84,12 @@ struct Play: AsyncParsableCommand {
             "How RTSP origins carry the media: auto (UDP, and TCP where that fails), tcp, udp.", valueName: "how"))
     var rtspTransport = RTSPTransportChoice.auto
 
+    @Flag(
+        help: ArgumentHelp(
+            "Take commands from standard input, one a line: pause, resume, seek TIME, rate NUMBER (2 is twice as fast), stop."
+        ))
+    var control = false
+
     @OptionGroup var options: OriginOptions
 
     @Flag(name: [.short, .long], help: "Say nothing but errors.")
@@ -168,6 +174,7 @@ struct Play: AsyncParsableCommand {
             if !isQuiet { console.line("stopping; press Ctrl-C again to leave at once") }
             stream.stop()
         }
+        if control { StreamControls.read(for: stream) { console.line("throughline: \($0)") } }
         let startedAt = WallClock.now
         let live = isQuiet || !console.isTerminal ? nil : Task { await LiveStatus(stream, console).run() }
         let summary = await stream.run()

@@ -51,14 +51,5 @@ extension MediaTests {
             let subtitle = try #require(demuxer.flows.first { $0.kind == .subtitle })
             #expect(throws: MediaError.self) { try RTPPacketizer(flow: subtitle, payloadType: 96) }
         }
-
-        @Test(arguments: [
-            ("MD5", "900150983cd24fb0d6963f7d28e17f72"),
-            ("SHA256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
-        ])
-        func digestsAreRight(algorithm: String, wanted: String) throws {
-            #expect(try MessageDigest.hexadecimal(algorithm, of: Array("abc".utf8)) == wanted)
-            #expect(throws: MediaError.self) { try MessageDigest.hexadecimal("none", of: []) }
-        }
     }
 }

@@ -351,6 +351,8 @@ package struct RTSPSession: Sendable {
         let what = "answered \(status) to \(request.request.method)"
         switch (request.purpose, status.code) {
         case (.tearDown, _), (.setParameter, _): return
+        // A server that cannot pause plays on; what it sends meanwhile is not wanted.
+        case (.pause, 400..<453), (.pause, 455...): orders.append(.paused(nil))
         case (.keepAlive, 454): fail(.sessionLost, what)
         case (.keepAlive, _):
             // Not every server knows it; what counts is that the session was named.

@@ -35,6 +35,10 @@ final class RTSPIngest: Ingest {
     /// The last request, to be made again elsewhere in the stream.
     private var request: RTSPPlayRequest
     /// To be left when this NPT is reached.
+    /// The server was asked to stop.
+    private var isPaused = false
+    /// And it has.
+    private var hasStopped = false
     private var leaveAt: (npt: NPT, event: ChangeEvent)?
     /// The furthest end of what was handed out.
     private var furthest: MediaTime?
@@ -53,14 +57,14 @@ final class RTSPIngest: Ingest {
     /// - Throws: the reason why the origin cannot be played, as the handoff controller takes it.
     init(
         origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, silence: SilenceWatcher,
-        transport: RTSPTransportChoice, start: NPT, isExact: Bool
+        transport: RTSPTransportChoice, start: NPT, isExact: Bool, rate: Rate
     ) throws(IngestOpenError) {
         self.origin = origin
         self.supervisor = supervisor
         self.abort = abort
         self.silence = silence
         url = redacted(supervisor.origin(origin).url)
-        request = RTSPPlayRequest(start: start, seekStyle: isExact ? .exact : nil)
+        request = RTSPPlayRequest(start: start, scale: rate, seekStyle: isExact ? .exact : nil)
         let opening = RTSPOpening(
             origin: supervisor.origin(origin), bound: supervisor.openBound(for: origin), abort: abort,
             request: request)
@@ -106,11 +110,29 @@ final class RTSPIngest: Ingest {
         hasEnded = false
         furthest = nil
         // What comes between a PLAY and its answer cannot be told apart while the server plays: it is stopped first.
-        source.give(.pause)
+        if !isPaused { source.give(.pause) }
         let deadline = Instant.now + supervisor.openBound(for: origin)
-        guard discard(until: deadline, { if case .paused = $0 { true } else { false } }) else { throw .invalidData }
+        if !hasStopped, !discard(until: deadline, { if case .paused = $0 { true } else { false } }) {
+            throw .invalidData
+        }
+        (isPaused, hasStopped) = (false, false)
         source.give(.play(request))
     }
+
+    func pause() {
+        guard !isPaused else { return }
+        isPaused = true
+        source.give(.pause)
+        reader.adjusted(.pause(), at: .now)
+    }
+
+    func mustRejoin(at rate: Rate) -> Bool {
+        guard isPaused || request.scale != rate else { return false }
+        request.scale = rate
+        return true
+    }
+
+    var interrupter: (@Sendable () -> Void)? { { [queue = source.queue] in queue.put([.interrupted]) } }
 
     /// Throws away what comes until an item that is waited for.
     private func discard(until deadline: Instant, _ isIt: (RTSPItem) -> Bool) -> Bool {
@@ -153,6 +175,7 @@ final class RTSPIngest: Ingest {
         }
         if !isOpening { supervisor.aboutToWait() }
         silence.waitEnded()
+        if isPaused { return source.queue.take(until: .now + .seconds(1)) ?? endOfPause() }
         silence.waitBegan(at: .now, level: supervisor.level)
         let openDeadline: Instant = .now + supervisor.openBound(for: origin)
         while true {
@@ -174,6 +197,12 @@ final class RTSPIngest: Ingest {
             let silent = silence.silence(at: now).wholeNanoseconds / 1_000_000
             throw .changed(ChangeEvent(cause: .silence, detail: "\(url): no packet for \(silent) ms"))
         }
+    }
+
+    /// While the viewer pauses nothing is missed; only the end of the session is news.
+    private func endOfPause() -> RTSPItem? {
+        if abort.isAborted || !source.queue.isClosed { return nil }
+        return .failed(ChangeEvent(cause: .closedEarly, detail: "\(url): the session is over"))
     }
 
     private func take(_ item: RTSPItem) throws(IngestReadError) {
@@ -199,7 +228,9 @@ final class RTSPIngest: Ingest {
         case .failed(let event):
             hasFailed = true
             throw .changed(event)
-        case .moved, .transportRefused, .described, .ready, .paused: break
+        case .interrupted: throw .interrupted
+        case .paused: hasStopped = true
+        case .moved, .transportRefused, .described, .ready: break
         }
     }
 
@@ -212,6 +243,7 @@ final class RTSPIngest: Ingest {
                 rtpTime: flow < answer.flows.count ? answer.flows[flow]?.timestamp : nil)
         }
         reader.played(at: starts, speed: answer.speed, at: .now)
+        supervisor.playing(at: scale)
     }
 
     private func take(_ notice: RTSPServerNotice) throws(IngestReadError) {
