@@ -85,6 +85,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     private var replacement: (any Ingest)?
     /// A handoff was made and is not yet reported.
     private var hasPending = false
+    /// Where the stream begins, or where the viewer went last.
+    private var start: NPT
     /// The rate at which the clock runs.
     private var playedRate = Rate.normal
 
@@ -100,6 +102,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
 
     init(configuration: Configuration, outputs: [Output], emit: @escaping @Sendable (Event) -> Void) {
         self.configuration = configuration
+        start = configuration.from
         self.outputs = outputs
         self.emit = emit
         let isPaced = configuration.pacing == .realtime
@@ -281,7 +284,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             return try RTSPIngest(
                 origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher,
                 transport: configuration.rtspTransport,
-                start: position.map { RTSPIngest.searchStart(for: $0) } ?? configuration.from,
+                start: position.map { RTSPIngest.searchStart(for: $0) } ?? start,
                 isExact: position != nil, rate: shared.withLock { $0.rate })
         }
         return try ByteIngest(
@@ -485,6 +488,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         if let duration, target >= duration { target = max(.zero, duration - .seconds(1)) }
         line?.restart()
         buffer.restart()
+        start = target
         do throws(MediaError) {
             try ingest.seek(to: target)
             send(.sought(to: target))
@@ -520,7 +524,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         SpliceJoin(
             ingest: ingest, line: line, buffer: buffer,
             outputs: outputFlows.filter { configuration.flows.includes($0) }, flowCount: outputFlows.count,
-            expectedDuration: duration, start: configuration.from, url: url(origin),
+            expectedDuration: duration, start: start, url: url(origin),
             acceptsLoss: !shared.withLock { $0.controller.hasOthers })
     }
 
@@ -531,7 +535,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         guard let line else { preconditionFailure("replace before open") }
         let ingest: any Ingest
         do throws(IngestOpenError) {
-            ingest = try connect(origin, expected: outputFlows, position: position ?? configuration.from)
+            ingest = try connect(origin, expected: outputFlows, position: position)
         } catch {
             return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
         }

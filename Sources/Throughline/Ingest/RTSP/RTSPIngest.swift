@@ -35,6 +35,8 @@ final class RTSPIngest: Ingest {
     /// The last request, to be made again elsewhere in the stream.
     private var request: RTSPPlayRequest
     /// To be left when this NPT is reached.
+    /// Why nothing comes any more, where that was found out while something else was awaited.
+    private var failure: ChangeEvent?
     /// The server was asked to stop.
     private var isPaused = false
     /// And it has.
@@ -113,7 +115,9 @@ final class RTSPIngest: Ingest {
         if !isPaused { source.give(.pause) }
         let deadline = Instant.now + supervisor.openBound(for: origin)
         if !hasStopped, !discard(until: deadline, { if case .paused = $0 { true } else { false } }) {
-            throw .invalidData
+            // The next read tells why, and the stream goes on from the same place elsewhere.
+            failure = failure ?? ChangeEvent(cause: .silence, detail: "\(url): PAUSE was not answered")
+            return
         }
         (isPaused, hasStopped) = (false, false)
         source.give(.play(request))
@@ -139,7 +143,8 @@ final class RTSPIngest: Ingest {
         while let item = source.queue.take(until: deadline) {
             if isIt(item) { return true }
             if case .failed(let event) = item {
-                openingFailure = event
+                failure = event
+                if isOpening { openingFailure = event }
                 return false
             }
         }
@@ -150,6 +155,7 @@ final class RTSPIngest: Ingest {
 
     func read() throws(IngestReadError) -> Packet? {
         startedAt = nil
+        if let failure { throw .changed(failure) }
         while true {
             if !batch.isEmpty {
                 let packet = batch.removeFirst()
