@@ -30,9 +30,10 @@ struct tl_message {
     unsigned int length;
 };
 
-/// `recvmmsg`, which glibc declares with `_GNU_SOURCE` only: the number of datagrams received, or -1 and `errno`.
-static inline int tl_receive_messages(int descriptor, struct tl_message *messages, unsigned int count, int flags) {
-    return (int)syscall(SYS_recvmmsg, descriptor, messages, count, flags, (void *)0);
+/// `recvmmsg`, which glibc declares with `_GNU_SOURCE` only: the number of datagrams received, or -1 and `errno`. Does
+/// not wait. (`MSG_DONTWAIT` is named here, for in Swift it is not found when this module is built before Glibc's.)
+static inline int tl_receive_messages(int descriptor, struct tl_message *messages, unsigned int count) {
+    return (int)syscall(SYS_recvmmsg, descriptor, messages, count, MSG_DONTWAIT, (void *)0);
 }
 
 #endif

@@ -49,7 +49,7 @@ final class DatagramSlots {
             messages[index].header.msg_namelen = socklen_t(MemoryLayout<sockaddr_in6>.size)
         }
         while true {
-            let received = tl_receive_messages(descriptor, messages, UInt32(count), Int32(MSG_DONTWAIT))
+            let received = tl_receive_messages(descriptor, messages, UInt32(count))
             if received >= 0 { return Int(received) }
             if errno == EINTR { continue }
             return errno == EAGAIN ? 0 : -1
