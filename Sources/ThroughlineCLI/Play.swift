@@ -79,11 +79,6 @@ struct Play: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Write each event as a line of JSON, when it happens.", valueName: "file|-"))
     var events: String?
 
-    @Option(
-        help: ArgumentHelp(
-            "How RTSP origins carry the media: auto (UDP, and TCP where that fails), tcp, udp.", valueName: "how"))
-    var rtspTransport = RTSPTransportChoice.auto
-
     @OptionGroup var options: OriginOptions
 
     @Flag(name: [.short, .long], help: "Say nothing but errors.")
@@ -203,7 +198,7 @@ struct Play: AsyncParsableCommand {
         configuration.flows = flows.selection
         configuration.pacing = fast ? .fast : .realtime
         configuration.buffer = buffer.duration
-        configuration.rtspTransport = rtspTransport
+        configuration.rtspTransport = options.rtspTransport
         configuration.silenceBound = silence.duration
         configuration.giveUpAfter = giveUpAfter.duration
         return configuration
