@@ -79,11 +79,6 @@ struct Play: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Write each event as a line of JSON, when it happens.", valueName: "file|-"))
     var events: String?
 
-    @Option(
-        help: ArgumentHelp(
-            "How RTSP origins carry the media: auto (UDP, and TCP where that fails), tcp, udp.", valueName: "how"))
-    var rtspTransport = RTSPTransportChoice.auto
-
     @Flag(
         help: ArgumentHelp(
             "Take commands from standard input, one a line: pause, resume, seek TIME, rate NUMBER (2 is twice as fast), stop."
@@ -210,7 +205,7 @@ struct Play: AsyncParsableCommand {
         configuration.flows = flows.selection
         configuration.pacing = fast ? .fast : .realtime
         configuration.buffer = buffer.duration
-        configuration.rtspTransport = rtspTransport
+        configuration.rtspTransport = options.rtspTransport
         configuration.silenceBound = silence.duration
         configuration.giveUpAfter = giveUpAfter.duration
         return configuration

@@ -18,6 +18,9 @@ final class RTSPIngest: Ingest {
     let timelineAgrees = false
     var isSeekable: Bool { true }
 
+    /// Whether the media comes in datagrams, and not over the control connection.
+    let usesUDP: Bool
+
     private let url: String
     private let supervisor: any SourceSupervisor
     private let abort: AbortSwitch
@@ -72,6 +75,7 @@ final class RTSPIngest: Ingest {
             request: request)
         let opened = try opening.run(over: transport)
         source = opened.source
+        usesUDP = opened.usesUDP
         reader = opened.reader
         duration = opened.description.range?.endTime
         startedAt = start
