@@ -521,9 +521,8 @@ final class ServedSession: @unchecked Sendable {
             for flow in flows { flow.sender.begin(using: &faultDice) }
         case .garbage(let count):
             let bytes = (0..<count).map { _ in
-                // Nothing in it looks like the beginning of a frame.
-                let byte = UInt8(truncatingIfNeeded: faultDice.next() >> 32)
-                return byte == UInt8(ascii: "$") ? 0xFF : byte
+                // Nothing in it looks like the beginning of a frame, or like the blank line that may stand before a message.
+                0x80 | UInt8(truncatingIfNeeded: faultDice.next() >> 32)
             }
             connection.send(bytes)
         case .sequenceJump(let count):
