@@ -38,7 +38,8 @@ struct ProbeCommand: AsyncParsableCommand {
     func run() async throws {
         let status: Int32
         do throws(StreamError) {
-            let probe = try Probe(options.origins(origins), bound: timeout.duration, rtspTransport: options.rtspTransport)
+            let probe = try Probe(
+                options.origins(origins), bound: timeout.duration, rtspTransport: options.rtspTransport)
             let findings = await probe.run()
             put(json ? ProbeReport(findings).json : text(findings))
             let error = findings.origins[0].error
