@@ -63,6 +63,8 @@ public final class Probe: Sendable {
     static let spanByteLimit = 48 << 20
     /// The same where an origin delivers in real time, and so every second costs one.
     static let realtimeSpan: MediaTime = .seconds(4)
+    /// Packets that may come from elsewhere after a seek: datagrams that were on their way, pictures without a time.
+    static let packetsAfterSeek = 64
 
     private let origins: [Origin]
     private let bound: Duration
@@ -145,11 +147,11 @@ public final class Probe: Sendable {
         var isSeekable = false
         if let duration, duration > .zero {
             let middle = MediaTime(flicks: duration.flicks / 2)
-            if (try? ingest.seek(to: middle, anyPacket: true)) != nil, let packet = try? ingest.read(),
-                let time = packet.pts ?? packet.dts
-            {
+            var left = (try? ingest.seek(to: middle, anyPacket: true)) == nil ? 0 : Self.packetsAfterSeek
+            while !isSeekable, left > 0, let packet = try? ingest.read() {
                 // What takes no notice of `Range` begins at the start again.
-                isSeekable = time >= MediaTime(flicks: middle.flicks / 2)
+                isSeekable = (packet.pts ?? packet.dts).map { $0 >= MediaTime(flicks: middle.flicks / 2) } ?? false
+                left -= 1
             }
         }
         return OriginFinding(

@@ -9,10 +9,11 @@ struct ProbeCommand: AsyncParsableCommand {
         abstract: "Tell what origins hold, and how exactly each alternate can go on for the first.",
         discussion: """
             The grade of a splice is found by making it: bytes are compared with bytes, packets with packets and \
-            pictures with pictures, in the middle of the presentation.
+            pictures with pictures, in the middle of the presentation. RTSP origins deliver in real time: each pair \
+            that they belong to takes some seconds, and packet-exact is the best that it can be.
 
               byte-exact     the same object: reading goes on at the byte where it broke
-              packet-exact   the same encode, in whatever container: not a packet missing, none twice
+              packet-exact   the same encode, in whatever container and over whatever protocol: not a packet missing, none twice
               frame-aligned  another encode of the same programme: joined at a key frame
               live-edge      no overlap: joined at the nearest key frame, and something is missing
               none           it cannot go on, and why

@@ -22,8 +22,9 @@ struct ThroughlineCommand: AsyncParsableCommand {
         commandName: "throughline",
         abstract: "Keeps a stream playing when its server does not.",
         discussion: """
-            An ORIGIN is a place that can deliver the stream: an http:, https: or file: URL, or a path. When the one \
-            that plays fails or falls silent, the stream goes on from the next, at the very frame.
+            An ORIGIN is a place that can deliver the stream: an http:, https:, rtsp:, rtsps: or file: URL, or a \
+            path. When the one that plays fails or falls silent, the stream goes on from the next, at the very frame, \
+            over whatever protocol.
 
             See it work:   throughline demo
             """,
