@@ -28,7 +28,7 @@ let package = Package(
             name: "CFFmpeg", pkgConfig: "libavformat",
             providers: [.apt(["libavformat-dev", "libavcodec-dev", "libavutil-dev"])]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
-        .systemLibrary(name: "CPosix"),
+        .target(name: "CPosix"),
         .target(name: "CDemoMedia"),
 
         .target(name: "ThroughlineCore", dependencies: ["CPosix"], swiftSettings: strict),

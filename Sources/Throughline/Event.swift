@@ -21,6 +21,12 @@ public struct Event: Sendable {
         case handoff(HandoffReport)
         /// A connection that the origin closed while none of its bytes were wanted was opened again.
         case reopened(origin: OriginID, url: String, byte: Int64)
+        /// The viewer stopped the stream, or let it go on.
+        case paused(Bool, npt: NPT)
+        /// The viewer went elsewhere in the presentation.
+        case sought(to: NPT)
+        /// The presentation goes by at another rate.
+        case rateChanged(Rate)
         /// Media was due and was not there.
         case gap(VisibleGap)
         /// Something that the viewer should know and that does not stop the stream.

@@ -70,26 +70,3 @@ public struct MediaIndex: Sendable {
         return low < firsts.count ? firsts[low].byte : nil
     }
 }
-
-extension ByteIngest {
-    /// An ingest that nothing stands behind: a failure is an error.
-    ///
-    /// - Parameter seeksAtOnce: reading begins somewhere else than at the start.
-    static func forProbing(
-        _ origin: Origin, bound: Duration, abort: AbortSwitch, expected: [FlowFormat] = []
-    ) throws(StreamError) -> ByteIngest {
-        let supervisor = ProbeSupervisor([origin], bound: bound)
-        do throws(IngestOpenError) {
-            // The input refers to its supervisor strongly.
-            return try ByteIngest(
-                origin: OriginID(0), supervisor: supervisor, abort: abort,
-                silence: SilenceWatcher(bound: bound, buffer: nil), isPaced: false, expected: expected)
-        } catch {
-            let text = error.failure.text
-            let url = redacted(origin.url)
-            let message = text.contains(url) ? text : "\(url): \(text)"
-            if case .refused(.notMedia, _) = error.failure { throw StreamError(code: .notMedia, message: message) }
-            throw StreamError(code: error.isAborted ? .stopped : .noOriginUsable, message: message)
-        }
-    }
-}

@@ -1,6 +1,7 @@
 internal import DequeModule
 public import ThroughlineCore
 internal import ThroughlineMedia
+internal import ThroughlineProtocols
 internal import ThroughlineTransport
 
 /// Finds out what origins hold, and how exactly a stream from the first could go on from each of the others.
@@ -22,7 +23,10 @@ public final class Probe: Sendable {
         public let byteCount: Int64?
         /// What the server says it is.
         public let contentType: String?
-        /// Reading can begin anywhere: over HTTP, the server honours ranges.
+        /// How an RTSP origin carries the media, of the ways that were allowed: `udp` or `tcp`.
+        public let transport: String?
+        /// Reading can begin anywhere: over HTTP, the server honours ranges; over RTSP, it played from the middle when it
+        /// was asked to.
         public let isSeekable: Bool
         public let flows: [FlowDescription]
     }
@@ -57,19 +61,26 @@ public final class Probe: Sendable {
     /// Media that is read of the first origin to join the others to, and bytes at the most.
     static let span: MediaTime = .seconds(10)
     static let spanByteLimit = 48 << 20
+    /// The same where an origin delivers in real time, and so every second costs one.
+    static let realtimeSpan: MediaTime = .seconds(4)
 
     private let origins: [Origin]
     private let bound: Duration
+    private let rtspTransport: RTSPTransportChoice
     private let abort = AbortSwitch()
 
     /// - Parameters:
     ///   - origins: at least one.
     ///   - bound: how long an origin may be silent.
+    ///   - rtspTransport: how RTSP origins are to carry the media.
     /// - Throws: `StreamError.Code.usage`.
-    public init(_ origins: [Origin], bound: Duration = .seconds(5)) throws(StreamError) {
+    public init(
+        _ origins: [Origin], bound: Duration = .seconds(5), rtspTransport: RTSPTransportChoice = .auto
+    ) throws(StreamError) {
         try Configuration(origins: origins).validate()
         self.origins = origins
         self.bound = bound
+        self.rtspTransport = rtspTransport
     }
 
     /// Ends `run` soon.
@@ -108,6 +119,7 @@ public final class Probe: Sendable {
     private func describe(_ origin: Origin) -> OriginFinding {
         let began = Instant.now
         do throws(StreamError) {
+            if RTSPAddress.isRTSP(origin.url) { return try describeSession(origin, began: began) }
             let ingest = try ByteIngest.forProbing(origin, bound: bound, abort: abort)
             let opening = Instant.now - began
             var duration = ingest.demuxer.duration
@@ -115,12 +127,35 @@ public final class Probe: Sendable {
             return OriginFinding(
                 url: redacted(origin.url), error: nil, opening: opening, container: ingest.demuxer.container,
                 duration: duration, byteCount: ingest.input.length, contentType: ingest.input.contentType,
-                isSeekable: ingest.input.isSeekable, flows: ingest.demuxer.flows.map(\.flowDescription))
+                transport: nil, isSeekable: ingest.input.isSeekable, flows: ingest.demuxer.flows.map(\.flowDescription))
         } catch {
             return OriginFinding(
                 url: redacted(origin.url), error: error, opening: Instant.now - began, container: nil, duration: nil,
-                byteCount: nil, contentType: nil, isSeekable: false, flows: [])
+                byteCount: nil, contentType: nil, transport: nil, isSeekable: false, flows: [])
         }
+    }
+
+    /// Opens an RTSP session, and has it play from the middle, to see whether it does.
+    private func describeSession(_ origin: Origin, began: Instant) throws(StreamError) -> OriginFinding {
+        let ingest = try RTSPIngest.forProbing(
+            origin, bound: bound, abort: abort, transport: rtspTransport, start: .zero, isExact: false)
+        let opening = Instant.now - began
+        // Read at once: the answer to PLAY can say how long the presentation is, and a later one no longer.
+        let (duration, flows) = (ingest.duration, ingest.flows.map(\.flowDescription))
+        var isSeekable = false
+        if let duration, duration > .zero {
+            let middle = MediaTime(flicks: duration.flicks / 2)
+            if (try? ingest.seek(to: middle, anyPacket: true)) != nil, let packet = try? ingest.read(),
+                let time = packet.pts ?? packet.dts
+            {
+                // What takes no notice of `Range` begins at the start again.
+                isSeekable = time >= MediaTime(flicks: middle.flicks / 2)
+            }
+        }
+        return OriginFinding(
+            url: redacted(origin.url), error: nil, opening: opening, container: ingest.container, duration: duration,
+            byteCount: nil, contentType: nil, transport: ingest.usesUDP ? "udp" : "tcp", isSeekable: isSeekable,
+            flows: flows)
     }
 
     /// The duration of a container that does not state it, from the timestamps at its end.
@@ -144,6 +179,10 @@ public final class Probe: Sendable {
         }
         if let error = found[0].error { return none("the first origin cannot be played: \(error.message)") }
         if let error = found[other].error { return none(error.message) }
+        for (index, origin) in [(0, origins[0]), (other, origins[other])]
+        where RTSPAddress.isRTSP(origin.url) && found[index].duration == nil {
+            return none("\(found[index].url) states no end, and live streams are not compared yet")
+        }
         let obstacle: String
         do throws(Difference) {
             let evidence = try compareBytes(other, found)
@@ -153,16 +192,23 @@ public final class Probe: Sendable {
 
         let duration = found[0].duration
         let middle = MediaTime(flicks: (duration?.flicks ?? 0) / 2)
-        let start = max(.zero, middle - MediaTime(flicks: Self.span.flicks / 2))
+        let span = isRealtime(0) ? Self.realtimeSpan : Self.span
+        let start = max(.zero, middle - MediaTime(flicks: span.flicks / 2))
         do throws(StreamError) {
-            return try join(other, from: start, found, obstacle: obstacle)
+            return try join(other, from: start, until: start + span, found, obstacle: obstacle)
         } catch { return none(error.message, obstacle: obstacle) }
     }
+
+    /// Whether an origin delivers no faster than the media is played.
+    private func isRealtime(_ index: Int) -> Bool { RTSPAddress.isRTSP(origins[index].url) }
 
     private struct Difference: Error { let reason: String }
 
     /// Reads the same places of both objects: start, middle and end.
     private func compareBytes(_ other: Int, _ found: [OriginFinding]) throws(Difference) -> String {
+        for index in [0, other] where isRealtime(index) {
+            throw Difference(reason: "\(found[index].url) delivers packets")
+        }
         for finding in [found[0], found[other]] where !finding.isSeekable {
             throw Difference(reason: "\(finding.url) does not serve ranges")
         }
@@ -217,20 +263,20 @@ public final class Probe: Sendable {
 
     /// Fills a playout buffer from the first origin, and joins the other to it as a handoff would.
     private func join(
-        _ other: Int, from start: NPT, _ found: [OriginFinding], obstacle: String
+        _ other: Int, from start: NPT, until end: NPT, _ found: [OriginFinding], obstacle: String
     ) throws(StreamError) -> SpliceFinding {
-        let first = try ByteIngest.forProbing(origins[0], bound: bound, abort: abort)
-        let flows = first.demuxer.flows
+        let first = try open(0, at: start)
+        let flows = first.flows
         let line = SpliceLine(flows: flows)
         let buffer = PlayoutBuffer(
             limits: PlayoutBuffer.Limits(
                 duration: .seconds(3600), bytes: 2 * Self.spanByteLimit, packets: 1 << 20, isPaced: false))
         buffer.begin(flows.map { ($0.isSparse, $0.kind == .video && !$0.isAttachedPicture) })
-        if start > .zero, first.input.isSeekable { try? first.demuxer.seek(to: start) }
-        fill(buffer, from: first, line, until: start + Self.span)
+        if start > .zero, found[0].isSeekable { try? first.seek(to: start) }
+        fill(buffer, from: first, line, until: end)
         let npt = zip(buffer.accounts, flows).filter { !$1.isSparse }.compactMap { $0.0.end }.min()
 
-        let next = try ByteIngest.forProbing(origins[other], bound: bound, abort: abort, expected: flows)
+        let next = try open(other, at: RTSPIngest.searchStart(for: npt ?? start), expected: flows, isExact: true)
         let join = SpliceJoin(
             ingest: next, line: line, buffer: buffer, outputs: flows, flowCount: flows.count,
             expectedDuration: found[0].duration, start: .zero, url: found[other].url,
@@ -240,7 +286,8 @@ public final class Probe: Sendable {
             let result = try join.run(into: &batch)
             // Each flow passes its gate with its first new packet.
             var count = 0
-            while !line.isSettled, count < 10_000, var packet = try? next.read() {
+            let deadline = Instant.now + bound
+            while !line.isSettled, count < 10_000, Instant.now < deadline, var packet = try? next.read() {
                 count += 1
                 _ = line.pass(&packet, form: next.form(of: packet.flow))
             }
@@ -256,6 +303,20 @@ public final class Probe: Sendable {
                     flows: [])
             }
         }
+    }
+
+    /// - Parameters:
+    ///   - start: NPT to begin at; used where opening and playing are one.
+    ///   - expected: the flows as they are known from another ingest.
+    ///   - isExact: begin there, and not at the key frame before.
+    private func open(
+        _ index: Int, at start: NPT, expected: [FlowFormat] = [], isExact: Bool = false
+    ) throws(StreamError) -> any Ingest {
+        guard RTSPAddress.isRTSP(origins[index].url) else {
+            return try ByteIngest.forProbing(origins[index], bound: bound, abort: abort, expected: expected)
+        }
+        return try RTSPIngest.forProbing(
+            origins[index], bound: bound, abort: abort, transport: rtspTransport, start: start, isExact: isExact)
     }
 
     private func fill(_ buffer: PlayoutBuffer, from ingest: any Ingest, _ line: SpliceLine, until end: NPT) {

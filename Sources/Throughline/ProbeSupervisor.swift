@@ -1,4 +1,6 @@
 internal import ThroughlineCore
+internal import ThroughlineMedia
+internal import ThroughlineTransport
 
 /// What stands behind an input when nothing is played: no failure is healed, each is the end of that input.
 ///
@@ -28,5 +30,58 @@ final class ProbeSupervisor: SourceSupervisor {
     func aboutToWait() {}
     func origin(_ id: OriginID) -> Origin { origins[id.index] }
     var level: Duration? { nil }
+    func playing(at rate: Rate) {}
     func openBound(for origin: OriginID) -> Duration { bound }
+}
+
+extension ByteIngest {
+    /// An ingest that nothing stands behind: a failure is an error.
+    ///
+    /// - Parameter expected: the flows as they are known from another ingest; reading then begins somewhere else than at
+    ///   the start.
+    static func forProbing(
+        _ origin: Origin, bound: Duration, abort: AbortSwitch, expected: [FlowFormat] = []
+    ) throws(StreamError) -> ByteIngest {
+        let supervisor = ProbeSupervisor([origin], bound: bound)
+        do throws(IngestOpenError) {
+            // The input refers to its supervisor strongly.
+            return try ByteIngest(
+                origin: OriginID(0), supervisor: supervisor, abort: abort,
+                silence: SilenceWatcher(bound: bound, buffer: nil), isPaced: false, expected: expected)
+        } catch { throw StreamError(error, of: origin) }
+    }
+}
+
+extension RTSPIngest {
+    /// An ingest that nothing stands behind: a failure is an error.
+    ///
+    /// - Parameters:
+    ///   - start: NPT to begin at.
+    ///   - isExact: begin there, and not at the key frame before.
+    static func forProbing(
+        _ origin: Origin, bound: Duration, abort: AbortSwitch, transport: RTSPTransportChoice, start: NPT,
+        isExact: Bool
+    ) throws(StreamError) -> RTSPIngest {
+        let supervisor = ProbeSupervisor([origin], bound: bound)
+        do throws(IngestOpenError) {
+            return try RTSPIngest(
+                origin: OriginID(0), supervisor: supervisor, abort: abort,
+                silence: SilenceWatcher(bound: bound, buffer: nil), transport: transport, start: start,
+                isExact: isExact, rate: .normal)
+        } catch { throw StreamError(error, of: origin) }
+    }
+}
+
+extension StreamError {
+    /// Why an origin could not be opened, where there is no other to ask.
+    fileprivate init(_ error: IngestOpenError, of origin: Origin) {
+        let text = error.failure.text
+        let url = redacted(origin.url)
+        let message = text.contains(url) ? text : "\(url): \(text)"
+        if case .refused(.notMedia, _) = error.failure {
+            self.init(code: .notMedia, message: message)
+        } else {
+            self.init(code: error.isAborted ? .stopped : .noOriginUsable, message: message)
+        }
+    }
 }

@@ -60,6 +60,29 @@ public final class ResilientStream: Sendable {
     /// Ends the stream soon; `run` returns with the error `stopped`. What was presented so far stays whole.
     public func stop() { session.stop() }
 
+    /// Stops the presentation where it is, until `resume`. An origin that delivers in real time is asked to stop, and its
+    /// session kept alive. From any thread, as all that follows; an origin that fails meanwhile is replaced when the
+    /// stream goes on, and what was asked for stays asked for.
+    public func pause() { session.control(.pause) }
+
+    /// Goes on at the very frame where it was paused.
+    public func resume() { session.control(.resume) }
+
+    /// Goes elsewhere in the presentation: to the key frame at or before this NPT. Outputs go on without a break in their
+    /// timestamps. Beyond the end it goes to the last second.
+    public func seek(to npt: NPT) { session.control(.seek(npt)) }
+
+    /// Plays faster or slower: 2 is twice as fast. An RTSP origin is asked for it with `Scale`; what it grants is played.
+    ///
+    /// - Parameter rate: from 1/8 to 8.
+    /// - Throws: `StreamError.Code.usage` for any other rate.
+    public func setRate(_ rate: Rate) throws(StreamError) {
+        guard rate >= Rate(1, 8), rate <= Rate(8) else {
+            throw StreamError(code: .usage, message: "the rate must be 1/8 to 8, not \(rate)")
+        }
+        session.control(.setRate(rate))
+    }
+
     /// Where the stream is at this moment.
     public var status: StreamStatus { session.status() }
 }

@@ -1,4 +1,5 @@
 internal import DequeModule
+internal import Synchronization
 internal import ThroughlineCore
 internal import ThroughlineMedia
 internal import ThroughlineProtocols
@@ -35,7 +36,23 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         var warnings: [String] = []
         var firstPresented: Duration?
         var opened: OpenedOrigin?
+        /// What the viewer wants, and has not been done yet.
+        var controls: [Control] = []
+        var isPaused = false
+        var rate = Rate.normal
+        /// Wakes the current ingest.
+        var interrupt: (@Sendable () -> Void)?
     }
+
+    /// What a viewer may ask for while the stream plays.
+    enum Control: Sendable {
+        case pause, resume
+        case seek(NPT)
+        case setRate(Rate)
+    }
+
+    /// There are controls to be carried out.
+    private let hasControls = Atomic<Bool>(false)
 
     private struct PendingHandoff {
         var move: HandoffController.Move
@@ -68,6 +85,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     private var replacement: (any Ingest)?
     /// A handoff was made and is not yet reported.
     private var hasPending = false
+    /// Where the stream begins, or where the viewer went last.
+    private var start: NPT
+    /// The rate at which the clock runs.
+    private var playedRate = Rate.normal
 
     static let reportLimit = 1000
     /// Packets that go to the buffer at once, and bytes: large packets are handed on while the processor's cache holds
@@ -81,6 +102,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
 
     init(configuration: Configuration, outputs: [Output], emit: @escaping @Sendable (Event) -> Void) {
         self.configuration = configuration
+        start = configuration.from
         self.outputs = outputs
         self.emit = emit
         let isPaced = configuration.pacing == .realtime
@@ -262,8 +284,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             return try RTSPIngest(
                 origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher,
                 transport: configuration.rtspTransport,
-                start: position.map { RTSPIngest.searchStart(for: $0) } ?? configuration.from,
-                isExact: position != nil)
+                start: position.map { RTSPIngest.searchStart(for: $0) } ?? start,
+                isExact: position != nil, rate: shared.withLock { $0.rate })
         }
         return try ByteIngest(
             origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher,
@@ -312,7 +334,14 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// - Returns: what to do next; nil when the stream is over.
     private func pump(_ ingest: any Ingest) -> HandoffController.Order? {
         guard let line else { return nil }
+        let isPaused = shared.withLock { state in
+            state.interrupt = ingest.interrupter
+            return state.isPaused
+        }
+        defer { shared.withLock { $0.interrupt = nil } }
+        if isPaused { ingest.pause() }
         while true {
+            if hasControls.load(ordering: .relaxed), let order = carryOutControls(ingest) { return order }
             let packet: Packet?
             do throws(IngestReadError) {
                 packet = try ingest.read()
@@ -324,6 +353,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                         ChangeEvent(cause: .contentBroken, detail: "\(url(ingest.origin)): \(media)"),
                         canResume: false)
                 case .changed(let event): return observe(event, canResume: false)
+                case .interrupted: continue
                 }
             }
             guard var packet else { return ended(ingest) }
@@ -394,6 +424,110 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         return buffer.push(&batch)
     }
 
+    // MARK: - The viewer
+
+    /// Asks for something from any thread; it is done soon.
+    func control(_ control: Control) {
+        if case .seek = control { buffer.discard() }
+        let interrupt = shared.withLock { state in
+            state.controls.append(control)
+            switch control {
+            case .pause: state.isPaused = true
+            case .resume: state.isPaused = false
+            case .setRate(let rate): state.rate = rate
+            case .seek: break
+            }
+            return state.interrupt
+        }
+        hasControls.store(true, ordering: .releasing)
+        // The picture stands still at once; what that means for the origin is seen to by the worker.
+        switch control {
+        case .pause:
+            buffer.pause()
+            send(.paused(true, npt: buffer.playhead ?? .zero))
+        case .resume:
+            buffer.resume()
+            send(.paused(false, npt: buffer.playhead ?? .zero))
+        case .seek, .setRate: break
+        }
+        interrupt?()
+    }
+
+    /// - Returns: an order to follow, where carrying them out failed.
+    private func carryOutControls(_ ingest: any Ingest) -> HandoffController.Order? {
+        hasControls.store(false, ordering: .relaxed)
+        let (controls, isPaused, rate) = shared.withLock { state in
+            defer { state.controls = [] }
+            return (state.controls, state.isPaused, state.rate)
+        }
+        var goesOn = false
+        for control in controls {
+            switch control {
+            case .pause:
+                ingest.pause()
+            case .resume:
+                goesOn = true
+            case .setRate:
+                goesOn = true
+                if !ingest.isRealtime { playing(at: rate) }
+            case .seek(let npt):
+                seek(ingest, to: npt)
+                if isPaused { ingest.pause() }
+                goesOn = false
+            }
+        }
+        guard goesOn, !isPaused, ingest.mustRejoin(at: rate) else { return nil }
+        return rejoin(ingest)
+    }
+
+    private func seek(_ ingest: any Ingest, to npt: NPT) {
+        while !batch.isEmpty { _ = batch.removeFirst() }
+        batchBytes = 0
+        flowsDone = []
+        var target = max(.zero, npt)
+        if let duration, target >= duration { target = max(.zero, duration - .seconds(1)) }
+        line?.restart()
+        buffer.restart()
+        start = target
+        do throws(MediaError) {
+            try ingest.seek(to: target)
+            send(.sought(to: target))
+        } catch { warn("cannot go to \(target): \(error)") }
+    }
+
+    /// The same origin goes on, from a little before what was received: joined as another origin would be.
+    private func rejoin(_ ingest: any Ingest) -> HandoffController.Order? {
+        guard let line, flush() else { return nil }
+        do throws(SpliceJoin.Failure) {
+            var joined = UniqueDeque<Packet>()
+            let result = try spliceJoin(ingest, on: ingest.origin, line).run(into: &joined)
+            while !joined.isEmpty { batch.append(joined.removeFirst()) }
+            for warning in result.warnings { warn(warning) }
+            flush()
+            return nil
+        } catch {
+            guard case .attempt(let failure) = error else { return nil }
+            let cause: ChangeEvent.Cause = if case .undelivered(let event) = failure { event.cause } else { .other }
+            return observe(ChangeEvent(cause: cause, detail: failure.text), canResume: false)
+        }
+    }
+
+    func playing(at rate: Rate) {
+        let rate = rate.numerator > 0 ? rate : .normal
+        guard rate != playedRate else { return }
+        playedRate = rate
+        buffer.setRate(rate)
+        send(.rateChanged(rate))
+    }
+
+    private func spliceJoin(_ ingest: any Ingest, on origin: OriginID, _ line: SpliceLine) -> SpliceJoin {
+        SpliceJoin(
+            ingest: ingest, line: line, buffer: buffer,
+            outputs: outputFlows.filter { configuration.flows.includes($0) }, flowCount: outputFlows.count,
+            expectedDuration: duration, start: start, url: url(origin),
+            acceptsLoss: !shared.withLock { $0.controller.hasOthers })
+    }
+
     // MARK: - Handing off
 
     /// Opens another ingest and joins it to what was received; it is read once the present one has returned.
@@ -401,15 +535,11 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         guard let line else { preconditionFailure("replace before open") }
         let ingest: any Ingest
         do throws(IngestOpenError) {
-            ingest = try connect(origin, expected: outputFlows, position: position ?? configuration.from)
+            ingest = try connect(origin, expected: outputFlows, position: position)
         } catch {
             return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
         }
-        let selected = outputFlows.filter { configuration.flows.includes($0) }
-        let join = SpliceJoin(
-            ingest: ingest, line: line, buffer: buffer, outputs: selected, flowCount: outputFlows.count,
-            expectedDuration: duration, start: configuration.from, url: url(origin),
-            acceptsLoss: !shared.withLock { $0.controller.hasOthers })
+        let join = spliceJoin(ingest, on: origin, line)
         do throws(SpliceJoin.Failure) {
             // A batch of its own: while the place is sought the input may ask to flush what there is.
             var joined = UniqueDeque<Packet>()
@@ -574,7 +704,11 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         return min(patient, max(level / 3, .milliseconds(200)))
     }
 
-    var level: Duration? { configuration.pacing == .realtime ? buffer.level.duration.duration : nil }
+    var level: Duration? {
+        guard configuration.pacing == .realtime else { return nil }
+        let level = buffer.level.duration
+        return (playedRate == .normal ? level : level * (playedRate.inverse ?? .normal)).duration
+    }
 
     // MARK: - Telling
 

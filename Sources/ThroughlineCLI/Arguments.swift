@@ -98,6 +98,11 @@ struct OriginOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Trust the certificate authorities in this PEM file, and no others.", valueName: "file"))
     var caFile: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "How RTSP origins carry the media: auto (UDP, and TCP where that fails), tcp, udp.", valueName: "how"))
+    var rtspTransport = RTSPTransportChoice.auto
+
     func origins(_ urls: [String]) -> [Origin] {
         urls.map { Origin(url: $0, headers: header.map(\.header), certificateAuthorities: caFile) }
     }

@@ -24,13 +24,16 @@ struct Lab: AsyncParsableCommand {
               status=503,retry-after=3@npt=4.5,for=5s    overloaded for 5 s once the media of 4.5 s is due
               --fault reset@50% --fault refuse           dies in mid-stream, and stays dead
 
-            With --rtsp a byte is one of the RTP packets of the presentation; a method behind a colon limits reset, close,
-            silent, delay and status to its requests, and these come beside those above:
-              answers     status=453:setup  status=302,location=URL  session-lost  no-rtp-info  wrong-rtp-info
-                          no-range  late=2s (begins that much behind what was asked for)
-              requests    redirect=URL[,range=6]  announce=2101  notify=end-of-stream  teardown
-              media       bye  new-source  close-ports  loss=5%  reorder=5%  duplicate=5%  garbage=100
-                          sequence-jump=1000  timestamp-jump=10s  frozen-timestamps
+            With --rtsp a byte is one of the RTP packets of the presentation; a method behind a colon limits reset, \
+            close, silent, delay and status to its requests (status=453:setup); and these come beside those above:
+              answers  status=302,location=URL  session-lost  no-range
+                       no-rtp-info  wrong-rtp-info
+                       late=2s (begins that much behind what was asked for)
+              asks     redirect=URL[,range=6]  announce=2101
+                       notify=end-of-stream  teardown
+              media    bye  new-source  close-ports  loss=5%  reorder=5%
+                       duplicate=5%  garbage=100  sequence-jump=1000
+                       timestamp-jump=10s  frozen-timestamps
             There --fault stall@3s --fault silent is a server that has died without a word.
 
             While it runs, a fault typed on standard input strikes too, and so do these words: kill (reset every \

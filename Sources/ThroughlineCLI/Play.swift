@@ -79,10 +79,11 @@ struct Play: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Write each event as a line of JSON, when it happens.", valueName: "file|-"))
     var events: String?
 
-    @Option(
+    @Flag(
         help: ArgumentHelp(
-            "How RTSP origins carry the media: auto (UDP, and TCP where that fails), tcp, udp.", valueName: "how"))
-    var rtspTransport = RTSPTransportChoice.auto
+            "Take commands from standard input, one a line: pause, resume, seek TIME, rate NUMBER (2 is twice as fast), stop."
+        ))
+    var control = false
 
     @OptionGroup var options: OriginOptions
 
@@ -168,6 +169,7 @@ struct Play: AsyncParsableCommand {
             if !isQuiet { console.line("stopping; press Ctrl-C again to leave at once") }
             stream.stop()
         }
+        if control { StreamControls.read(for: stream) { console.line("throughline: \($0)") } }
         let startedAt = WallClock.now
         let live = isQuiet || !console.isTerminal ? nil : Task { await LiveStatus(stream, console).run() }
         let summary = await stream.run()
@@ -203,7 +205,7 @@ struct Play: AsyncParsableCommand {
         configuration.flows = flows.selection
         configuration.pacing = fast ? .fast : .realtime
         configuration.buffer = buffer.duration
-        configuration.rtspTransport = rtspTransport
+        configuration.rtspTransport = options.rtspTransport
         configuration.silenceBound = silence.duration
         configuration.giveUpAfter = giveUpAfter.duration
         return configuration

@@ -38,7 +38,8 @@ struct ProbeCommand: AsyncParsableCommand {
     func run() async throws {
         let status: Int32
         do throws(StreamError) {
-            let probe = try Probe(options.origins(origins), bound: timeout.duration)
+            let probe = try Probe(
+                options.origins(origins), bound: timeout.duration, rtspTransport: options.rtspTransport)
             let findings = await probe.run()
             put(json ? ProbeReport(findings).json : text(findings))
             let error = findings.origins[0].error
@@ -49,6 +50,11 @@ struct ProbeCommand: AsyncParsableCommand {
             status = error.code.exitStatus
         }
         if status != 0 { throw ExitCode(status) }
+    }
+
+    private func notSeekable(_ origin: Probe.OriginFinding) -> String {
+        if origin.transport == nil { return "no: ranges are not served, or the length is not known" }
+        return origin.duration == nil ? "no: it states no end" : "no: asked for the middle, it did not play from there"
     }
 
     private func text(_ findings: Probe.Findings) -> String {
@@ -63,10 +69,11 @@ struct ProbeCommand: AsyncParsableCommand {
             }
             row(
                 "container",
-                containerWords(origin.container ?? "") + (origin.contentType.map { ", served as \($0)" } ?? ""))
+                containerWords(origin.container ?? "") + (origin.contentType.map { ", served as \($0)" } ?? "")
+                    + (origin.transport.map { ", by \($0.uppercased())" } ?? ""))
             row("duration", origin.duration?.description ?? "not stated")
-            row("length", origin.byteCount.map { "\($0) bytes" } ?? "not known")
-            row("seekable", origin.isSeekable ? "yes" : "no: ranges are not served, or the length is not known")
+            if origin.transport == nil { row("length", origin.byteCount.map { "\($0) bytes" } ?? "not known") }
+            row("seekable", origin.isSeekable ? "yes" : notSeekable(origin))
             for flow in origin.flows { row(flow.index == 0 ? "flows" : "", flow.text) }
             row("opened in", origin.opening.words)
             guard let splice = findings.splices.first(where: { $0.origin == index }) else { continue }

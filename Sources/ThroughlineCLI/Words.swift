@@ -108,6 +108,9 @@ final class EventWords: Sendable {
             return (.plain, "opened \(url) again at byte \(byte): the idle connection had been closed", [])
         case .gap(let gap): return (.bad, "visible gap at \(gap.npt): \(gap.duration.words)", [])
         case .warning(let text): return (.notice, "note: \(text)", [])
+        case .paused(let isPaused, let npt): return (.plain, "\(isPaused ? "paused" : "goes on") at \(npt)", [])
+        case .sought(let npt): return (.plain, "went to \(npt)", [])
+        case .rateChanged(let rate): return (.plain, "plays at \(rate) times the normal rate", [])
         case .ended(let npt): return (.plain, "ended at \(npt)", [])
         }
     }

@@ -9,7 +9,7 @@ extension FlowFormat {
         package var codecName: String?
         /// Of the pictures as presented, in pixels.
         package var size: (width: Int, height: Int)?
-        package var frameRate: (numerator: Int32, denominator: Int32)?
+        package var frameRate: Rate?
         /// How many pictures the decoder holds back for reordering.
         package var reorderDepth: Int?
         /// The codec's global headers.
@@ -54,7 +54,7 @@ extension FlowFormat {
         av_dict_copy(&entries, metadata, 0)
         defer { av_dict_free(&entries) }
         if let language = details.language { av_dict_set(&entries, "language", language, 0) }
-        let rate = details.frameRate ?? frameRate ?? (0, 1)
+        let rate = details.frameRate ?? frameRate ?? Rate(0)
         let base = details.timeBase ?? timeBase
         let completed = try FlowFormat(
             index: index ?? self.index, parameters: made, metadata: entries, disposition: dispositionFlags,

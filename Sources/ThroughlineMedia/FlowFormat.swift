@@ -18,7 +18,7 @@ package final class FlowFormat: @unchecked Sendable {
     package let language: String?
     package let title: String?
     /// Frames per second as the container or the codec tells them.
-    package let frameRate: (numerator: Int32, denominator: Int32)?
+    package let frameRate: Rate?
     /// A single still picture (cover art), not a flow in time.
     package let isAttachedPicture: Bool
 
@@ -62,7 +62,7 @@ package final class FlowFormat: @unchecked Sendable {
         }
         language = entry("language")
         title = entry("title")
-        frameRate = rate.num > 0 && rate.den > 0 ? (rate.num, rate.den) : nil
+        frameRate = rate.num > 0 ? Rate(numerator: Int64(rate.num), denominator: Int64(rate.den)) : nil
         LiveHandles.made()
     }
 

@@ -12,44 +12,35 @@ final class DatagramSlots {
 
     private let count: Int
     private let bytes: UnsafeMutableRawBufferPointer
-    private let vectors: UnsafeMutablePointer<iovec>
     private let senders: UnsafeMutablePointer<sockaddr_in6>
-    private let messages: UnsafeMutablePointer<tl_message>
+    private let datagrams: UnsafeMutablePointer<tl_datagram>
 
     init(count: Int) {
         self.count = count
         bytes = .allocate(byteCount: count * Self.stride, alignment: 64)
-        vectors = .allocate(capacity: count)
         senders = .allocate(capacity: count)
-        messages = .allocate(capacity: count)
+        datagrams = .allocate(capacity: count)
         senders.initialize(repeating: sockaddr_in6(), count: count)
         for index in 0..<count {
-            (vectors + index).initialize(
-                to: iovec(iov_base: bytes.baseAddress.map { $0 + index * Self.stride }, iov_len: Self.stride))
-            var message = tl_message()
-            message.header.msg_name = UnsafeMutableRawPointer(senders + index)
-            message.header.msg_iov = vectors + index
-            message.header.msg_iovlen = 1
-            (messages + index).initialize(to: message)
+            (datagrams + index).initialize(
+                to: tl_datagram(
+                    bytes: bytes.baseAddress.map { $0 + index * Self.stride }, capacity: Self.stride,
+                    sender: senders + index, sender_capacity: UInt32(MemoryLayout<sockaddr_in6>.size), length: 0))
         }
     }
 
     deinit {
         bytes.deallocate()
-        vectors.deallocate()
         senders.deallocate()
-        messages.deallocate()
+        datagrams.deallocate()
     }
 
     /// Receives without waiting.
     ///
     /// - Returns: the number of datagrams, 0 when there are none; -1 for an error, which `errno` tells.
     func receive(from descriptor: Int32) -> Int {
-        for index in 0..<count {
-            messages[index].header.msg_namelen = socklen_t(MemoryLayout<sockaddr_in6>.size)
-        }
         while true {
-            let received = tl_receive_messages(descriptor, messages, UInt32(count), Int32(MSG_DONTWAIT))
+            let received = tl_receive_datagrams(descriptor, datagrams, UInt32(count))
             if received >= 0 { return Int(received) }
             if errno == EINTR { continue }
             return errno == EAGAIN ? 0 : -1
@@ -59,7 +50,7 @@ final class DatagramSlots {
     /// A datagram of the last batch.
     subscript(index: Int) -> UnsafeRawBufferPointer {
         let start = index * Self.stride
-        return UnsafeRawBufferPointer(rebasing: bytes[start..<start + Int(messages[index].length)])
+        return UnsafeRawBufferPointer(rebasing: bytes[start..<start + Int(datagrams[index].length)])
     }
 
     /// Whether `peer` sent a datagram of the last batch.

@@ -193,7 +193,6 @@ internal import ThroughlineCore
 
     @Test func datesAndNames() {
         #expect(httpDate(784_111_777) == "Sun, 06 Nov 1994 08:49:37 GMT")
-        #expect(percentDecoded("/a%20b%2Fc%zz%4") == "/a b/c%zz%4")
         #expect(contentType(forPath: "/x.y/film.MP4") == "video/mp4")
         #expect(contentType(forPath: "/x.mp4/film") == "application/octet-stream")
     }

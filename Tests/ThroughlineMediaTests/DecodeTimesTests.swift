@@ -32,7 +32,7 @@ extension MediaTests {
             }
             let found = try #require(order)
             #expect(found.reordering == .stated(flow.reorderDepth))
-            #expect(found.frameRate == FrameRate(25, 1))
+            #expect(found.frameRate == Rate(25))
             #expect(found.isFrameOnly)
             return DecodeTimes(
                 timeBase: flow.timeBase, reordering: found.reordering, frameDuration: found.frameRate?.frameDuration)

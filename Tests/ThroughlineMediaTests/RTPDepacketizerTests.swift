@@ -96,14 +96,14 @@ extension MediaTests {
             let flow = try #require(try RTPDepacketizer(description: Self.head + Self.video).flows[0])
             var details = FlowFormat.Details()
             details.size = (320, 180)
-            details.frameRate = (30_000, 1001)
+            details.frameRate = Rate(30_000, 1001)
             details.reorderDepth = 2
             details.extradata = [0, 0, 0, 1, 0x67, 1]
             details.language = "deu"
             let known = try flow.completed(details, index: 3)
             #expect(known.description == "video h264 320x180 (deu)" && known.index == 3)
             #expect(
-                known.reorderDepth == 2 && known.frameRate?.numerator == 30_000 && known.frameRate?.denominator == 1001)
+                known.reorderDepth == 2 && known.frameRate == Rate(30_000, 1001))
             #expect(known.withExtradata { Array($0) } == [0, 0, 0, 1, 0x67, 1])
             #expect(flow.width == 0 && flow.language == nil)
             details.codecName = "no such codec"

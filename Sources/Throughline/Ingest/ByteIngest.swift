@@ -76,6 +76,9 @@ final class ByteIngest: Ingest {
     var duration: MediaTime? { demuxer.duration }
     let isRealtime = false
     let makesDecodeTimes = false
+    let interrupter: (@Sendable () -> Void)? = nil
+    func pause() {}
+    func mustRejoin(at rate: Rate) -> Bool { false }
     var isSeekable: Bool { input.isSeekable }
     /// Where an index leads too far, or there is none, the bytes are read from their start.
     func searchStarts(for position: NPT) -> [NPT] { [position - .milliseconds(300), .zero] }

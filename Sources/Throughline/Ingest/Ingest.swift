@@ -38,6 +38,12 @@ protocol Ingest: AnyObject {
     /// Where to begin to read so as to meet packets that were received up to an NPT: the first of them, then others for
     /// when that was too late.
     func searchStarts(for position: NPT) -> [NPT]
+    /// Asks the origin to stop delivering, where that can be asked. `rejoin` tells whether it must be asked to go on.
+    func pause()
+    /// Whether the origin must be asked to go on, with another rate or after a pause, and its packets be joined anew.
+    func mustRejoin(at rate: Rate) -> Bool
+    /// Ends a `read` that waits with `.interrupted`, now or the next time; may be kept, and called from any thread.
+    var interrupter: (@Sendable () -> Void)? { get }
     /// The next packet; nil at the end, or when it has failed.
     func read() throws(IngestReadError) -> Packet?
     /// How a flow carries its payload, once a packet of it was read.
@@ -65,6 +71,8 @@ enum IngestReadError: Error {
     case broken(MediaError)
     /// The origin must be left.
     case changed(ChangeEvent)
+    /// Somebody has something to say to the reader.
+    case interrupted
 }
 
 /// The URL without what may be secret: its user and password, and its query.

@@ -15,11 +15,11 @@ struct RTPFlowFormat {
     private(set) var repacker: Repacker?
     /// Of a frame of sound, where all are alike.
     private(set) var frameDuration: MediaTime?
-    private let describedRate: FrameRate?
+    private let describedRate: Rate?
 
     /// - Throws: `MediaError` when there is no memory.
     init(_ described: FlowFormat, medium: MediaDescription, index: Int) throws(MediaError) {
-        describedRate = medium.frameRate.flatMap { FrameRate($0.numerator, $0.denominator) }
+        describedRate = medium.frameRate
         video = described.payloadCodec.video
         var details = FlowFormat.Details()
         details.language = medium.language.flatMap { LanguageTag.threeLetters($0) }
@@ -40,7 +40,7 @@ struct RTPFlowFormat {
             isKnown = configuration != nil
         }
         if ["mp2", "mp3"].contains(described.codecName) { isKnown = false }
-        if described.kind == .video, video == nil, let rate = describedRate { details.frameRate = rate.parts }
+        if described.kind == .video, video == nil, let rate = describedRate { details.frameRate = rate }
         format = try described.completed(details, index: index)
         if video != nil {
             isKnown = false
@@ -62,7 +62,7 @@ struct RTPFlowFormat {
         var details = FlowFormat.Details()
         details.size = (first.width, first.height)
         details.reorderDepth = order.reordering.initial
-        details.frameRate = (order.frameRate ?? describedRate)?.parts
+        details.frameRate = order.frameRate ?? describedRate
         details.extradata = (found.video + found.sequence + found.picture).flatMap { [0, 0, 0, 1] + $0 }
         format = try format.completed(details)
         isKnown = true
@@ -83,7 +83,7 @@ struct RTPFlowFormat {
         isKnown = true
     }
 
-    var frameRate: FrameRate? { order?.frameRate ?? describedRate }
+    var frameRate: Rate? { order?.frameRate ?? describedRate }
 
     var reordering: ReorderDepth {
         if let order { return order.reordering }
@@ -95,13 +95,5 @@ struct RTPFlowFormat {
     var form: PayloadForm {
         if let video { return .annexB(video) }
         return format.withExtradata { PayloadForm.detect(codec: format.payloadCodec, extradata: $0, firstPacket: nil) }
-    }
-}
-
-extension FrameRate {
-    /// For libavformat; nil where it does not fit.
-    fileprivate var parts: (numerator: Int32, denominator: Int32)? {
-        guard let top = Int32(exactly: numerator), let bottom = Int32(exactly: denominator) else { return nil }
-        return (top, bottom)
     }
 }

@@ -30,6 +30,8 @@ protocol SourceSupervisor: AnyObject {
     var level: Duration? { get }
     /// How long an origin may take to answer.
     func openBound(for origin: OriginID) -> Duration
+    /// The origin plays at this rate, whatever it was asked for.
+    func playing(at rate: Rate)
 }
 
 /// The bytes of one object for a demuxer, whichever origin they come from.

@@ -28,6 +28,8 @@ final class FlowLane {
     private(set) var releasedDecode: MediaTime?
     /// The last key packets received, for looking at their pictures.
     private var keys = UniqueDeque<Packet>()
+    /// So many of the recent packets are from another place in the presentation.
+    private var forgotten = 0
 
     /// Whether the flow's key packets are pictures that stand alone.
     private let keepsKeys: Bool
@@ -62,16 +64,18 @@ final class FlowLane {
 
     /// Hands over the recent packets that are kept no longer. No view of them may be in use.
     func trim(into discarding: inout UniqueDeque<Packet>) {
-        while recent.count > Self.recentLimit || (recentBytes > Self.recentByteLimit && recent.count > Self.leastRecent)
+        while recent.count > Self.recentLimit || forgotten > 0
+            || (recentBytes > Self.recentByteLimit && recent.count > Self.leastRecent)
         {
             let old = recent.removeFirst()
+            forgotten = max(0, forgotten - 1)
             recentBytes -= old.byteCount
             discarding.append(old)
         }
     }
 
     /// What went out last, as times.
-    var recentTraces: [PacketTrace] { traces(recent) }
+    var recentTraces: [PacketTrace] { Array(traces(recent).dropFirst(forgotten)) }
 
     /// What waits, as times.
     var waitingTraces: [PacketTrace] { traces(waiting) }
@@ -86,7 +90,7 @@ final class FlowLane {
     func tail(limit: Int) -> UniqueDeque<Packet> {
         var result = UniqueDeque<Packet>()
         let fromWaiting = min(waiting.count, limit)
-        let fromRecent = min(recent.count, limit - fromWaiting)
+        let fromRecent = min(recent.count - forgotten, limit - fromWaiting)
         for index in (recent.count - fromRecent)..<recent.count {
             if let copy = try? recent[index].reference() { result.append(copy) }
         }
@@ -94,6 +98,17 @@ final class FlowLane {
             if let copy = try? waiting[index].reference() { result.append(copy) }
         }
         return result
+    }
+
+    /// Lets go of everything: what follows is from elsewhere in the presentation.
+    func empty(into discarding: inout UniqueDeque<Packet>) {
+        while !waiting.isEmpty { discarding.append(waiting.removeFirst()) }
+        keys = UniqueDeque()
+        account.restart()
+        decodeEnd = nil
+        releasedDecode = nil
+        // Views of the packets that went out may be in use: those are trimmed later, and recognised no longer.
+        forgotten = recent.count
     }
 
     /// Key packets received of late, in decode order.

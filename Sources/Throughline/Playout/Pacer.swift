@@ -37,20 +37,24 @@ final class Pacer {
         var batch = UniqueDeque<Packet>()
         var isFirst = true
         loop: while true {
-            let take = buffer.take(into: &batch, limit: Self.batchLimit)
-            switch take {
+            let shift: MediaTime
+            switch buffer.take(into: &batch, limit: Self.batchLimit) {
             case .ended, .aborted: break loop
-            case .batch: break
+            case .batch(let wanted): shift = wanted
             }
             if isFirst, let first = batch[0].due {
                 isFirst = false
                 firstOut(first)
             }
             while !batch.isEmpty {
-                let packet = batch.removeFirst()
-                for output in outputs { try output.write(packet) }
+                var packet = batch.removeFirst()
                 presented[packet.flow].received(
                     pts: packet.pts, dts: packet.dts, duration: packet.duration, byteCount: packet.byteCount)
+                if shift != .zero {
+                    packet.pts = packet.pts.map { $0 + shift }
+                    packet.dts = packet.dts.map { $0 + shift }
+                }
+                for output in outputs { try output.write(packet) }
             }
             for output in outputs { try output.flush() }
             batchOut()

@@ -16,7 +16,8 @@ final class PlayoutBuffer: Sendable {
 
     /// What the pacer gets.
     enum Take: Sendable {
-        case batch
+        /// What is to be added to the times of the packets.
+        case batch(shift: MediaTime)
         case ended
         case aborted
     }
@@ -62,6 +63,13 @@ final class PlayoutBuffer: Sendable {
         /// How far the flows of the container were apart at the most.
         var skew: MediaTime = .zero
         var isRealtime = false
+        /// What is added to the times of packets on their way out: after a seek the outputs go on where they were.
+        var outputShift: MediaTime = .zero
+        /// Where the last packet that went out ends, for the outputs.
+        var outputEnd: MediaTime?
+        var isShiftUnknown = false
+        /// What comes is from where the viewer no longer is.
+        var isDiscarding = false
         /// Packets that nobody needs any more. The ingest's thread frees them: it allocated them, and the allocator
         /// serves it best from what it gave back itself.
         var bin = PacketBin()
@@ -97,7 +105,7 @@ final class PlayoutBuffer: Sendable {
         if batch.isEmpty { return true }
         let isOpen: Bool = state.wait { state, next in
             if state.isAborted { return false }
-            if hasRoom(&state) { return true }
+            if state.isDiscarding || hasRoom(&state) { return true }
             // Time makes room too, without anything going out.
             if limits.isPaced { next = .now + Self.roomPoll }
             if state.pacerWaits { self.state.wake() }
@@ -109,6 +117,10 @@ final class PlayoutBuffer: Sendable {
         nonisolated(unsafe) var bin = PacketBin()  // Exchanged under the lock, and the ingest's alone after that.
         state.withLock { state in
             swap(&bin, &state.bin)
+            if state.isDiscarding {
+                while !batch.isEmpty { bin.packets.append(batch.removeFirst()) }
+                return
+            }
             if state.firstArrival == nil { state.firstArrival = now }
             while !batch.isEmpty {
                 let packet = batch.removeFirst()
@@ -191,6 +203,36 @@ final class PlayoutBuffer: Sendable {
         state.withLockAndWake { $0.isAborted = true }
     }
 
+    // MARK: - The viewer's side
+
+    /// Nothing goes out until `resume`; what arrives is kept, as far as there is room.
+    func pause() { state.withLockAndWake { $0.clock.pause(at: .now) } }
+
+    func resume() { state.withLockAndWake { $0.clock.resume(at: .now) } }
+
+    func setRate(_ rate: Rate) { state.withLockAndWake { $0.clock.setRate(rate, at: .now) } }
+
+    /// The viewer is going elsewhere: what still comes from here is thrown away, until `restart`.
+    func discard() { state.withLockAndWake { $0.isDiscarding = true } }
+
+    /// Throws away all that has not gone out: what comes next is from elsewhere in the presentation, and the clock starts
+    /// again with it. The outputs go on where they were.
+    func restart() {
+        nonisolated(unsafe) var bin = PacketBin()
+        state.withLockAndWake { state in
+            swap(&bin, &state.bin)
+            for lane in state.lanes { lane.empty(into: &bin.packets) }
+            state.bytes = 0
+            state.packets = 0
+            state.isFull = false
+            state.isDiscarding = false
+            state.firstArrival = nil
+            state.clock.stop()
+            state.isShiftUnknown = state.outputEnd != nil
+        }
+        bin.empty()
+    }
+
     // MARK: - The pacer's side
 
     /// Waits for packets that are due, and lets them out.
@@ -210,12 +252,26 @@ final class PlayoutBuffer: Sendable {
             next = release(&state, into: &batch, limit: limit, at: .now)
             if !batch.isEmpty {
                 state.clock.outputsBegan(at: .now)
-                return .batch
+                return .batch(shift: shift(&state, for: batch))
             }
             if state.isEnded, state.packets == 0 { return .ended }
             state.pacerWaits = true
             return nil
         }
+    }
+
+    /// What the packets of a batch are moved by, so that the outputs see one timeline.
+    private func shift(_ state: inout State, for batch: borrowing UniqueDeque<Packet>) -> MediaTime {
+        if state.isShiftUnknown, let first = batch[0].due, let end = state.outputEnd {
+            state.outputShift = end - first
+            state.isShiftUnknown = false
+        }
+        for index in 0..<batch.count where !state.lanes[batch[index].flow].isSparse {
+            guard let time = batch[index].pts ?? batch[index].due else { continue }
+            let end = time + batch[index].duration + state.outputShift
+            state.outputEnd = max(state.outputEnd ?? end, end)
+        }
+        return state.outputShift
     }
 
     /// Moves what is due into `batch`.

@@ -67,6 +67,15 @@ struct EventRecord: Encodable {
             self.origin = origin.index
             self.url = url
             self.byte = byte
+        case .paused(let isPaused, let npt):
+            event = isPaused ? "paused" : "resumed"
+            self.npt = npt.reported
+        case .sought(let npt):
+            event = "sought"
+            self.npt = npt.reported
+        case .rateChanged(let rate):
+            event = "rate-changed"
+            self.text = rate.description
         case .gap(let gap):
             event = "gap"
             npt = gap.npt.reported

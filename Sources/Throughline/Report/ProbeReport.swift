@@ -13,6 +13,7 @@ public struct ProbeReport: Codable, Sendable {
         public var duration: Double?
         public var byteCount: Int64?
         public var contentType: String?
+        public var transport: String?
         public var isSeekable: Bool
         public var flows: [Flow]
     }
@@ -58,7 +59,7 @@ public struct ProbeReport: Codable, Sendable {
                         outcome: $0.code.reportName, exitStatus: Int($0.code.exitStatus), message: $0.message)
                 }, opening: origin.opening.reported, container: origin.container,
                 duration: origin.duration?.reported, byteCount: origin.byteCount, contentType: origin.contentType,
-                isSeekable: origin.isSeekable,
+                transport: origin.transport, isSeekable: origin.isSeekable,
                 flows: origin.flows.map {
                     Flow(
                         index: $0.index, kind: $0.kind.rawValue, codec: $0.codec, language: $0.language, text: $0.text)

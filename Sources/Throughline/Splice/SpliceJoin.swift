@@ -159,6 +159,7 @@ final class SpliceJoin {
                 case .broken(let media):
                     throw .attempt(.undelivered(ChangeEvent(cause: .contentBroken, detail: "\(url): \(media)")))
                 case .changed(let event): throw .attempt(.undelivered(event))
+                case .interrupted: continue
                 }
             }
             guard let packet else {

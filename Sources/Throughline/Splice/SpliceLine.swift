@@ -95,6 +95,23 @@ final class SpliceLine {
         }
     }
 
+    /// The ingest goes on elsewhere in the presentation, and nothing of what was received matters any more.
+    func restart() {
+        aligner = nil
+        splices = []
+        furthest = nil
+        for index in outputs.indices {
+            let format = outputs[index].format
+            outputs[index].clock = DecodeClock(timeBase: format.timeBase, reorderDepth: format.reorderDepth)
+            outputs[index].guardian = JumpGuard()
+            outputs[index].next = nil
+        }
+        for index in feeds.indices {
+            guard feeds[index]?.gate != nil else { continue }
+            feeds[index]?.gate = .from(MediaTime(flicks: .min / 2), tolerance: .zero)
+        }
+    }
+
     /// What the output holds of a flow was cut: decode times go on from there.
     func cut(output: Int, lastDecode: MediaTime?) { outputs[output].clock.cut(to: lastDecode) }
 

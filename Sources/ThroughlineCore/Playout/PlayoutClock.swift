@@ -19,6 +19,10 @@ package struct PlayoutClock: Sendable {
     package static let gapLimit = 1000
 
     private var anchor: (time: MediaTime, at: Instant)?
+    /// Media time that goes by in a second; positive.
+    package private(set) var rate = Rate.normal
+    /// The viewer has stopped it.
+    package private(set) var isPaused = false
     /// Since when the outputs have been busy with what they were given.
     private var busySince: Instant?
     package private(set) var gaps: [VisibleGap] = []
@@ -33,6 +37,30 @@ package struct PlayoutClock: Sendable {
         anchor = (time, now)
     }
 
+    /// Nothing is due, and nothing is late, until `resume`.
+    package mutating func pause(at now: Instant) {
+        guard !isPaused else { return }
+        if let time = playhead(at: now) { anchor = (time, now) }
+        busySince = nil
+        isPaused = true
+    }
+
+    package mutating func resume(at now: Instant) {
+        guard isPaused else { return }
+        isPaused = false
+        if let anchor { self.anchor = (anchor.time, now) }
+    }
+
+    /// Media goes by at another rate from now on.
+    package mutating func setRate(_ rate: Rate, at now: Instant) {
+        precondition(rate.numerator > 0, "a clock at rate \(rate)")
+        if let time = playhead(at: now) { anchor = (time, effective(now)) }
+        self.rate = rate
+    }
+
+    /// It is to be started again, elsewhere in the presentation.
+    package mutating func stop() { anchor = nil }
+
     /// Outputs that take longer than this stop the clock.
     package static let patience: Duration = .milliseconds(100)
 
@@ -43,7 +71,7 @@ package struct PlayoutClock: Sendable {
     /// The outputs have taken what they were given.
     package mutating func outputsEnded(at now: Instant) {
         defer { busySince = nil }
-        guard let anchor else { return }
+        guard let anchor, !isPaused else { return }
         self.anchor = (anchor.time, anchor.at + (now - effective(now)))
     }
 
@@ -55,14 +83,17 @@ package struct PlayoutClock: Sendable {
     /// The media time that is due at `now`.
     package func playhead(at now: Instant) -> MediaTime? {
         guard let anchor else { return nil }
-        let now = effective(now)
-        return anchor.time + MediaTime(nanoseconds: (now - anchor.at).wholeNanoseconds)
+        if isPaused { return anchor.time }
+        let passed = MediaTime(nanoseconds: (effective(now) - anchor.at).wholeNanoseconds)
+        return anchor.time + (rate == .normal ? passed : passed * rate)
     }
 
     /// When a media time is due; `.never` where that cannot be told.
     package func due(_ time: MediaTime) -> Instant? {
         guard let anchor else { return nil }
-        let distance = (time - anchor.time).nanoseconds
+        if isPaused { return .never }
+        let ahead = time - anchor.time
+        let distance = (rate == .normal ? ahead : ahead * (rate.inverse ?? .normal)).nanoseconds
         let (moment, overflow) = anchor.at.nanoseconds.addingReportingOverflow(distance)
         return overflow && distance > 0 ? .never : Instant(nanoseconds: overflow ? .min : moment)
     }
@@ -73,7 +104,7 @@ package struct PlayoutClock: Sendable {
     @discardableResult
     package mutating func arrived(due time: MediaTime, now: Instant) -> Duration? {
         let now = effective(now)
-        guard let anchor, let due = due(time), due < now else { return nil }
+        guard let anchor, !isPaused, let due = due(time), due < now else { return nil }
         let lateness = now - due
         self.anchor = (anchor.time, anchor.at + lateness)
         gapTotal += lateness

@@ -20,6 +20,12 @@ package struct FlowAccount: Sendable {
     }
 
     /// What lies after this time was replaced.
+    /// What follows is from elsewhere in the presentation; what was received stays counted.
+    package mutating func restart() {
+        lastDecode = nil
+        end = nil
+    }
+
     package mutating func cut(to time: MediaTime) { end = end.map { min($0, time) } }
 
     package var position: Position? { end.map { Position(npt: $0, basis: .timestamps) } }

@@ -12,6 +12,9 @@ public import ThroughlineCore
 /// (`once`), or is over (`after`). `[reset@50%, refuse]` is an origin that resets and then refuses; `[reset@50%,once,
 /// status=404]` one that resets and then has lost the file.
 ///
+/// An ``RTSPOrigin`` understands them of its sessions: a PLAY is what a response is here, and it says itself what its
+/// bytes are.
+///
 /// **Which responses a place hits.** A byte, a percentage and an NPT are places in the file. Such a fault strikes when
 /// its byte is due to be sent: every byte before it has been handed to the kernel, and itself is not sent. A response
 /// that begins behind the place does not set it off (a player that first reads the index at the end of an MP4 file is

@@ -2,6 +2,7 @@ internal import Glibc
 internal import NIOCore
 internal import NIOHTTP1
 internal import ThroughlineCore
+internal import ThroughlineProtocols
 
 /// One connection of an origin: requests in order, each response step by step as the schedule of faults decides.
 ///
@@ -142,7 +143,9 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
         guard exchange.head.method == .GET || exchange.head.method == .HEAD else {
             return answer(exchange, status: 405, ["Allow": "GET, HEAD"])
         }
-        let files = core.files.withLock { files in files[exchange.path] ?? files[percentDecoded(exchange.path)] }
+        let files = core.files.withLock { files in
+            files[exchange.path] ?? files[String(decoding: exchange.path.percentDecoded, as: UTF8.self)]
+        }
         guard let file = files, let source = BodySource(file.content) else {
             return answer(exchange, status: 404, [:])
         }
@@ -462,25 +465,4 @@ extension ByteRange {
         case .unsatisfiable: size..<size
         }
     }
-}
-
-/// Resolves `%41` and the like; malformed ones stay as they are.
-func percentDecoded(_ text: String) -> String {
-    guard text.utf8.contains(UInt8(ascii: "%")) else { return text }
-    let bytes = Array(text.utf8)
-    var decoded: [UInt8] = []
-    var index = 0
-    while index < bytes.count {
-        if bytes[index] == UInt8(ascii: "%"), index + 2 < bytes.count,
-            let high = Character(UnicodeScalar(bytes[index + 1])).hexDigitValue,
-            let low = Character(UnicodeScalar(bytes[index + 2])).hexDigitValue
-        {
-            decoded.append(UInt8(high * 16 + low))
-            index += 3
-        } else {
-            decoded.append(bytes[index])
-            index += 1
-        }
-    }
-    return String(decoding: decoded, as: UTF8.self)
 }

@@ -5,7 +5,7 @@ internal import ThroughlineProtocols
 /// A file as RTP packets, in memory: made once, shared by all sessions, the same packets for each of them.
 ///
 /// Everything is known beforehand (key frames, times, sizes), so that any container can be entered exactly, played
-/// backwards by its key frames, and broken off at a byte. It takes about as much memory as the file has bytes.
+/// backwards by its key frames, and broken off at a byte. It takes up to twice as much memory as the file has bytes.
 struct Programme: Sendable {
     /// The largest file that is taken.
     static let sizeLimit: Int64 = 1 << 30

@@ -26,7 +26,7 @@ extension RTSPCore {
         path = path.prefix { $0 != "?" && $0 != "#" }
         if path.count > 1, path.hasSuffix("/") { path = path.dropLast() }
         let text = String(path)
-        return (programmes[text] == nil ? percentDecoded(text) : text, flow)
+        return (programmes[text] == nil ? String(decoding: text.percentDecoded, as: UTF8.self) : text, flow)
     }
 
     /// The answer to a request, and what is to be done when it has been sent.
@@ -213,8 +213,7 @@ extension RTSPCore {
         let range = headers.range
         if headers[.range] != nil, range == nil { return (refusal(.badRequest), nil) }
         if let range, range.unit != .npt { return (refusal(.invalidRange), nil) }
-        let scale = headers.scale.flatMap { Rate(numerator: $0.numerator, denominator: $0.denominator) }
-        let speed = headers.speed.flatMap { Rate(numerator: $0.numerator, denominator: $0.denominator) }
+        let (scale, speed) = (headers.scale, headers.speed)
         if let speed, speed <= Rate(0) { return (refusal(.badRequest), nil) }
         let changes =
             scale.map { $0 != session.plan?.scale ?? .normal } ?? false || speed.map { $0 != session.speed } ?? false

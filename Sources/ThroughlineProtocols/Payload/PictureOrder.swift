@@ -5,14 +5,14 @@ package struct PictureOrder: Hashable, Sendable {
     /// The deepest of all sequence parameter sets.
     package let reordering: ReorderDepth
     /// Of the first set that states one.
-    package let frameRate: FrameRate?
+    package let frameRate: Rate?
     /// Every coded picture is a frame.
     package let isFrameOnly: Bool
 
     /// Nil when no sequence parameter set can be read.
     package init?(_ sets: ParameterSets, codec: VideoCodec) {
         var reordering: ReorderDepth?
-        var frameRate: FrameRate?
+        var frameRate: Rate?
         var isFrameOnly = true
         for unit in sets.sequence {
             let set = unit.withUnsafeBytes { unit in try? SequenceParameterSet(unit: unit, codec: codec) }

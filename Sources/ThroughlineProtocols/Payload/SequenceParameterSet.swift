@@ -22,7 +22,7 @@ package struct SequenceParameterSet: Hashable, Sendable {
     /// Every coded picture is a frame. Else pictures may be fields, which over RTP can come as packets of their own.
     package let isFrameOnly: Bool
     /// As the timing in the VUI tells it; nil where it does not.
-    package let frameRate: FrameRate?
+    package let frameRate: Rate?
 
     /// Reads a whole NAL unit: H.264 section 7.3.2.1.1, H.265 section 7.3.2.2.1.
     ///
@@ -156,7 +156,7 @@ package struct SequenceParameterSet: Hashable, Sendable {
 
     /// What the VUI says, as far as it was read.
     private struct Usability {
-        var frameRate: FrameRate?
+        var frameRate: Rate?
         var reorderedPictures: Int?
         var holdsFields = false
     }
@@ -179,7 +179,7 @@ package struct SequenceParameterSet: Hashable, Sendable {
         try skipAppearance(&reader)
         if try reader.flag() {
             // A tick is the time of a field (section E.2.1, `num_units_in_tick`).
-            usability.frameRate = try FrameRate(timing: &reader, unitsPerFrame: 2)
+            usability.frameRate = try Rate(timing: &reader, unitsPerFrame: 2)
             try reader.skip(1)
         }
         let hasNALParameters = try reader.flag()
@@ -276,7 +276,7 @@ package struct SequenceParameterSet: Hashable, Sendable {
         // default_display_window
         if try reader.flag() { for _ in 0..<4 { _ = try reader.unsignedGolomb() } }
         if try reader.flag() {
-            usability.frameRate = try FrameRate(timing: &reader, unitsPerFrame: usability.holdsFields ? 2 : 1)
+            usability.frameRate = try Rate(timing: &reader, unitsPerFrame: usability.holdsFields ? 2 : 1)
         }
     }
 
@@ -327,7 +327,7 @@ package struct SequenceParameterSet: Hashable, Sendable {
 
     private init(
         codec: VideoCodec, id: Int, profile: Int, level: Int, width: Int, height: Int, maximumReorderedPictures: Int?,
-        reordering: ReorderDepth, orderCountType: Int?, isFrameOnly: Bool, frameRate: FrameRate?
+        reordering: ReorderDepth, orderCountType: Int?, isFrameOnly: Bool, frameRate: Rate?
     ) {
         self.codec = codec
         self.id = id

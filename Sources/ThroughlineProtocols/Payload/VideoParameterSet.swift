@@ -1,10 +1,12 @@
+package import ThroughlineCore
+
 /// What a video parameter set of HEVC says about time and order; sequence parameter sets may lack the first.
 package struct VideoParameterSet: Hashable, Sendable {
     package let id: Int
     /// How many pictures may precede a picture in decoding and follow it in presentation.
     package let maximumReorderedPictures: Int
     /// Nil where there is no timing. Where fields are coded they count as frames here.
-    package let frameRate: FrameRate?
+    package let frameRate: Rate?
 
     /// Reads a whole NAL unit: H.265 section 7.3.2.1.
     ///
@@ -23,12 +25,12 @@ package struct VideoParameterSet: Hashable, Sendable {
         frameRate = (try? Self.frameRate(&reader)) ?? nil
     }
 
-    private static func frameRate(_ reader: inout BitReader) throws(BitstreamError) -> FrameRate? {
+    private static func frameRate(_ reader: inout BitReader) throws(BitstreamError) -> Rate? {
         let highestLayer = Int(try reader.bits(6))
         let layerSets = Int(try reader.unsignedGolomb(atMost: 1023))
         try reader.skip(layerSets * (highestLayer + 1))
         guard try reader.flag() else { return nil }
-        return try FrameRate(timing: &reader, unitsPerFrame: 1)
+        return try Rate(timing: &reader, unitsPerFrame: 1)
     }
 }
 

@@ -1,21 +1,14 @@
-internal import ThroughlineCore
+package import ThroughlineCore
 
 extension RTSPHeaders {
     /// `Scale` (RFC 2326 section 12.34): 2 is twice as fast, negative is backwards.
-    package var scale: Rational? { self[.scale].flatMap { Rational(decimal: $0[...]) } }
+    package var scale: Rate? { self[.scale].flatMap { Rate(decimal: $0) } }
 
     /// `Speed` (section 12.35); of a range as RTSP 2.0 has it, its lower end.
-    package var speed: Rational? {
-        self[.speed].flatMap { Rational(decimal: $0.cut(at: UInt8(ascii: "-")).head) }
-    }
+    package var speed: Rate? { self[.speed].flatMap { Rate(decimal: $0.cut(at: UInt8(ascii: "-")).head) } }
 
-    /// `Bandwidth` (section 12.6), bits per second; not negative.
-    package var bandwidth: Rational? {
-        self[.bandwidth].flatMap { text in
-            text.trimmed.decimal.map { Rational($0) }
-                ?? Rational(decimal: text[...]).flatMap { $0.isNegative ? nil : $0 }
-        }
-    }
+    /// `Bandwidth` (section 12.6), bits per second.
+    package var bandwidth: Int64? { self[.bandwidth].flatMap { $0.trimmed.decimal } }
 
     package var location: String? { self[.location].map { $0.unquoted }.flatMap { $0.isEmpty ? nil : $0 } }
 

@@ -297,12 +297,10 @@ package struct RTSPSession: Sendable {
             return info?.entry(forURL: flow.url, control: flow.control, at: index, of: flows.count)
         }
         var answer = RTSPPlayAnswer(
-            range: headers.range, scale: headers.scale.flatMap { Rate($0) } ?? asked.scale,
-            speed: headers.speed.flatMap { Rate($0) } ?? (asked.speed == .normal ? .normal : asked.speed),
+            range: headers.range,
+            // A server that does not name them plays at normal speed, whatever it was asked for (RFC 2326 12.34).
+            scale: headers.scale ?? .normal, speed: headers.speed ?? .normal,
             flows: entries, askedStart: asked.start)
-        // A server that does not name the scale plays at normal speed, whatever it was asked for (RFC 2326 12.34).
-        if headers.scale == nil, asked.scale != .normal { answer.scale = .normal }
-        if headers.speed == nil, asked.speed != .normal { answer.speed = .normal }
         if let gathered {
             answer.range = gathered.range ?? answer.range
             answer.flows = zip(gathered.flows, answer.flows).map { $0 ?? $1 }
@@ -351,6 +349,8 @@ package struct RTSPSession: Sendable {
         let what = "answered \(status) to \(request.request.method)"
         switch (request.purpose, status.code) {
         case (.tearDown, _), (.setParameter, _): return
+        // A server that cannot pause plays on; what it sends meanwhile is not wanted.
+        case (.pause, 400..<453), (.pause, 455...): orders.append(.paused(nil))
         case (.keepAlive, 454): fail(.sessionLost, what)
         case (.keepAlive, _):
             // Not every server knows it; what counts is that the session was named.
@@ -482,11 +482,5 @@ package struct RTSPSession: Sendable {
     private mutating func takeOrders() -> [Order] {
         defer { orders = [] }
         return orders
-    }
-}
-
-extension Rate {
-    init?(_ rational: Rational) {
-        self.init(numerator: rational.numerator, denominator: rational.denominator)
     }
 }

@@ -1,3 +1,5 @@
+package import ThroughlineCore
+
 /// One `m=` section of a session description (RFC 8866 section 5.14).
 package struct MediaDescription: Hashable, Sendable {
     /// Which way the media goes, seen from the server; RTSP ignores it, but for a back channel (`sendonly` in what a
@@ -52,8 +54,8 @@ extension MediaDescription {
     package var range: RTSPRange? { attributes.value("range").flatMap { RTSPRange($0) } }
 
     /// Frames per second, where it is a positive number. Of several the first that can be read.
-    package var frameRate: Rational? {
-        attributes.values("framerate").lazy.compactMap { Rational(decimal: $0[...]) }.first { $0 > .zero }
+    package var frameRate: Rate? {
+        attributes.values("framerate").lazy.compactMap { Rate(decimal: $0) }.first { $0 > Rate(0) }
     }
 
     package var direction: Direction? {

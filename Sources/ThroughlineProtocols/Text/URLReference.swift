@@ -132,7 +132,7 @@ extension URLReference: CustomStringConvertible {
 
 extension String {
     /// What is not a percent sign with two digits stays as it is.
-    var percentDecoded: [UInt8] {
+    package var percentDecoded: [UInt8] {
         let bytes = Array(utf8)
         var decoded: [UInt8] = []
         decoded.reserveCapacity(bytes.count)

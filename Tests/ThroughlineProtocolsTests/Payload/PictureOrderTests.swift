@@ -13,43 +13,43 @@ import ThroughlineCore
         // 1080i; 4:4:4 at 29.97; Baseline.
         (
             VideoCodec.h264, "674d4028eca03c0227ef011000000300100000030326040001312d00009896a4c300f8b16cb0",
-            ReorderDepth.stated(2), FrameRate(25, 1), false
+            ReorderDepth.stated(2), Rate(25, 1), false
         ),
-        (.h264, "67f4000a919b28a4f1f1f808800001f480007530078912cb", .stated(2), FrameRate(30_000, 1001), true),
-        (.h264, "6742c00bd902c4ec0440000003004000000f03c50a92", .none, FrameRate(30, 1), true),
+        (.h264, "67f4000a919b28a4f1f1f808800001f480007530078912cb", .stated(2), Rate(30_000, 1001), true),
+        (.h264, "6742c00bd902c4ec0440000003004000000f03c50a92", .none, Rate(30, 1), true),
         // profile=baseline; bframes=0; High 4:2:2 Intra; bframes=8:b-pyramid=normal; bframes=3:b-pyramid=none.
-        (.h264, "6742c00ad9020db0110000030001000003001e0f122648", .none, FrameRate(15, 1), true),
-        (.h264, "6764000aacb2041b6022000007d20001d4c01e244c90", .none, FrameRate(30_000, 1001), true),
-        (.h264, "677a100ab6cb841b60220000030002000003006408", .none, FrameRate(25, 1), true),
-        (.h264, "6764000bacc850836c0440000003004000001903c50a6580", .stated(2), FrameRate(50, 1), true),
-        (.h264, "6764000aacd1020db011000003000100000300300f122512", .stated(1), FrameRate(24, 1), true),
+        (.h264, "6742c00ad9020db0110000030001000003001e0f122648", .none, Rate(15, 1), true),
+        (.h264, "6764000aacb2041b6022000007d20001d4c01e244c90", .none, Rate(30_000, 1001), true),
+        (.h264, "677a100ab6cb841b60220000030002000003006408", .none, Rate(25, 1), true),
+        (.h264, "6764000bacc850836c0440000003004000001903c50a6580", .stated(2), Rate(50, 1), true),
+        (.h264, "6764000aacd1020db011000003000100000300300f122512", .stated(1), Rate(24, 1), true),
         // scaling-list=default; interlace=tff:bframes=3 of 50 fields; hrd=1:ref=5:bframes=8 in 4:2:2 of 10 bits;
         // bframes=0:ref=4; temporal-layers=3.
         (
             .hevc, "42010101600000030090000003000003001ea010206165959a49395e02d01000003e900007530080", .stated(2),
-            FrameRate(30_000, 1001), true
+            Rate(30_000, 1001), true
         ),
         (
             .hevc, "42010101600000030040000003000003003ca01020616595964932bc05a1a0000003002000000641", .stated(2),
-            FrameRate(25, 1), false
+            Rate(25, 1), false
         ),
         (
             .hevc,
             """
             4201010408000003009d0800000300003cb0102061365998a924caf01680800001f480002ee030064b37000f420003d091
-            """, .stated(2), FrameRate(24_000, 1001), true
+            """, .stated(2), Rate(24_000, 1001), true
         ),
         (
             .hevc, "42010101600000030090000003000003003ca01020616596a4932bc05a020000030002000003007810", .stated(0),
-            FrameRate(60, 1), true
+            Rate(60, 1), true
         ),
         (
             .hevc, "42010101600000030090000003000003001ea010206165959a4932bc05a02000000300200000030321", .stated(2),
-            FrameRate(25, 1), true
+            Rate(25, 1), true
         ),
     ])
     func readsRealSets(
-        codec: VideoCodec, hex: String, reordering: ReorderDepth, frameRate: FrameRate?, isFrameOnly: Bool
+        codec: VideoCodec, hex: String, reordering: ReorderDepth, frameRate: Rate?, isFrameOnly: Bool
     ) throws {
         let unit = bytes(hex: hex)
         let set = try read(unit, codec)
@@ -177,9 +177,9 @@ import ThroughlineCore
         let set = try read(rare(), .hevc)
         #expect(set.width == 64 && set.height == 64)
         #expect(set.reordering == .stated(3))
-        #expect(set.frameRate == FrameRate(60_000, 1001))
+        #expect(set.frameRate == Rate(60_000, 1001))
         // One entry less than the set it is predicted from has: everything after it is shifted.
-        #expect(try read(rare(predictedEntries: 2), .hevc).frameRate != FrameRate(60_000, 1001))
+        #expect(try read(rare(predictedEntries: 2), .hevc).frameRate != Rate(60_000, 1001))
     }
 
     /// `vps_timing_info` after layer sets, which one layer does not need.
@@ -203,7 +203,7 @@ import ThroughlineCore
         let unit = writer.bytes.escaped
         let set = try #require(unit.withUnsafeBytes { try? VideoParameterSet(unit: $0) })
         #expect(set.maximumReorderedPictures == 2)
-        #expect(set.frameRate == FrameRate(50, 1))
+        #expect(set.frameRate == Rate(50, 1))
         for length in 0..<unit.count - 1 {
             let cut = Array(unit.prefix(length))
             #expect(cut.withUnsafeBytes { try? VideoParameterSet(unit: $0) }?.frameRate == nil)
@@ -231,7 +231,7 @@ import ThroughlineCore
         #expect(flat.reordering == .none)
         let both = try #require(PictureOrder(parameterSets(.h264, annexB(one, none, two)), codec: .h264))
         #expect(both.reordering == .stated(2))
-        #expect(both.frameRate == FrameRate(24, 1))
+        #expect(both.frameRate == Rate(24, 1))
         #expect(both.isFrameOnly)
         #expect(PictureOrder(ParameterSets(), codec: .h264) == nil)
         #expect(PictureOrder(try parameterSets(.h264, annexB("6764")), codec: .h264) == nil)
@@ -239,18 +239,12 @@ import ThroughlineCore
 
     @Test(
         arguments: [
-            (FrameRate(30_000, 1001), 23_543_520), (FrameRate(25, 1), 28_224_000), (FrameRate(1, 10), 7_056_000_000),
-            (FrameRate(1000, 1), 705_600), (FrameRate(90_000, 1), nil), (FrameRate(1, 11), nil),
-            (FrameRate(Int64(UInt32.max), 2), nil), (FrameRate(1, 2 * Int64(UInt32.max)), nil),
-        ] as [(FrameRate?, Int64?)])
-    func frameDurationsAreThoseOfProgrammes(rate: FrameRate?, flicks: Int64?) {
-        #expect(rate?.frameDuration?.flicks == flicks)
-    }
-
-    @Test func aRateOfNothingIsNone() {
-        #expect(FrameRate(0, 1) == nil)
-        #expect(FrameRate(25, 0) == nil)
-        #expect(FrameRate(50, 2) == FrameRate(25, 1))
+            (Rate(30_000, 1001), 23_543_520), (Rate(25, 1), 28_224_000), (Rate(1, 10), 7_056_000_000),
+            (Rate(1000, 1), 705_600), (Rate(90_000, 1), nil), (Rate(1, 11), nil),
+            (Rate(.max), nil), (Rate(1, .max), nil), (Rate(0), nil),
+        ] as [(Rate, Int64?)])
+    func frameDurationsAreThoseOfProgrammes(rate: Rate, flicks: Int64?) {
+        #expect(rate.frameDuration?.flicks == flicks)
     }
 }
 

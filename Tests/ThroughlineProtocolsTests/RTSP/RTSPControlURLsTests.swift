@@ -70,4 +70,8 @@ import Testing
         #expect(URLReference(a).normalized == URLReference(b).normalized)
         #expect(URLReference(a) != URLReference(b))
     }
+
+    @Test func whatIsNoPercentCodeStaysAsItIs() {
+        #expect(String(decoding: "/a%20b%2Fc%zz%4".percentDecoded, as: UTF8.self) == "/a b/c%zz%4")
+    }
 }

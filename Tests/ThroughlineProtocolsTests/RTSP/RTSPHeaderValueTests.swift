@@ -66,28 +66,11 @@ import ThroughlineCore
 
     @Test func numbersAreExact() {
         let headers = [("Scale", "-1.5"), ("Speed", "2.0 - 2.5"), ("Bandwidth", "1500000")].fields
-        #expect(headers.scale == Rational(-3, over: 2))
-        #expect(headers.speed == Rational(2))
-        #expect(headers.bandwidth == Rational(1_500_000))
+        #expect(headers.scale == Rate(-3, 2))
+        #expect(headers.speed == Rate(2))
+        #expect(headers.bandwidth == 1_500_000)
         #expect([("Bandwidth", "-1")].fields.bandwidth == nil)
         #expect([("Scale", "fast")].fields.scale == nil)
-    }
-
-    @Test(arguments: [
-        ("1", "1.0"), ("+2.50", "2.5"), (".125", "0.125"), ("-0,5", "-0.5"), ("0.3333333333", "0.333333333"),
-        ("1.0x", nil), ("", nil), (".", nil), ("-", nil), ("1234567890", nil), ("--1", nil),
-    ])
-    func rationals(text: String, expected: String?) {
-        #expect(Rational(decimal: text[...])?.description == expected)
-    }
-
-    @Test func rationalsAtTheirLimits() {
-        #expect(Rational(.min, over: -1) == nil)
-        #expect(Rational(.min, over: 2)?.numerator == Int64.min / 2)
-        #expect(Rational(1, over: 0) == nil)
-        #expect(Rational(0, over: -7) == .zero)
-        #expect(Rational(1, over: 3)! < Rational(.max, over: .max - 1)!)
-        #expect("\(Rational(.max, over: .max - 1)!)" == "1.0000000000".dropLast())
     }
 
     @Test(

@@ -63,7 +63,7 @@ import ThroughlineCore
         let reading = try ServerReading("wowza", requestURL: "rtsp://192.0.2.1:1935/vod/sample.mp4")
         #expect(reading.controls.first == "rtsp://192.0.2.1:1935/vod/sample.mp4/trackID=1")
         #expect(reading.description?.range?.endTime == .milliseconds(596_480))
-        #expect(reading.description?.media.last?.frameRate == Rational(24))
+        #expect(reading.description?.media.last?.frameRate == Rate(24))
     }
 
     @Test func evostreamPlaysFromNow() throws {

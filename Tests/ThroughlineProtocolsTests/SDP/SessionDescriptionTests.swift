@@ -42,7 +42,7 @@ import ThroughlineCore
         #expect(video.preferredMap == RTPMap(payloadType: 96, encoding: "H264", clockRateHz: 90_000))
         #expect(video.formatParameters(for: 96) == "packetization-mode=1;sprop-parameter-sets=Z0IAKpY1,aM4xsg==")
         #expect(video.formatParameters(for: 9) == nil && video.control == "trackID=1")
-        #expect(video.frameRate == Rational(2997, over: 100) && video.direction == .sendOnly)
+        #expect(video.frameRate == Rate(2997, 100) && video.direction == .sendOnly)
         #expect(video.bitsPerSecond == 1_536_000 && session.address(of: video) == "ff15::101")
         #expect(video.sourceFilter == "incl IN IP4 * 10.0.0.1")
         let audio = session.media[1]
@@ -86,10 +86,10 @@ import ThroughlineCore
     }
 
     @Test func readsFrameRates() {
-        func rate(_ lines: String) -> Rational? { description("m=video 0 RTP/AVP 96\n" + lines)?.media[0].frameRate }
-        #expect(rate("a=framerate:0S\na=framerate:25") == Rational(25))
+        func rate(_ lines: String) -> Rate? { description("m=video 0 RTP/AVP 96\n" + lines)?.media[0].frameRate }
+        #expect(rate("a=framerate:0S\na=framerate:25") == Rate(25))
         #expect(rate("a=framerate:0.0\na=framerate:-5") == nil)
-        #expect(rate("a=framerate: 12.5") == Rational(25, over: 2))
+        #expect(rate("a=framerate: 12.5") == Rate(25, 2))
     }
 
     /// What a demuxer is given: one payload type for each flow, and nothing that is not needed.

@@ -19,6 +19,9 @@ final class RTSPIngest: Ingest {
     let timelineAgrees = false
     var isSeekable: Bool { true }
 
+    /// Whether the media comes in datagrams, and not over the control connection.
+    let usesUDP: Bool
+
     private let url: String
     private let supervisor: any SourceSupervisor
     private let abort: AbortSwitch
@@ -38,6 +41,12 @@ final class RTSPIngest: Ingest {
     /// The last request, to be made again elsewhere in the stream.
     private var request: RTSPPlayRequest
     /// To be left when this NPT is reached.
+    /// Why nothing comes any more, where that was found out while something else was awaited.
+    private var failure: ChangeEvent?
+    /// The server was asked to stop.
+    private var isPaused = false
+    /// And it has.
+    private var hasStopped = false
     private var leaveAt: (npt: NPT, event: ChangeEvent)?
     /// The furthest end of what was handed out.
     private var furthest: MediaTime?
@@ -58,19 +67,20 @@ final class RTSPIngest: Ingest {
     /// - Throws: the reason why the origin cannot be played, as the handoff controller takes it.
     init(
         origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, silence: SilenceWatcher,
-        transport: RTSPTransportChoice, start: NPT, isExact: Bool
+        transport: RTSPTransportChoice, start: NPT, isExact: Bool, rate: Rate
     ) throws(IngestOpenError) {
         self.origin = origin
         self.supervisor = supervisor
         self.abort = abort
         self.silence = silence
         url = redacted(supervisor.origin(origin).url)
-        request = RTSPPlayRequest(start: start, seekStyle: isExact ? .exact : nil)
+        request = RTSPPlayRequest(start: start, scale: rate, seekStyle: isExact ? .exact : nil)
         let opening = RTSPOpening(
             origin: supervisor.origin(origin), bound: supervisor.openBound(for: origin), abort: abort,
             request: request)
         let opened = try opening.run(over: transport)
         source = opened.source
+        usesUDP = opened.usesUDP
         reader = opened.reader
         duration = opened.description.range?.endTime
         startedAt = start
@@ -112,18 +122,39 @@ final class RTSPIngest: Ingest {
         endIsAnnounced = false
         furthest = nil
         // What comes between a PLAY and its answer cannot be told apart while the server plays: it is stopped first.
-        source.give(.pause)
+        if !isPaused { source.give(.pause) }
         let deadline = Instant.now + supervisor.openBound(for: origin)
-        guard discard(until: deadline, { if case .paused = $0 { true } else { false } }) else { throw .invalidData }
+        if !hasStopped, !discard(until: deadline, { if case .paused = $0 { true } else { false } }) {
+            // The next read tells why, and the stream goes on from the same place elsewhere.
+            failure = failure ?? ChangeEvent(cause: .silence, detail: "\(url): PAUSE was not answered")
+            return
+        }
+        (isPaused, hasStopped) = (false, false)
         source.give(.play(request))
     }
+
+    func pause() {
+        guard !isPaused else { return }
+        isPaused = true
+        source.give(.pause)
+        reader.adjusted(.pause(), at: .now)
+    }
+
+    func mustRejoin(at rate: Rate) -> Bool {
+        guard isPaused || request.scale != rate else { return false }
+        request.scale = rate
+        return true
+    }
+
+    var interrupter: (@Sendable () -> Void)? { { [queue = source.queue] in queue.put([.interrupted]) } }
 
     /// Throws away what comes until an item that is waited for.
     private func discard(until deadline: Instant, _ isIt: (RTSPItem) -> Bool) -> Bool {
         while let item = source.queue.take(until: deadline) {
             if isIt(item) { return true }
             if case .failed(let event) = item {
-                openingFailure = event
+                failure = event
+                if isOpening { openingFailure = event }
                 return false
             }
         }
@@ -134,6 +165,7 @@ final class RTSPIngest: Ingest {
 
     func read() throws(IngestReadError) -> Packet? {
         startedAt = nil
+        if let failure { throw .changed(failure) }
         while true {
             if !batch.isEmpty {
                 let packet = batch.removeFirst()
@@ -159,6 +191,7 @@ final class RTSPIngest: Ingest {
         }
         if !isOpening { supervisor.aboutToWait() }
         silence.waitEnded()
+        if isPaused { return source.queue.take(until: .now + .seconds(1)) ?? endOfPause() }
         silence.waitBegan(at: .now, level: supervisor.level)
         let openDeadline: Instant = .now + supervisor.openBound(for: origin)
         let endDeadline: Instant = .now + Self.endPatience
@@ -184,6 +217,12 @@ final class RTSPIngest: Ingest {
         }
     }
 
+    /// While the viewer pauses nothing is missed; only the end of the session is news.
+    private func endOfPause() -> RTSPItem? {
+        if abort.isAborted || !source.queue.isClosed { return nil }
+        return .failed(ChangeEvent(cause: .closedEarly, detail: "\(url): the session is over"))
+    }
+
     private func take(_ item: RTSPItem) throws(IngestReadError) {
         switch item {
         case .packets(let block):
@@ -207,7 +246,9 @@ final class RTSPIngest: Ingest {
         case .failed(let event):
             hasFailed = true
             throw .changed(event)
-        case .moved, .transportRefused, .described, .ready, .paused: break
+        case .interrupted: throw .interrupted
+        case .paused: hasStopped = true
+        case .moved, .transportRefused, .described, .ready: break
         }
     }
 
@@ -220,6 +261,7 @@ final class RTSPIngest: Ingest {
                 rtpTime: flow < answer.flows.count ? answer.flows[flow]?.timestamp : nil)
         }
         reader.played(at: starts, speed: answer.speed, at: .now)
+        supervisor.playing(at: scale)
     }
 
     private func take(_ notice: RTSPServerNotice) throws(IngestReadError) {

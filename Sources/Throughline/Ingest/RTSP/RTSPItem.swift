@@ -17,6 +17,8 @@ enum RTSPItem: Sendable {
     /// The transport that was asked for is refused.
     case transportRefused
     case moved(to: String)
+    /// Somebody has something to say to the reader.
+    case interrupted
     /// The last item: the source delivers nothing any more.
     case failed(ChangeEvent)
 }

@@ -14,6 +14,7 @@ struct RTSPOpening {
         let source: RTSPSource
         let reader: RTPReader
         let description: SessionDescription
+        let usesUDP: Bool
         /// What came while the session was opened, in order.
         var items: [RTSPItem]
     }
@@ -81,7 +82,7 @@ struct RTSPOpening {
             }
             switch item {
             case .described(let description):
-                opened = try choose(description, source)
+                opened = try choose(description, source, usesUDP: usesUDP)
             case .failed(let event): throw IngestOpenError(.undelivered(event), isAborted: abort.isAborted)
             case .moved(let location): return .moved(to: location)
             case .transportRefused:
@@ -104,7 +105,9 @@ struct RTSPOpening {
     }
 
     /// Sets up everything that can be read.
-    private func choose(_ description: SessionDescription, _ source: RTSPSource) throws(IngestOpenError) -> Opened {
+    private func choose(
+        _ description: SessionDescription, _ source: RTSPSource, usesUDP: Bool
+    ) throws(IngestOpenError) -> Opened {
         let reader: RTPReader
         do throws(MediaError) {
             reader = try RTPReader(description, media: Array(description.media.indices))
@@ -115,6 +118,6 @@ struct RTSPOpening {
         // Kept by the session, and sent together with what follows the first SETUP.
         source.give(.play(request))
         source.give(.setUp(reader.media))
-        return Opened(source: source, reader: reader, description: description, items: [])
+        return Opened(source: source, reader: reader, description: description, usesUDP: usesUDP, items: [])
     }
 }

@@ -1,0 +1,58 @@
+internal import Glibc
+internal import Throughline
+internal import ThroughlineCore
+
+/// Takes what a viewer asks for from standard input, a command a line, on a thread of its own.
+enum StreamControls {
+    static let help = "pause, resume, seek TIME, rate NUMBER, stop"
+
+    /// - Parameter complain: told of lines that are no command.
+    static func read(for stream: ResilientStream, complain: @escaping @Sendable (String) -> Void) {
+        // Never joined: it waits in the system until the process ends.
+        let thread = UnsafeMutablePointer<pthread_t>.allocate(capacity: 1)
+        let context = Unmanaged.passRetained(Context(stream: stream, complain: complain))
+        let result = pthread_create(
+            thread, nil,
+            { context in
+                if let context { Unmanaged<Context>.fromOpaque(context).takeRetainedValue().run() }
+                return nil
+            }, context.toOpaque())
+        if result == 0 { pthread_detach(thread.pointee) } else { context.release() }
+        thread.deallocate()
+    }
+
+    private final class Context: Sendable {
+        let stream: ResilientStream
+        let complain: @Sendable (String) -> Void
+
+        init(stream: ResilientStream, complain: @escaping @Sendable (String) -> Void) {
+            self.stream = stream
+            self.complain = complain
+        }
+
+        func run() {
+            while let line = readLine() {
+                if let problem = obey(line) { complain(problem) }
+            }
+        }
+
+        /// Why a line cannot be obeyed; nil when it was.
+        private func obey(_ line: String) -> String? {
+            let words = line.split(separator: " ", maxSplits: 1).map { String($0) }
+            switch (words.first ?? "", words.count > 1 ? words[1] : nil) {
+            case ("", _): return nil
+            case ("pause", nil): stream.pause()
+            case ("resume", nil): stream.resume()
+            case ("stop", nil): stream.stop()
+            case ("seek", let text?):
+                guard let time = TimeArgument(argument: text) else { return "'\(text)' is no time; say seek 1:30" }
+                stream.seek(to: MediaTime(time.duration))
+            case ("rate", let text?):
+                guard let rate = Rate(decimal: text) else { return "'\(text)' is no rate; say rate 2" }
+                do { try stream.setRate(rate) } catch { return error.message }
+            default: return "'\(line.prefix(60))' is no command; there are: \(StreamControls.help)"
+            }
+            return nil
+        }
+    }
+}

@@ -1,0 +1,114 @@
+internal import Testing
+internal import Throughline
+internal import ThroughlineCore
+
+/// What a viewer does while a stream plays, and that it outlives a server: over HTTP from nginx, over RTSP from
+/// GStreamer's server.
+@Suite("What the viewer wants") struct ViewerControlTests {
+    enum Carrier: String, CaseIterable, Sendable {
+        case http, rtsp
+    }
+
+    /// Two servers of a file; the first can be made to vanish.
+    private struct Servers: Sendable {
+        let urls: [String]
+        let vanish: @Sendable () -> Void
+        let keep: [any Sendable]
+
+        static func start(_ carrier: Carrier, _ file: String) async throws -> Servers {
+            switch carrier {
+            case .http:
+                let (first, second) = (try await NginxServer.start(for: file), try await NginxServer.start(for: file))
+                return Servers(
+                    urls: [first.url(file), second.url(file)], vanish: { first.vanish() }, keep: [first, second])
+            case .rtsp:
+                let (first, second) = (try await RTSPServer.start(), try await RTSPServer.start())
+                return Servers(
+                    urls: [first.url(file), second.url(file)], vanish: { first.vanish() }, keep: [first, second])
+            }
+        }
+    }
+
+    private func whole(_ carrier: Carrier, _ file: String) async throws -> Frames {
+        carrier == .rtsp
+            ? try await RTSPReferences.shared.frames(file) : try await References.shared.frames(file)
+    }
+
+    @Test("a pause loses nothing", .timeLimit(.minutes(8)), arguments: Carrier.allCases, [false, true])
+    func pauses(_ carrier: Carrier, serverDies: Bool) async throws {
+        let expected = try await whole(carrier, "main.mkv")
+        try await Slots.shared.run {
+            let servers = try await Servers.start(carrier, "main.mkv")
+            let play = try await Play.run(servers.urls) {
+                $0.rtspTransport = .tcp
+            } whilePlaying: { stream in
+                guard await stream.reaches(.seconds(3)) else { return }
+                stream.pause()
+                let stood = stream.status.npt
+                if serverDies { servers.vanish() }
+                try? await Task.sleep(for: .seconds(2))
+                #expect(stream.status.npt == stood, "nothing goes by while it is paused")
+                stream.resume()
+            }
+            let summary = play.summary
+            #expect(summary.error == nil, "\(play.story)")
+            #expect(summary.missing == .zero && summary.duplicate == .zero, "\(play.story)")
+            #expect(summary.gapTotal == .zero, "\(play.story)")
+            #expect(summary.elapsed > .seconds(13), "\(play.story)")
+            // What nginx had sent by then may be all of the file.
+            if serverDies, carrier == .rtsp { #expect(summary.handoffCount == 1, "\(play.story)") }
+            let difference = play.frames.difference(from: expected, tolerance: 0.0025)
+            #expect(difference == nil, "\(play.story)")
+        }
+    }
+
+    @Test("a seek lands at the key frame before", .timeLimit(.minutes(8)), arguments: Carrier.allCases, [false, true])
+    func seeks(_ carrier: Carrier, serverDies: Bool) async throws {
+        let expected = try await whole(carrier, "main.mkv")
+        try await Slots.shared.run {
+            let servers = try await Servers.start(carrier, "main.mkv")
+            let play = try await Play.run(servers.urls) {
+                $0.rtspTransport = .tcp
+            } whilePlaying: { stream in
+                guard await stream.reaches(.seconds(3)) else { return }
+                stream.seek(to: .milliseconds(8500))
+                if serverDies { servers.vanish() }
+            }
+            let summary = play.summary
+            #expect(summary.error == nil, "\(play.story)")
+            #expect(summary.missing == .zero && summary.duplicate == .zero, "\(play.story)")
+            #expect(play.frames.timesRise, "the output goes on without a break\n\(play.story)")
+            let mine = play.frames.only("video").flows[0].frames.map(\.hash)
+            let all = expected.only("video").flows[0].frames.map(\.hash)
+            // From the start to where it was left, and from the key frame at 8 s to the end.
+            let rest = Array(all[200...])
+            #expect(Array(mine.suffix(100)) == rest, "\(mine.count) pictures\n\(play.story)")
+            let before = mine.dropLast(100)
+            #expect(before.count > 60 && before.count < 130, "\(before.count)\n\(play.story)")
+            #expect(Array(before.prefix(60)) == Array(all.prefix(60)), "\(play.story)")
+        }
+    }
+
+    @Test("twice as fast stays twice as fast", .timeLimit(.minutes(8)), arguments: Carrier.allCases)
+    func rates(_ carrier: Carrier) async throws {
+        let expected = try await whole(carrier, "main.mkv")
+        try await Slots.shared.run {
+            let servers = try await Servers.start(carrier, "main.mkv")
+            let play = try await Play.run(servers.urls) {
+                $0.rtspTransport = .tcp
+            } whilePlaying: { stream in
+                guard await stream.reaches(.seconds(2)) else { return }
+                try? stream.setRate(Rate(2))
+                guard await stream.reaches(.seconds(6)) else { return }
+                servers.vanish()
+            }
+            let summary = play.summary
+            #expect(summary.error == nil, "\(play.story)")
+            #expect(summary.missing == .zero && summary.duplicate == .zero, "\(play.story)")
+            // Two seconds at the normal rate and ten at twice that, the start, and the fill of the buffer.
+            #expect(summary.elapsed < .milliseconds(9500), "\(play.story)")
+            let (mine, theirs) = (play.frames.only("video"), expected.only("video"))
+            #expect(mine.difference(from: theirs, tolerance: nil) == nil, "\(play.story)")
+        }
+    }
+}
