@@ -18,6 +18,8 @@ protocol Ingest: AnyObject {
     /// NPT counts from the start of the presentation, as it does at other origins.
     var timelineAgrees: Bool { get }
 
+    /// The times of each flow stand for themselves: how far one is off says nothing of the others.
+    var flowsCountApart: Bool { get }
     /// The decode times of its packets are made here.
     var makesDecodeTimes: Bool { get }
     /// Why it failed before it was played.
@@ -49,6 +51,7 @@ protocol Ingest: AnyObject {
 }
 
 extension Ingest {
+    var flowsCountApart: Bool { false }
     func seek(to time: NPT) throws(MediaError) { try seek(to: time, anyPacket: false) }
 }
 

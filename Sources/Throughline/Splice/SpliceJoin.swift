@@ -199,9 +199,14 @@ final class SpliceJoin {
         for (index, target) in starts.enumerated() {
             try seek(to: target, anyPacket: target > .zero)
             var aligner = PacketAligner(
-                tails: tails, timelinesAgree: ingest.timelineAgrees, decodeTimesAreMade: ingest.makesDecodeTimes)
+                tails: tails, timelinesAgree: ingest.timelineAgrees, decodeTimesAreMade: ingest.makesDecodeTimes,
+                flowsCountApart: ingest.flowsCountApart)
             var earliest: MediaTime?
-            while aligner.status == .searching, let packet = try next() {
+            while aligner.status == .searching {
+                guard let packet = try next() else {
+                    aligner.ended()
+                    break
+                }
                 let output = mapping[packet.flow] ?? 0
                 let fingerprint = packet.fingerprint(form: ingest.form(of: packet.flow))
                 if !tails[output].isSparse, let time = packet.pts ?? packet.dts {

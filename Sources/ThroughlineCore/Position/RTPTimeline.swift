@@ -3,9 +3,11 @@
 ///
 /// What servers really do is borne, and told as a finding:
 /// - Without `RTP-Info`, the first packet stands at the start of the range.
-/// - An `rtptime` more than half a second from the first packet, such as 0, one of the range before, or one that counts from
-///   another moment than the `Range` says, is passed over as if it were missing; where the timestamps then leap to it, they
-///   show it true, and those before them were left from the range before.
+/// - Pictures that are needed to decode the first one of the range may come before it, with timestamps of their own: up to
+///   ten seconds of them are borne.
+/// - An `rtptime` more than half a second before the first packet, or further behind it than that, such as 0, one of the
+///   range before, or one that counts from another moment than the `Range` says, is passed over as if it were missing;
+///   where the timestamps then leap to it, they show it true, and those before them were left from the range before.
 /// - After a seek, the pictures between the key frame and the start of the range may share one timestamp.
 /// - A single timestamp far off is taken for damage, and its packet stands where it should. Two that agree, or another
 ///   source, are a new count, which goes on where the old one ended.
@@ -59,16 +61,19 @@ package struct RTPTimeline: Sendable {
 
     /// A step this far off is not believed.
     package static let threshold: MediaTime = .seconds(10)
-    /// An `rtptime` further than this from the first packet is not believed. Reordered pictures, and sound that begins a
+    /// An `rtptime` further than this before the first packet is not believed. Reordered pictures, and sound that begins a
     /// little earlier or later than the pictures, stay well within it; servers that seek to a key frame and count `rtptime`
     /// from somewhere else are off by seconds.
     package static let belief: MediaTime = .milliseconds(500)
+    /// The first packet may stand so long before an `rtptime` that is believed: as a key frame before the range does.
+    package static let leadIn: MediaTime = .seconds(10)
     /// So many packets may come before those that show a doubted `rtptime` true.
     private static let packetsInDoubt = 64
 
     private let timeBase: TimeBase
     private let thresholdTicks: Int64
     private let beliefTicks: Int64
+    private let leadInTicks: Int64
 
     package private(set) var start: Start
     /// Flicks of NPT for a tick are `multiplier / divisor`, in lowest terms; negative when playing backwards.
@@ -99,6 +104,7 @@ package struct RTPTimeline: Sendable {
         timeBase = TimeBase(1, Int32(clockRateHz))
         thresholdTicks = Self.threshold.value(in: timeBase)
         beliefTicks = Self.belief.value(in: timeBase)
+        leadInTicks = Self.leadIn.value(in: timeBase)
         senderClock = SenderClock(timeBase: timeBase)
         self.start = start
         played(start)
@@ -141,7 +147,7 @@ package struct RTPTimeline: Sendable {
             isAssumed = true
             if let rtpTime = start.rtpTime {
                 let distance = Int64(Int32(bitPattern: timestamp &- rtpTime))
-                if abs(distance) <= beliefTicks {
+                if distance <= beliefTicks, distance >= -leadInTicks {
                     anchor = ticks - distance
                     isAssumed = false
                 } else {

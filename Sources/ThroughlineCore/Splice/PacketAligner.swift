@@ -112,9 +112,12 @@ package struct PacketAligner: Sendable {
         }
 
         /// Looks at a packet once the distance of the timelines is known.
-        mutating func compare(_ packet: PacketTrace, _ shifts: Shifts) {
+        ///
+        /// - Parameter isCommon: the distance is the same for every flow.
+        mutating func compare(_ packet: PacketTrace, _ shifts: Shifts, isCommon: Bool) {
             // Packets that repeat may be alike in another encode, too.
-            if let place = place(of: packet, shifts), !isEssential || matches(packet).count == 1 {
+            let mayRepeat = !isEssential && isCommon
+            if let place = place(of: packet, shifts), mayRepeat || matches(packet).count == 1 {
                 isRecognised = true
                 follow(place, packet)
             }
@@ -137,6 +140,7 @@ package struct PacketAligner: Sendable {
     /// Whether both timelines count from the start of the presentation, so that times can be compared.
     private let timelinesAgree: Bool
     private let decodeTimesAreMade: Bool
+    private let flowsCountApart: Bool
     private var shift: Shifts?
     private var arrivals = 0
     package private(set) var status: Status = .searching
@@ -144,7 +148,12 @@ package struct PacketAligner: Sendable {
     /// - Parameter tails: by flow of the output; empty for those that the new ingest lacks.
     /// - Parameter decodeTimesAreMade: the decode times of the new ingest are not its origin's. They settle only after some
     ///   packets, and are shifted as the presentation times are.
-    package init(tails: [FlowTail], timelinesAgree: Bool, decodeTimesAreMade: Bool = false) {
+    /// - Parameter flowsCountApart: each flow of the new ingest may be off by a time of its own. It is then recognised by
+    ///   itself, and only where that fails by what is known of another.
+    package init(
+        tails: [FlowTail], timelinesAgree: Bool, decodeTimesAreMade: Bool = false, flowsCountApart: Bool = false
+    ) {
+        self.flowsCountApart = flowsCountApart
         flows = tails.map { Flow($0) }
         self.decodeTimesAreMade = decodeTimesAreMade
         self.timelinesAgree = timelinesAgree
@@ -170,7 +179,7 @@ package struct PacketAligner: Sendable {
                 }
             }
             if let shift {
-                flows[index].compare(packet, flows[index].shifts ?? shift)
+                flows[index].compare(packet, flows[index].shifts ?? shift, isCommon: !flowsCountApart)
             } else {
                 flows[index].early.append(packet)
                 if let found { adopt(found) }
@@ -210,7 +219,9 @@ package struct PacketAligner: Sendable {
     private mutating func adopt(_ found: Shifts) {
         shift = found
         for index in flows.indices {
-            for packet in flows[index].early { flows[index].compare(packet, flows[index].shifts ?? found) }
+            for packet in flows[index].early {
+                flows[index].compare(packet, flows[index].shifts ?? found, isCommon: !flowsCountApart)
+            }
             flows[index].early = []
         }
     }
@@ -225,13 +236,23 @@ package struct PacketAligner: Sendable {
         let allPassed = delivering.allSatisfy { $0.isPassed(shift.pts) }
         for flow in flows where flow.counts && !flow.isRecognised && !flow.isProven {
             // Pictures that are recognised decide for all: the others are told apart as they come. What does not arrive
-            // is not waited for, the new ingest may lack it.
-            if !flow.isEssential, flow.arrivals == 0 || hasEssential { continue }
-            let isPassed = flow.arrivals == 0 ? allPassed : flow.isPassed(shift.pts)
+            // is not waited for, the new ingest may lack it. Where each counts apart, each must show itself.
+            if !flow.isEssential, !flowsCountApart, flow.arrivals == 0 || hasEssential { continue }
+            var isPassed = flow.arrivals == 0 ? allPassed : flow.isPassed(shift.pts)
+            if flowsCountApart, flow.arrivals > 0 { isPassed = isPassed || flow.isPassed(.zero) }
             if !isPassed, arrivals <= Self.packetLimit { return .searching }
             if flow.isEssential { return .hopeless("no picture of the new origin equals one received before") }
         }
         return .aligned
+    }
+
+    /// The new ingest has no more packets: what is known by now must do.
+    @discardableResult
+    package mutating func ended() -> Status {
+        guard status == .searching, shift != nil else { return status }
+        let isSure = flows.allSatisfy { !$0.isEssential || !$0.counts || $0.isRecognised || $0.isProven }
+        if isSure { status = .aligned }
+        return status
     }
 
     private func hopelessness() -> String? {
@@ -249,7 +270,7 @@ package struct PacketAligner: Sendable {
         var flow = flows[index]
         defer { flows[index] = flow }
         // How far another flow's decode times run ahead of its pictures says nothing about this one's.
-        let shifts = flow.shifts ?? (shift.pts, shift.pts)
+        let shifts = flow.shifts ?? neighbour ?? (shift.pts, shift.pts)
         if flow.isPast { return .new(ptsShift: shifts.pts, dtsShift: shifts.dts) }
         guard let end = flow.end, let last = flow.tail.last else {
             // Nothing was received of this flow before.
@@ -288,6 +309,12 @@ package struct PacketAligner: Sendable {
         if isBefore { return .known }
         flow.isPast = true
         return .new(ptsShift: shifts.pts, dtsShift: shifts.dts)
+    }
+
+    /// Where each flow counts apart: how far the sound is off, which says more of other sound than the pictures do.
+    private var neighbour: Shifts? {
+        guard flowsCountApart else { return nil }
+        return flows.lazy.filter { $0.counts && !$0.isEssential }.compactMap(\.shifts).first.map { ($0.pts, $0.pts) }
     }
 
     /// Whether the packet before the first new one was recognised as the last that was received.

@@ -20,7 +20,7 @@ struct PlayPlan: Sendable {
     ///   - range: what was asked for; the start is not negative.
     ///   - flows: indices of the flows that are set up.
     ///   - speed: of delivery, for the same timestamps (RFC 2326 section 12.35).
-    ///   - isExact: begin where it was asked for, and send the pictures from the key frame on too.
+    ///   - isExact: begin where it was asked for, and send the pictures from the key frame on too, all at once.
     init(
         of programme: Programme, from npt: NPT, to end: NPT? = nil, flows: Set<Int>, scale: Rate = .normal,
         speed: Rate = .normal, isExact: Bool = false
@@ -76,7 +76,10 @@ struct PlayPlan: Sendable {
             }
         }
         self.order = order
-        firstDue = order.first.map { isBackwards ? programme.units[$0].start : programme.units[$0].due } ?? start
+        var firstDue = order.first.map { isBackwards ? programme.units[$0].start : programme.units[$0].due } ?? start
+        // What is only there to be decoded comes at once.
+        if !isBackwards, isExact { firstDue = max(firstDue, start) }
+        self.firstDue = firstDue
         let pace = self.scale.isNegative ? Rate(-self.scale.numerator, self.scale.denominator) : self.scale
         rate = (pace * speed) ?? pace
     }
@@ -84,7 +87,7 @@ struct PlayPlan: Sendable {
     /// How long after the answer a unit is due.
     func delay(of unit: Programme.Unit) -> Duration {
         let behind = scale.isNegative ? firstDue - unit.start : unit.due - firstDue
-        return ((behind * (rate.inverse ?? .normal))).duration
+        return max(.zero, (behind * (rate.inverse ?? .normal)).duration)
     }
 
     /// How long it takes to show a unit.

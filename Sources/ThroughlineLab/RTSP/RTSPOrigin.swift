@@ -15,8 +15,8 @@ public import ThroughlineCore
 /// SET_PARAMETER (RFC 2326), for the whole presentation and for single flows. H.264, HEVC, AAC, Opus and MPEG audio go
 /// over RTP; other flows are left out. What goes wrong with it is said by ``Fault`` and ``RTSPFault``.
 ///
-/// PLAY begins with the key frame at or before the NPT asked for, or with `Seek-Style: RAP` at that very NPT; the other
-/// flows begin with what is sounding then. `Range` and `RTP-Info` of the answer are exact. Timestamps are presentation
+/// PLAY begins with the key frame at or before the NPT asked for, or with `Seek-Style: RAP` at that very NPT, where the
+/// pictures from the key frame on come at once; the other flows begin with what is sounding then. `Range` and `RTP-Info` of the answer are exact. Timestamps are presentation
 /// times, and go on over seeks and pauses (appendix B). `Scale` plays everything faster or slower, and backwards the key
 /// frames alone; `Speed` delivers faster. Each flow has sender reports, and a BYE at its end.
 ///

@@ -321,3 +321,44 @@ internal import ThroughlineCore
         #expect(aligner.timelineShift == nil)
     }
 }
+
+/// A server that says wrongly, or not at all, where its flows begin: each is off by a time of its own.
+@Suite struct ApartFlowAlignerTests {
+    private static func packets(_ flow: UInt64, from first: Int, count: Int, at time: MediaTime) -> [PacketTrace] {
+        (0..<count).map { index in
+            PacketTrace(
+                pts: time + .milliseconds(Int64(40 * index)), dts: nil, duration: .milliseconds(40), isKey: false,
+                fingerprint: flow << 32 | UInt64(first + index))
+        }
+    }
+
+    @Test func eachFlowIsRecognisedByItself() {
+        let tails = [
+            FlowTail(packets: Self.packets(1, from: 0, count: 50, at: .zero), isSparse: false, isEssential: true),
+            FlowTail(packets: Self.packets(2, from: 0, count: 50, at: .zero), isSparse: false),
+        ]
+        var aligner = PacketAligner(tails: tails, timelinesAgree: false, flowsCountApart: true)
+        // The pictures begin a second before where the server says that they do; the sound is right.
+        let pictures = Self.packets(1, from: 20, count: 34, at: .milliseconds(1800))
+        let sound = Self.packets(2, from: 45, count: 15, at: .milliseconds(1800))
+        for packet in pictures { aligner.arrived(packet, flow: 0) }
+        #expect(aligner.status == .searching)
+        for packet in sound.prefix(3) { aligner.arrived(packet, flow: 1) }
+        #expect(aligner.status == .aligned)
+        #expect(pictures.count { aligner.verdict($0, flow: 0) == .known } == 30)
+        #expect(sound.map { aligner.verdict($0, flow: 1) }.count { $0 == .known } == 5)
+        #expect(
+            aligner.verdict(sound[5], flow: 1) == .new(ptsShift: .zero, dtsShift: .zero))
+    }
+
+    @Test func whatNeverComesIsNotWaitedForAtTheEnd() {
+        let tails = [
+            FlowTail(packets: Self.packets(1, from: 0, count: 50, at: .zero), isSparse: false, isEssential: true),
+            FlowTail(packets: Self.packets(2, from: 0, count: 50, at: .zero), isSparse: false),
+        ]
+        var aligner = PacketAligner(tails: tails, timelinesAgree: false, flowsCountApart: true)
+        for packet in Self.packets(1, from: 45, count: 8, at: .milliseconds(1800)) { aligner.arrived(packet, flow: 0) }
+        #expect(aligner.status == .searching)
+        #expect(aligner.ended() == .aligned)
+    }
+}

@@ -10,6 +10,7 @@ final class RTSPIngest: Ingest {
     let container = "rtsp"
     let isRealtime = true
     let makesDecodeTimes = true
+    let flowsCountApart = true
     private(set) var duration: MediaTime?
     private(set) var openingFailure: ChangeEvent?
     private(set) var hasFailed = false
@@ -32,6 +33,8 @@ final class RTSPIngest: Ingest {
     /// Flows whose sender has said that it is done.
     private var done: Set<Int> = []
     private var hasEnded = false
+    /// The server has said that the end is near; what is on its way still comes.
+    private var endIsAnnounced = false
     private var isOpening = true
     /// Where playing was asked for, while nothing of it was read.
     private var startedAt: NPT?
@@ -53,6 +56,8 @@ final class RTSPIngest: Ingest {
     static let mostRedirects = 5
     /// A stream that stops this close to its end has ended.
     static let endTolerance: MediaTime = .milliseconds(200)
+    /// Silence after which nothing more is expected of a server that has announced the end.
+    static let endPatience: Duration = .milliseconds(300)
 
     /// Connects, sets up every flow that can be read, and plays.
     ///
@@ -114,6 +119,7 @@ final class RTSPIngest: Ingest {
         request.seekStyle = anyPacket ? .exact : nil
         done = []
         hasEnded = false
+        endIsAnnounced = false
         furthest = nil
         // What comes between a PLAY and its answer cannot be told apart while the server plays: it is stopped first.
         if !isPaused { source.give(.pause) }
@@ -188,8 +194,10 @@ final class RTSPIngest: Ingest {
         if isPaused { return source.queue.take(until: .now + .seconds(1)) ?? endOfPause() }
         silence.waitBegan(at: .now, level: supervisor.level)
         let openDeadline: Instant = .now + supervisor.openBound(for: origin)
+        let endDeadline: Instant = .now + Self.endPatience
         while true {
-            if let item = source.queue.take(until: isOpening ? openDeadline : silence.deadline) {
+            let deadline = isOpening ? openDeadline : silence.deadline
+            if let item = source.queue.take(until: endIsAnnounced ? min(deadline, endDeadline) : deadline) {
                 silence.bytesArrived(at: .now)
                 return item
             }
@@ -198,7 +206,7 @@ final class RTSPIngest: Ingest {
             if source.queue.isClosed {
                 throw .changed(ChangeEvent(cause: .closedEarly, detail: "\(url): the session is over"))
             }
-            if isAtEnd {
+            if isAtEnd || endIsAnnounced {
                 finish()
                 return nil
             }
@@ -265,13 +273,13 @@ final class RTSPIngest: Ingest {
             guard let npt = range?.startTime else { throw .changed(event) }
             leaveAt = (npt, event)
         case .notice(let notice):
-            if notice.code.isEnd { return try ended("announced the end (\(notice.code.rawValue))") }
+            if notice.code.isEnd { return try endAnnounced("announced the end (\(notice.code.rawValue))") }
             guard notice.code.isFailure else { return }
             throw .changed(
                 ChangeEvent(
                     cause: .announced, detail: "\(url): announced \(notice.code.rawValue) \(notice.text)"))
         case .playNotify(let reason, _):
-            if reason.hasPrefix("end-of-stream") { try ended("notified the end") }
+            if reason.hasPrefix("end-of-stream") { try endAnnounced("notified the end") }
         case .teardown(let reason):
             throw .changed(
                 ChangeEvent(
@@ -284,6 +292,16 @@ final class RTSPIngest: Ingest {
     /// The server says that this is all.
     private func ended(_ how: String) throws(IngestReadError) {
         finish()
+        try checkEnd(how)
+    }
+
+    /// The server says that the end has come: the last packets may be on their way.
+    private func endAnnounced(_ how: String) throws(IngestReadError) {
+        try checkEnd(how)
+        endIsAnnounced = true
+    }
+
+    private func checkEnd(_ how: String) throws(IngestReadError) {
         guard let duration, let furthest = lastEnd else { return }
         let tolerance = max(MediaTime.seconds(1), MediaTime(flicks: duration.flicks / 50))
         guard furthest + tolerance < duration else { return }
