@@ -147,7 +147,7 @@ public final class Probe: Sendable {
         var isSeekable = false
         if let duration, duration > .zero {
             let middle = MediaTime(flicks: duration.flicks / 2)
-            var left = (try? ingest.seek(to: middle, anyPacket: true)) == nil ? 0 : Self.packetsAfterSeek
+            var left = (try? ingest.seek(to: middle, anyPacket: false)) == nil ? 0 : Self.packetsAfterSeek
             while !isSeekable, left > 0, let packet = try? ingest.read() {
                 // What takes no notice of `Range` begins at the start again.
                 isSeekable = (packet.pts ?? packet.dts).map { $0 >= MediaTime(flicks: middle.flicks / 2) } ?? false

@@ -80,8 +80,8 @@ final class ByteIngest: Ingest {
     func pause() {}
     func mustRejoin(at rate: Rate) -> Bool { false }
     var isSeekable: Bool { input.isSeekable }
-    /// Where an index leads too far, or there is none, the bytes are read from their start.
-    func searchStarts(for position: NPT) -> [NPT] { [position - .milliseconds(300), .zero] }
+    /// Where an index leads too far, or there is none, the bytes are read from their start in the end.
+    func searchStarts(for position: NPT) -> [NPT] { [position - .milliseconds(300), position - .seconds(2), .zero] }
     /// Objects of a known length begin with the presentation; live ones wherever they begin.
     var timelineAgrees: Bool { input.length != nil }
     var openingFailure: ChangeEvent? { input.openingFailure }

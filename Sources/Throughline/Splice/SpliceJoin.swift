@@ -201,7 +201,7 @@ final class SpliceJoin {
             var aligner = PacketAligner(
                 tails: tails, timelinesAgree: ingest.timelineAgrees, decodeTimesAreMade: ingest.makesDecodeTimes,
                 flowsCountApart: ingest.flowsCountApart)
-            var earliest: MediaTime?
+            var firsts = [MediaTime?](repeating: nil, count: flowCount)
             while aligner.status == .searching {
                 guard let packet = try next() else {
                     aligner.ended()
@@ -209,9 +209,7 @@ final class SpliceJoin {
                 }
                 let output = mapping[packet.flow] ?? 0
                 let fingerprint = packet.fingerprint(form: ingest.form(of: packet.flow))
-                if !tails[output].isSparse, let time = packet.pts ?? packet.dts {
-                    earliest = min(earliest ?? time, time)
-                }
+                if firsts[output] == nil { firsts[output] = packet.dts ?? packet.pts }
                 aligner.arrived(packet.trace(fingerprint: fingerprint), flow: output)
                 try stage(packet, fingerprint: fingerprint)
             }
@@ -227,9 +225,21 @@ final class SpliceJoin {
                     evidence: "packets recognised by their payload after \(count) were read; the timelines differ by "
                         + "\(shift)", warnings: [])
             }
-            guard let earliest, earliest > position - .milliseconds(100), index + 1 < starts.count else { return nil }
+            guard index + 1 < starts.count, beganTooLate(firsts) else { return nil }
         }
         return nil
+    }
+
+    /// Whether a flow was met only behind what is known of it. Containers put seconds of one flow before another's, and an
+    /// index may know of one flow only.
+    ///
+    /// - Parameter firsts: by flow of the output, the first time that was met.
+    private func beganTooLate(_ firsts: [MediaTime?]) -> Bool {
+        let fed = Set(mapping.compactMap { $0 })
+        return tails.enumerated().contains { flow, tail in
+            guard !tail.isSparse, fed.contains(flow), let end = tail.end else { return false }
+            return firsts[flow].map { $0 > end - .milliseconds(100) } ?? true
+        }
     }
 
     // MARK: - Frame-aligned
