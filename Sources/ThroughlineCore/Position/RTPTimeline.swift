@@ -3,7 +3,9 @@
 ///
 /// What servers really do is borne, and told as a finding:
 /// - Without `RTP-Info`, the first packet stands at the start of the range.
-/// - An `rtptime` more than half a second from the first packet, such as 0, one of the range before, or one that counts from
+/// - Pictures may come from the key frame before the start of the range on, under their own timestamps, which lie before
+///   `rtptime`: what is needed to decode the start.
+/// - An `rtptime` otherwise more than half a second from the first packet, such as 0, one of the range before, or one that counts from
 ///   another moment than the `Range` says, is passed over as if it were missing; where the timestamps then leap to it, they
 ///   show it true, and those before them were left from the range before.
 /// - After a seek, the pictures between the key frame and the start of the range may share one timestamp.
@@ -141,7 +143,7 @@ package struct RTPTimeline: Sendable {
             isAssumed = true
             if let rtpTime = start.rtpTime {
                 let distance = Int64(Int32(bitPattern: timestamp &- rtpTime))
-                if abs(distance) <= beliefTicks {
+                if abs(distance) <= beliefTicks || isLeadIn(distance) {
                     anchor = ticks - distance
                     isAssumed = false
                 } else {
@@ -158,6 +160,14 @@ package struct RTPTimeline: Sendable {
         let npt = npt(ticks)
         let isBefore = start.scale.isNegative ? npt > start.range : npt < start.range
         return Reading(npt: npt, isBeforeStart: isBefore || isRepeated, finding: finding)
+    }
+
+    /// Whether a first packet so many ticks after `rtptime` can be the key frame that the start of the range needs:
+    /// before it, not by more than a step that is believed, and not before the presentation. Wrong values that servers
+    /// send, such as 0 or one of the range before, lie before the first packet as a rule.
+    private func isLeadIn(_ distance: Int64) -> Bool {
+        guard distance < 0, distance >= -thresholdTicks, !start.scale.isNegative else { return false }
+        return start.range + time(distance) * start.scale >= .zero
     }
 
     private mutating func unwrap(

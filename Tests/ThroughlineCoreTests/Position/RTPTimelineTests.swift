@@ -76,7 +76,7 @@ internal import ThroughlineCore
     }
 
     /// Half a second is the border: what is nearer is reordering, or sound that begins elsewhere than the pictures.
-    @Test(arguments: [0, 7200, -10_800, 45_000, -45_000, 45_001, -45_001, 540_000] as [Int64])
+    @Test(arguments: [0, 7200, -10_800, 45_000, -45_000, 45_001, 540_000] as [Int64])
     func aPromiseIsBelievedWithinHalfASecond(ticks: Int64) throws {
         var timeline = try Self.timeline(.seconds(6), rtpTime: 1_000_000)
         let isBelieved = abs(ticks) <= 45_000
@@ -89,13 +89,28 @@ internal import ThroughlineCore
         #expect(timeline.isAssumed == !isBelieved)
     }
 
-    /// An `rtptime` that is 0.8 s ahead of the first packet: the packets that come by it in their course change nothing.
+    /// Pictures from the key frame before the start on, as far before it as an access point may be.
+    @Test(
+        arguments: [
+            (6, -45_001, true), (6, -77_040, true), (6, -540_000, true), (6, -540_001, false), (60, -900_000, true),
+            (60, -900_001, false),
+        ] as [(Int64, Int64, Bool)])
+    func whatTheStartNeedsStandsBeforeIt(start: Int64, ticks: Int64, isBelieved: Bool) throws {
+        var timeline = try Self.timeline(.seconds(start), rtpTime: 1_000_000)
+        let first = timeline.arrived(timestamp: UInt32(1_000_000 + ticks), ssrc: 1, endsUnit: true, at: .at(0))
+        let distance = MediaTime(value: ticks, timeBase: TimeBase(1, 90_000))!
+        #expect(first.npt == .seconds(start) + (isBelieved ? distance : .zero))
+        #expect(first.isBeforeStart == isBelieved)
+        #expect(timeline.isAssumed == !isBelieved)
+    }
+
+    /// An `rtptime` that is 0.8 s ahead of the first packet, at the start of the presentation: the packets that come by it in their course change nothing.
     @Test func timestampsThatComeByADoubtedPromiseDoNotRestoreIt() throws {
-        var timeline = try Self.timeline(.seconds(6), rtpTime: 1_072_000)
+        var timeline = try Self.timeline(rtpTime: 1_072_000)
         for index in 0..<40 as Range<Int64> {
             let reading = timeline.arrived(
                 timestamp: UInt32(1_000_000 + index * 3600), ssrc: 1, endsUnit: true, at: .at(Double(index) / 25))
-            #expect(reading.npt == .seconds(6) + .milliseconds(40 * index))
+            #expect(reading.npt == .milliseconds(40 * index))
             #expect((reading.finding == nil) == (index > 0))
         }
         #expect(timeline.isAssumed)
