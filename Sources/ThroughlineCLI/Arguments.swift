@@ -100,7 +100,8 @@ struct OriginOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "How RTSP origins carry the media: auto (UDP; TCP where it is refused or nothing comes), tcp, udp.", valueName: "how"))
+            "How RTSP origins carry the media: auto (UDP; TCP where it is refused or nothing comes), tcp, udp.",
+            valueName: "how"))
     var rtspTransport = RTSPTransportChoice.auto
 
     func origins(_ urls: [String]) -> [Origin] {

@@ -32,6 +32,10 @@ internal import ThroughlineLab
             }
             #expect(findings.origins.map(\.transport) == ["udp", "tcp", nil, "udp"])
             #expect(findings.splices.map(\.grade) == [.packetExact, .packetExact, .frameAligned])
+            // Sound as well as pictures.
+            for splice in findings.splices.prefix(2) {
+                #expect(splice.flows.map(\.grade) == [.packetExact, .packetExact, .packetExact], "\(splice)")
+            }
             for splice in findings.splices {
                 #expect(splice.flows.allSatisfy { $0.missing == .zero && $0.duplicate == .zero }, "\(splice)")
                 #expect(splice.obstacle == "not the same bytes: \(first.url) delivers packets", "\(splice)")
