@@ -521,9 +521,9 @@ final class ServedSession: @unchecked Sendable {
             for flow in flows { flow.sender.begin(using: &faultDice) }
         case .garbage(let count):
             let bytes = (0..<count).map { _ in
-                // Nothing in it looks like the beginning of a frame.
+                // Nothing in it looks like the beginning of a frame, or like an empty line, which is no garbage.
                 let byte = UInt8(truncatingIfNeeded: faultDice.next() >> 32)
-                return byte == UInt8(ascii: "$") ? 0xFF : byte
+                return byte == UInt8(ascii: "$") || byte < 0x20 ? 0xFF : byte
             }
             connection.send(bytes)
         case .sequenceJump(let count):
