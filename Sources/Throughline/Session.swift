@@ -83,6 +83,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     private var outputFlows: [FlowFormat] = []
     /// An ingest that has joined, and is to be read next.
     private var replacement: (any Ingest)?
+    /// An ingest that delivers still, and is to be left: it is let go once the next one has joined.
+    private var leaving: (any Ingest)?
+    /// By flow of the output.
+    private var losses: [Int: FlowLosses] = [:]
     /// A handoff was made and is not yet reported.
     private var hasPending = false
     /// Where the stream begins, or where the viewer went last.
@@ -151,6 +155,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 preconditionFailure("resume without a running ingest")
             }
         }
+        leaving = nil
         _ = flush()
         if hasPending { reportHandoff() }
         buffer.end()
@@ -338,7 +343,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             state.interrupt = ingest.interrupter
             return state.isPaused
         }
-        defer { shared.withLock { $0.interrupt = nil } }
+        defer {
+            shared.withLock { $0.interrupt = nil }
+            noteLosses(of: ingest)
+        }
         if isPaused { ingest.pause() }
         while true {
             if hasControls.load(ordering: .relaxed), let order = carryOutControls(ingest) { return order }
@@ -352,7 +360,9 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                     return observe(
                         ChangeEvent(cause: .contentBroken, detail: "\(url(ingest.origin)): \(media)"),
                         canResume: false)
-                case .changed(let event): return observe(event, canResume: false)
+                case .changed(let event):
+                    if event.kind == .indicator || event.kind == .overload { leaving = ingest }
+                    return observe(event, canResume: false)
                 case .interrupted: continue
                 }
             }
@@ -367,6 +377,15 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             batchBytes += packet.byteCount
             batch.append(packet)
             if batch.count >= batchLimit || batchBytes >= Self.batchByteLimit, !flush() { return nil }
+        }
+    }
+
+    /// Adds up what the network lost of the flows of an ingest, and tells.
+    private func noteLosses(of ingest: any Ingest) {
+        for (flow, lost) in ingest.takeLosses().sorted(by: { $0.key < $1.key }) {
+            guard let output = line?.output(of: flow), output < outputFlows.count else { continue }
+            losses[output, default: FlowLosses()] += lost
+            warn("\(url(ingest.origin)): \(outputFlows[output]): \(lost)")
         }
     }
 
@@ -555,6 +574,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             ingest.opened()
             flush()
             replacement = ingest
+            leaving = nil
             return nil
         } catch {
             switch error {
@@ -733,7 +753,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 flows: (state.opened?.flows ?? []).map { flow in
                     let account = flow.index < presented.count ? presented[flow.index] : FlowAccount()
                     return Summary.Flow(
-                        description: flow, packets: account.packets, bytes: account.bytes, end: account.end)
+                        description: flow, packets: account.packets, bytes: account.bytes, end: account.end,
+                        losses: losses[flow.index, default: FlowLosses()])
                 },
                 handoffs: state.handoffs, handoffCount: state.handoffCount, reopenCount: state.reopenCount,
                 gaps: buffer.gaps, gapTotal: buffer.gapTotal, warnings: state.warnings,

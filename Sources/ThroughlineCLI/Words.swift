@@ -181,6 +181,7 @@ func summaryLines(_ summary: Summary, console: Console) -> [String] {
                 index == 0 ? "flows" : "",
                 "\(flow.description.text.padded(to: width))  \(String(flow.packets).padded(left: 7)) "
                     + (flow.packets == 1 ? "packet" : "packets")
+                    + (flow.losses == FlowLosses() ? "" : "; \(flow.losses)")
             ))
     }
     let grades = Dictionary(grouping: summary.handoffs, by: \.grade)

@@ -9,7 +9,9 @@ internal import ThroughlineCore
         let to: String
         /// Whether the second server, too, is no faster than a streaming server must be.
         var isPaced = false
-        var testDescription: String { "\(from) to \(to)" + (isPaced ? ", paced" : "") }
+        /// Percent of the bytes, where the first one dies.
+        var place = 33
+        var testDescription: String { "\(from) to \(to) at \(place) %" + (isPaced ? ", paced" : "") }
     }
 
     static let pairs = [
@@ -21,6 +23,9 @@ internal import ThroughlineCore
         Pair(from: "opengop.ts", to: "opengop.mp4"), Pair(from: "vfr.mp4", to: "vfr.mkv"),
         Pair(from: "main.mp4", to: "main.ts", isPaced: true), Pair(from: "main.ts", to: "main.mp4", isPaced: true),
         Pair(from: "main.mp4", to: "main-fragmented.mp4", isPaced: true),
+        // A transport stream has its pictures up to half a second ahead of the sound: an index leads behind them.
+        Pair(from: "main.mp4", to: "main.ts", place: 25), Pair(from: "main.mp4", to: "main.ts", place: 41),
+        Pair(from: "main.ts", to: "main.mp4", place: 25), Pair(from: "main.mkv", to: "main.ts", place: 47),
     ]
 
     @Test("goes on with the next packet, and every output is whole", .timeLimit(.minutes(8)), arguments: pairs)
@@ -29,7 +34,7 @@ internal import ThroughlineCore
             [Fixtures.path(pair.from)], pacing: .fast, containers: ["ts", "mkv", "mp4"])
         #expect(whole.summary.error == nil)
         try await Slots.shared.run {
-            let first = try await DyingOrigin.start(pair.from)
+            let first = try await DyingOrigin.start(pair.from, at: pair.place)
             let second =
                 pair.isPaced ? try await NginxServer.start(for: pair.to) : try await NginxServer.start()
             let play = try await Play.run(

@@ -12,37 +12,65 @@ enum Handoffs {
         try await row(
             bench, "handoff, byte-exact, alternate 50 ms away", from: "main.mp4", to: "main.mp4", count: count,
             delay: .milliseconds(50))
+        try await rtsp(bench, "handoff, RTSP over TCP, MKV", .tcp, count: count)
+        try await rtsp(bench, "handoff, RTSP over UDP, MKV", .udp, count: count)
+        try await rtsp(bench, "handoff, RTSP, answers take 50 ms each", .tcp, count: count, delay: .milliseconds(50))
     }
 
     private struct Result: Sendable {
         var milliseconds: Double
         var isWhole: Bool
         var grade: String
+        /// What of it the alternate took to answer, where that was measured.
+        var served = 0.0
     }
 
     private static func row(
         _ bench: Context, _ name: String, from: String, to: String, count: Int, delay: Duration? = nil
     ) async throws {
+        let results = try await repeated(count) { try await one(from: from, to: to, delay: delay) }
+        report(bench, name, results, count: count, delay: delay)
+    }
+
+    private static func rtsp(
+        _ bench: Context, _ name: String, _ transport: RTSPTransportChoice, count: Int, delay: Duration? = nil
+    ) async throws {
+        let results = try await repeated(count) { try await one(over: transport, delay: delay) }
+        report(bench, name, results, count: count)
+    }
+
+    /// - Parameter body: gives nil where nothing was handed off.
+    private static func repeated(
+        _ count: Int, _ body: @escaping @Sendable () async throws -> Result?
+    ) async throws -> [Result] {
         var results: [Result] = []
         try await withThrowingTaskGroup(of: Result?.self) { group in
             var started = 0
             // Some at a time: they mostly wait, and must not wait for each other.
             while started < min(10, count) {
-                group.addTask { try await one(from: from, to: to, delay: delay) }
+                group.addTask { try await body() }
                 started += 1
             }
             while let result = try await group.next() {
                 if let result { results.append(result) }
                 if started < count {
-                    group.addTask { try await one(from: from, to: to, delay: delay) }
+                    group.addTask { try await body() }
                     started += 1
                 }
             }
         }
+        return results
+    }
+
+    private static func report(
+        _ bench: Context, _ name: String, _ results: [Result], count: Int, delay: Duration? = nil
+    ) {
         let sample = Sample(values: results.map(\.milliseconds))
         var text =
             "p50 \(format(sample.median)) ms, p95 \(format(sample.percentile(95))) ms, max \(format(sample.greatest)) ms"
         if let delay { text += ", p95 \(format(sample.percentile(95) / delay.inMilliseconds)) round trips" }
+        let served = Sample(values: results.map(\.served))
+        if served.greatest > 0 { text += ", of that p50 \(format(served.median)) ms until the alternate had answered" }
         let whole = results.filter(\.isWhole).count
         let grades = Set(results.map(\.grade)).sorted().joined(separator: ", ")
         bench.report(
@@ -72,5 +100,35 @@ enum Handoffs {
         return Result(
             milliseconds: handoff.duration.inMilliseconds,
             isWhole: summary.handoffCount == 1 && summary.visibleGap == .zero, grade: "\(handoff.grade)")
+    }
+
+    /// One play over RTSP whose first origin dies at 2 s and is gone; the session with the second begins from nothing.
+    private static func one(over transport: RTSPTransportChoice, delay: Duration?) async throws -> Result? {
+        let files = ["/main.mkv": Fixtures.path("main.mkv")]
+        let first = try await RTSPOrigin.start(
+            serving: files, faults: [Fault(.reset, .atNPT(.seconds(2))), Fault(.refuse)])
+        let second = try await RTSPOrigin.start(serving: files, faults: delay.map { [Fault(.delay($0))] } ?? [])
+        var configuration = Configuration(origins: [
+            Origin(url: first.url(for: "/main.mkv")), Origin(url: second.url(for: "/main.mkv")),
+        ])
+        configuration.to = .milliseconds(3500)
+        configuration.rtspTransport = transport
+        let summary = try await ResilientStream(configuration: configuration).run()
+        let log = second.log
+        try await first.stop()
+        try await second.stop()
+        guard let handoff = summary.handoffs.first, summary.error == nil else { return nil }
+        // Requests that were sent together were answered together.
+        var (served, until) = (Duration.zero, log.first?.receivedAt)
+        for request in log where request.method != "TEARDOWN" {
+            guard let answered = request.answeredAt, let last = until, answered > last else { continue }
+            served += answered - max(last, request.receivedAt)
+            until = answered
+            if request.method == "PLAY" { break }
+        }
+        return Result(
+            milliseconds: handoff.duration.inMilliseconds,
+            isWhole: summary.handoffCount == 1 && summary.visibleGap == .zero, grade: "\(handoff.grade)",
+            served: served.inMilliseconds)
     }
 }

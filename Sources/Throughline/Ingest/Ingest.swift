@@ -46,11 +46,17 @@ protocol Ingest: AnyObject {
     var interrupter: (@Sendable () -> Void)? { get }
     /// The next packet; nil at the end, or when it has failed.
     func read() throws(IngestReadError) -> Packet?
+    /// Where the origin says that it began to play, if it says so.
+    var playedFrom: NPT? { get }
+    /// What of each flow never came, since the last time; flows without losses are left out.
+    func takeLosses() -> [Int: FlowLosses]
     /// How a flow carries its payload, once a packet of it was read.
     func form(of flow: Int) -> PayloadForm
 }
 
 extension Ingest {
+    var playedFrom: NPT? { nil }
+    func takeLosses() -> [Int: FlowLosses] { [:] }
     var flowsCountApart: Bool { false }
     func seek(to time: NPT) throws(MediaError) { try seek(to: time, anyPacket: false) }
 }

@@ -108,6 +108,15 @@ final class RTPFlowReader {
 
     func repeated(byteCount: Int) { keeper.received(repeated: byteCount) }
 
+    /// The timestamps of pictures that are reordered have leapt: which picture comes next, they do not tell.
+    var isAdrift: Bool {
+        guard kind == .video, described.reordering != .none else { return false }
+        switch reading.finding {
+        case .timestampDoubted, .timestampsRestarted: return true
+        default: return false
+        }
+    }
+
     /// Whether the flow's NPT rests on nothing but that its first packet stands at the start of the range.
     var isAssumed: Bool { timeline.isAssumed }
 

@@ -215,6 +215,10 @@ final class RTPReader {
         return readers[flow].lead(over: readers[other])
     }
 
+    /// Whether the place of what came last is a guess that may be wrong: the timestamps of pictures that are reordered have
+    /// leapt.
+    func isAdrift(_ flow: Int) -> Bool { readers.indices.contains(flow) && readers[flow].isAdrift }
+
     func losses(of flow: Int) -> Losses { readers.indices.contains(flow) ? readers[flow].losses : Losses() }
 
     /// What was noticed since the last time, at most 64 findings for each flow.

@@ -26,6 +26,8 @@ public struct Report: Codable, Sendable {
         public var packets: Int
         public var bytes: Int64
         public var end: Double?
+        public var lostPackets: Int?
+        public var droppedUnits: Int?
     }
 
     public struct OriginRecord: Codable, Sendable {
@@ -147,6 +149,8 @@ extension Report.Flow {
         packets = flow.packets
         bytes = flow.bytes
         end = flow.end?.reported
+        lostPackets = flow.losses.packets > 0 ? flow.losses.packets : nil
+        droppedUnits = flow.losses.units > 0 ? flow.losses.units : nil
     }
 }
 

@@ -10,6 +10,8 @@ public struct Summary: Sendable {
         public let bytes: Int64
         /// Where the presentation of the flow ended.
         public let end: NPT?
+        /// What the network lost of it.
+        public let losses: FlowLosses
     }
 
     public struct OriginRecord: Sendable {

@@ -29,6 +29,8 @@ final class SpliceJoin {
     /// A hole before the key frame that is filled rather than waiting for a better one.
     static let fillable: MediaTime = .milliseconds(600)
     static let tailLimit = 64
+    /// What begins so far behind what was received began late.
+    static let lateness: MediaTime = .milliseconds(100)
     /// Bytes that are staged at the most while the place is sought.
     static let stagedByteLimit = 96 << 20
 
@@ -195,16 +197,25 @@ final class SpliceJoin {
     // MARK: - Packet-exact
 
     private func packetExact(into batch: inout UniqueDeque<Packet>) throws(Failure) -> Result? {
-        let starts = ingest.searchStarts(for: position)
-        for (index, target) in starts.enumerated() {
+        var starts = ingest.searchStarts(for: position)
+        var index = 0
+        while index < starts.count {
+            let target = starts[index]
+            index += 1
             try seek(to: target, anyPacket: target > .zero)
             var aligner = PacketAligner(
                 tails: tails, timelinesAgree: ingest.timelineAgrees, decodeTimesAreMade: ingest.makesDecodeTimes,
                 flowsCountApart: ingest.flowsCountApart)
             var firsts = [MediaTime?](repeating: nil, count: flowCount)
+            // The origin says that it begins behind what was received; asked for earlier it may not.
+            var late: MediaTime?
             while aligner.status == .searching {
                 guard let packet = try next() else {
                     aligner.ended()
+                    break
+                }
+                if index < starts.count, let first = ingest.playedFrom, first > position + Self.lateness {
+                    late = first
                     break
                 }
                 let output = mapping[packet.flow] ?? 0
@@ -213,7 +224,7 @@ final class SpliceJoin {
                 aligner.arrived(packet.trace(fingerprint: fingerprint), flow: output)
                 try stage(packet, fingerprint: fingerprint)
             }
-            if aligner.status == .aligned {
+            if aligner.status == .aligned, late == nil {
                 let count = staged.count
                 line.adopt(
                     ingest.flows, mapping: mapping, gates: Array(repeating: .aligner, count: flowCount),
@@ -225,7 +236,13 @@ final class SpliceJoin {
                     evidence: "packets recognised by their payload after \(count) were read; the timelines differ by "
                         + "\(shift)", warnings: [])
             }
-            guard index + 1 < starts.count, beganTooLate(firsts) else { return nil }
+            guard index < starts.count, late != nil || beganTooLate(firsts) else { return nil }
+            // One that begins late, and says so, does it again: asked for by so much earlier it begins in time, and nothing
+            // that is known already is waited for.
+            if index == 1, let late {
+                let earlier = target - (late - target) - .milliseconds(50)
+                if earlier > starts[index] { starts.insert(earlier, at: index) }
+            }
         }
         return nil
     }

@@ -22,6 +22,8 @@ final class RTSPIngest: Ingest {
     /// Whether the media comes in datagrams, and not over the control connection.
     let usesUDP: Bool
 
+    private(set) var playedFrom: NPT?
+
     private let url: String
     private let supervisor: any SourceSupervisor
     private let abort: AbortSwitch
@@ -40,14 +42,18 @@ final class RTSPIngest: Ingest {
     private var startedAt: NPT?
     /// The last request, to be made again elsewhere in the stream.
     private var request: RTSPPlayRequest
-    /// To be left when this NPT is reached.
     /// Why nothing comes any more, where that was found out while something else was awaited.
     private var failure: ChangeEvent?
+    /// Why it is to be left once all that came before was handed out.
+    private var doubt: ChangeEvent?
     /// The server was asked to stop.
     private var isPaused = false
     /// And it has.
     private var hasStopped = false
+    /// To be left when this NPT is reached.
     private var leaveAt: (npt: NPT, event: ChangeEvent)?
+    /// What was told of the losses of each flow.
+    private var toldLosses: [Int: FlowLosses] = [:]
     /// The furthest end of what was handed out.
     private var furthest: MediaTime?
 
@@ -103,6 +109,18 @@ final class RTSPIngest: Ingest {
 
     func form(of flow: Int) -> PayloadForm { reader.form(of: flow) }
 
+    func takeLosses() -> [Int: FlowLosses] {
+        var news: [Int: FlowLosses] = [:]
+        for flow in reader.flows.indices {
+            let losses = reader.losses(of: flow)
+            let all = FlowLosses(packets: losses.packets, units: losses.units)
+            let new = all - toldLosses[flow, default: FlowLosses()]
+            toldLosses[flow] = all
+            if new != FlowLosses() { news[flow] = new }
+        }
+        return news
+    }
+
     /// A little before the place, and if the server begins behind it, once more from well before.
     func searchStarts(for position: NPT) -> [NPT] { [Self.searchStart(for: position), position - .seconds(3)] }
 
@@ -118,6 +136,7 @@ final class RTSPIngest: Ingest {
         request.start = max(.zero, time)
         request.seekStyle = anyPacket ? .exact : nil
         done = []
+        doubt = nil
         hasEnded = false
         endIsAnnounced = false
         furthest = nil
@@ -130,6 +149,7 @@ final class RTSPIngest: Ingest {
             return
         }
         (isPaused, hasStopped) = (false, false)
+        playedFrom = nil
         source.give(.play(request))
     }
 
@@ -164,6 +184,16 @@ final class RTSPIngest: Ingest {
     // MARK: - Reading
 
     func read() throws(IngestReadError) -> Packet? {
+        do throws(IngestReadError) {
+            return try next()
+        } catch {
+            // A server that has said that it will be left, and where to, may go before its time.
+            if let leaveAt, case .changed = error { throw .changed(leaveAt.event) }
+            throw error
+        }
+    }
+
+    private func next() throws(IngestReadError) -> Packet? {
         startedAt = nil
         if let failure { throw .changed(failure) }
         while true {
@@ -174,6 +204,7 @@ final class RTSPIngest: Ingest {
                 if let pts = packet.pts { furthest = max(furthest ?? pts, pts + packet.duration) }
                 return packet
             }
+            if let doubt { throw .changed(doubt) }
             if hasEnded { return nil }
             if abort.isAborted {
                 hasFailed = true
@@ -227,10 +258,15 @@ final class RTSPIngest: Ingest {
         switch item {
         case .packets(let block):
             block.bytes.withUnsafeBytes { bytes in
-                for entry in block.entries {
+                for entry in block.entries where doubt == nil {
+                    let count = batch.count
                     let packet = UnsafeRawBufferPointer(rebasing: bytes[entry.start..<(entry.start + entry.count)])
                     reader.received(
                         packet, flow: entry.flow, lostBefore: entry.lostBefore, at: block.arrival, into: &batch)
+                    guard reader.isAdrift(entry.flow) else { continue }
+                    // Whatever place it was given, it may be another picture's.
+                    while batch.count > count { _ = batch.removeLast() }
+                    doubt = ChangeEvent(cause: .protocolError, detail: "\(url): its timestamps lead nowhere")
                 }
             }
         case .playing(let answer):
@@ -260,6 +296,7 @@ final class RTSPIngest: Ingest {
                 range: answer.start, scale: scale,
                 rtpTime: flow < answer.flows.count ? answer.flows[flow]?.timestamp : nil)
         }
+        playedFrom = answer.range?.startTime
         reader.played(at: starts, speed: answer.speed, at: .now)
         supervisor.playing(at: scale)
     }

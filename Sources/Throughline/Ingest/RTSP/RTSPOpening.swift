@@ -23,11 +23,14 @@ struct RTSPOpening {
         case opened(Opened)
         case moved(to: String)
         case needsTCP(ChangeEvent)
+        /// The server has forgotten the session before it was played.
+        case lost(ChangeEvent)
     }
 
     func run(over transport: RTSPTransportChoice) throws(IngestOpenError) -> Opened {
         var url = origin.url
         var usesUDP = transport != .tcp
+        var wasLost = false
         for _ in 0...RTSPIngest.mostRedirects {
             guard let address = RTSPAddress(url) else { throw failed(.other, "it is no address of an RTSP server") }
             switch try attempt(address, usesUDP: usesUDP) {
@@ -35,6 +38,9 @@ struct RTSPOpening {
             case .needsTCP(let event):
                 guard transport == .auto else { throw IngestOpenError(.undelivered(event)) }
                 usesUDP = false
+            case .lost(let event):
+                if wasLost { throw IngestOpenError(.undelivered(event)) }
+                wasLost = true
             case .moved(let location): url = try redirected(from: address, to: location)
             }
         }
@@ -83,7 +89,9 @@ struct RTSPOpening {
             switch item {
             case .described(let description):
                 opened = try choose(description, source, usesUDP: usesUDP)
-            case .failed(let event): throw IngestOpenError(.undelivered(event), isAborted: abort.isAborted)
+            case .failed(let event):
+                if event.cause == .sessionLost { return .lost(event) }
+                throw IngestOpenError(.undelivered(event), isAborted: abort.isAborted)
             case .moved(let location): return .moved(to: location)
             case .transportRefused:
                 return .needsTCP(
