@@ -1,4 +1,5 @@
 import Throughline
+import ThroughlineCore
 import ThroughlineLab
 
 /// From the sign of a failure to the first new media, as the reports of the stream tell it.

@@ -301,12 +301,15 @@ final class RTSPLoop {
                 }
             } catch {
                 guard error.code == .refused else { throw error }
-                // Some never listen to reports; one that has fallen silent, too, is gone.
-                if flows[index].isSilent(at: .now) {
-                    fail(ChangeEvent(cause: .portUnreachable, detail: error.message))
-                }
+                refused(index, error)
             }
         }
+    }
+
+    /// The port for reports is closed. Some servers never listen to them; one that has fallen silent, too, is gone.
+    private func refused(_ index: Int, _ error: TransportError) {
+        guard error.code == .refused, !isOver, flows[index].isSilent(at: .now) else { return }
+        fail(ChangeEvent(cause: .portUnreachable, detail: error.message))
     }
 
     private func takeDatagram(_ datagram: UnsafeRawBufferPointer, flow: Int) {
@@ -331,6 +334,13 @@ final class RTSPLoop {
         case .lost(let count): flows[flow].lostBefore += count
         case .restarted: break
         }
+    }
+
+    private func send(_ compound: [UInt8], over pair: DatagramPair) throws(TransportError) {
+        let result: Result<Void, TransportError> = compound.withUnsafeBytes { bytes in
+            Result { () throws(TransportError) in _ = try pair.send(bytes, on: .rtcp) }
+        }
+        try result.get()
     }
 
     private func flushReorder(_ flow: Int) {
@@ -391,8 +401,10 @@ final class RTSPLoop {
         ])
         flows[index].schedule.compoundPassed(byteCount: compound.count + 28)
         if let pair = flows[index].datagrams {
-            // A port that is closed answers; the next receive tells.
-            _ = try? compound.withUnsafeBytes { try pair.send($0, on: .rtcp) }
+            // A port that is closed answers. The next receive tells, or the next thing that is sent: then that was not sent.
+            do throws(TransportError) {
+                try send(compound, over: pair)
+            } catch { refused(index, error) }
         } else if let channel = flows[index].controlChannel, compound.count <= 0xFFFF {
             outgoing += [0x24, channel, UInt8(compound.count >> 8), UInt8(compound.count & 0xFF)] + compound
         }
