@@ -6,7 +6,7 @@ import ThroughlineCore
 import ThroughlineLab
 
 /// The command-line tool, as a user and as a script sees it.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(25)))
 struct CommandLineTests {
     private let scratch = Scratch()
     private let fixtures = CommandLineTool.fixtures

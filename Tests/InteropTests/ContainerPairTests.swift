@@ -28,7 +28,7 @@ internal import ThroughlineCore
         Pair(from: "main.ts", to: "main.mp4", place: 25), Pair(from: "main.mkv", to: "main.ts", place: 47),
     ]
 
-    @Test("goes on with the next packet, and every output is whole", .timeLimit(.minutes(8)), arguments: pairs)
+    @Test("goes on with the next packet, and every output is whole", .timeLimit(.minutes(25)), arguments: pairs)
     func joins(_ pair: Pair) async throws {
         let whole = try await Play.run(
             [Fixtures.path(pair.from)], pacing: .fast, containers: ["ts", "mkv", "mp4"])

@@ -20,7 +20,7 @@ internal import ThroughlineCore
         Pair(from: "main.mp4", to: "other.mp4", isPaced: true), Pair(from: "main.ts", to: "other.ts", isPaced: true),
     ]
 
-    @Test("shows every picture once", .timeLimit(.minutes(8)), arguments: pairs)
+    @Test("shows every picture once", .timeLimit(.minutes(25)), arguments: pairs)
     func joins(_ pair: Pair) async throws {
         try await Slots.shared.run {
             let first = try await DyingOrigin.start(pair.from)

@@ -64,7 +64,7 @@ internal import ThroughlineCore
     }
 
     @Test(
-        "frames and samples are those of an uninterrupted play", .timeLimit(.minutes(8 * Cell.runs)),
+        "frames and samples are those of an uninterrupted play", .timeLimit(.minutes(25 * Cell.runs)),
         arguments: Cell.all)
     func plays(_ cell: Cell) async throws {
         let expected = try await References.shared.frames(cell.file)

@@ -5,7 +5,7 @@ internal import ThroughlineLab
 /// The lab's RTSP origin is a server like others: a client that is not ours plays from it.
 @Suite("The lab's RTSP origin") struct LabRTSPTests {
     @Test(
-        "FFmpeg plays from it every frame of the file", .timeLimit(.minutes(2)),
+        "FFmpeg plays from it every frame of the file", .timeLimit(.minutes(25)),
         arguments: ["main.mkv", "main-fragmented.mp4", "main.ts", "hevc.ts", "vfr.mkv", "audio.aac"], ["tcp", "udp"])
     func control(_ file: String, transport: String) async throws {
         try await Slots.shared.run {
@@ -20,7 +20,7 @@ internal import ThroughlineLab
     }
 
     /// FFmpeg calls MPEG audio of any layer layer 2, and has to be told.
-    @Test("FFmpeg hears all of an MP3 file", .timeLimit(.minutes(2)))
+    @Test("FFmpeg hears all of an MP3 file", .timeLimit(.minutes(25)))
     func layer3() async throws {
         try await Slots.shared.run {
             var options = RTSPOrigin.Options()
@@ -34,7 +34,7 @@ internal import ThroughlineLab
         }
     }
 
-    @Test("FFmpeg begins in the middle of it, and shows its credentials", .timeLimit(.minutes(2)))
+    @Test("FFmpeg begins in the middle of it, and shows its credentials", .timeLimit(.minutes(25)))
     func seeks() async throws {
         try await Slots.shared.run {
             var options = RTSPOrigin.Options()

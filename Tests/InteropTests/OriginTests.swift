@@ -20,7 +20,7 @@ internal import ThroughlineLab
     }
 
     @Test(
-        "the first dies, the second dies, the first is back", .timeLimit(.minutes(8)),
+        "the first dies, the second dies, the first is back", .timeLimit(.minutes(25)),
         arguments: ["main.mp4", "main.ts"])
     func doubleFailure(_ file: String) async throws {
         try await Slots.shared.run {
@@ -45,7 +45,7 @@ internal import ThroughlineLab
     }
 
     @Test(
-        "both break off every response after a sixth of the file", .timeLimit(.minutes(8)),
+        "both break off every response after a sixth of the file", .timeLimit(.minutes(25)),
         arguments: ["main.mp4", "main.ts"])
     func flapping(_ file: String) async throws {
         try await Slots.shared.run {
@@ -58,7 +58,7 @@ internal import ThroughlineLab
         }
     }
 
-    @Test("a dead alternate is passed over", .timeLimit(.minutes(8)))
+    @Test("a dead alternate is passed over", .timeLimit(.minutes(25)))
     func deadAlternate() async throws {
         try await Slots.shared.run {
             let first = try await DyingOrigin.start("main.mp4")
@@ -72,7 +72,7 @@ internal import ThroughlineLab
     }
 
     @Test(
-        "an alternate that holds no media, or none of this programme, is passed over", .timeLimit(.minutes(8)),
+        "an alternate that holds no media, or none of this programme, is passed over", .timeLimit(.minutes(25)),
         arguments: ["page.html", "empty.mp4", "", "truncated.mp4", "wrong.mp4", "nothing.mp4", "subs.mkv"])
     func uselessAlternate(_ file: String) async throws {
         try await Slots.shared.run {
@@ -87,7 +87,7 @@ internal import ThroughlineLab
 
     @Test(
         "another programme is never joined: what was received is played out, and the reason told",
-        .timeLimit(.minutes(8)))
+        .timeLimit(.minutes(25)))
     func wrongProgramme() async throws {
         let whole = try await References.shared.frames("main.mp4")
         try await Slots.shared.run {
@@ -111,7 +111,7 @@ internal import ThroughlineLab
     }
 
     @Test(
-        "without pictures the sound decides: another encode is joined, other sound never", .timeLimit(.minutes(8)))
+        "without pictures the sound decides: another encode is joined, other sound never", .timeLimit(.minutes(25)))
     func soundAlone() async throws {
         try await Slots.shared.run {
             let first = try await DyingOrigin.start("audio.mp3")
@@ -131,7 +131,7 @@ internal import ThroughlineLab
         }
     }
 
-    @Test("a damaged copy goes on, and the damage is all that is lost", .timeLimit(.minutes(8)))
+    @Test("a damaged copy goes on, and the damage is all that is lost", .timeLimit(.minutes(25)))
     func damagedAlternate() async throws {
         try await Slots.shared.run {
             let first = try await DyingOrigin.start("main.ts")
@@ -143,7 +143,7 @@ internal import ThroughlineLab
         }
     }
 
-    @Test("a damaged file plays to its end", .timeLimit(.minutes(8)), arguments: [true, false])
+    @Test("a damaged file plays to its end", .timeLimit(.minutes(25)), arguments: [true, false])
     func damaged(isFast: Bool) async throws {
         try await Slots.shared.run {
             let play = try await Play.run([Fixtures.path("corrupt.ts")], pacing: isFast ? .fast : .realtime)
@@ -179,7 +179,7 @@ internal import ThroughlineLab
         #expect(difference == nil, "\(play.story)")
     }
 
-    @Test("a connection closed while nobody read from it is opened again, and is no failure", .timeLimit(.minutes(8)))
+    @Test("a connection closed while nobody read from it is opened again, and is no failure", .timeLimit(.minutes(25)))
     func idle() async throws {
         try await Slots.shared.run {
             let server = try await NginxServer.start()
@@ -200,7 +200,7 @@ internal import ThroughlineLab
         }
     }
 
-    @Test("the lab's origin dies as nginx does", .timeLimit(.minutes(8)))
+    @Test("the lab's origin dies as nginx does", .timeLimit(.minutes(25)))
     func lab() async throws {
         try await Slots.shared.run {
             let pace = try Fixtures.pace("main.mp4")

@@ -55,10 +55,10 @@ internal import ThroughlineLab
     ]
 
     @Test(
-        "a connection that breaks or falls silent", .timeLimit(.minutes(5)), arguments: Cell.all(breaks))
+        "a connection that breaks or falls silent", .timeLimit(.minutes(25)), arguments: Cell.all(breaks))
     func connection(_ cell: Cell) async throws { try await plays(cell) }
 
-    @Test("what a server says of itself", .timeLimit(.minutes(5)), arguments: Cell.all(signs))
+    @Test("what a server says of itself", .timeLimit(.minutes(25)), arguments: Cell.all(signs))
     func said(_ cell: Cell) async throws { try await plays(cell) }
 
     private func plays(_ cell: Cell) async throws {
@@ -90,7 +90,7 @@ internal import ThroughlineLab
     }
 
     @Test(
-        "the end is the end", .timeLimit(.minutes(3)),
+        "the end is the end", .timeLimit(.minutes(25)),
         arguments: ["", "notify=end-of-stream@npt=11.8", "announce=2101@npt=11.8"].flatMap { faults in
             [RTSPTransportChoice.tcp, .udp].map { Ending(faults: faults, transport: $0) }
         })

@@ -38,7 +38,7 @@ internal import ThroughlineCore
 
     @Test(
         "frames and samples are those of an uninterrupted play",
-        .timeLimit(.minutes(8 * FaultMatrixTests.Cell.runs)), arguments: Cell.all)
+        .timeLimit(.minutes(25 * FaultMatrixTests.Cell.runs)), arguments: Cell.all)
     func plays(_ cell: Cell) async throws {
         let expected = try await RTSPReferences.shared.frames(cell.file)
         try await Slots.shared.run {
@@ -74,7 +74,7 @@ internal import ThroughlineCore
     }
 
     @Test(
-        "the same encode over HTTP goes on with the next packet, both ways", .timeLimit(.minutes(8)),
+        "the same encode over HTTP goes on with the next packet, both ways", .timeLimit(.minutes(25)),
         arguments: [
             Mixed(file: "main.mkv", isFromRTSP: true), Mixed(file: "main.mkv", isFromRTSP: false),
             Mixed(file: "main.mp4", isFromRTSP: true), Mixed(file: "main.mp4", isFromRTSP: false),

@@ -9,7 +9,7 @@ internal import ThroughlineLab
 
     @Test(
         "moves at the NPT that the server names, and lets the old session go after the new one has joined",
-        .timeLimit(.minutes(2)), arguments: [RTSPTransportChoice.tcp, .udp])
+        .timeLimit(.minutes(25)), arguments: [RTSPTransportChoice.tcp, .udp])
     func later(_ transport: RTSPTransportChoice) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
         try await Slots.shared.run {
@@ -34,7 +34,7 @@ internal import ThroughlineLab
         }
     }
 
-    @Test("moves at once when the server names no time", .timeLimit(.minutes(2)))
+    @Test("moves at once when the server names no time", .timeLimit(.minutes(25)))
     func atOnce() async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
         try await Slots.shared.run {
@@ -53,7 +53,7 @@ internal import ThroughlineLab
         }
     }
 
-    @Test("a place that was not given is named in a warning, and the next origin is asked", .timeLimit(.minutes(2)))
+    @Test("a place that was not given is named in a warning, and the next origin is asked", .timeLimit(.minutes(25)))
     func elsewhere() async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
         try await Slots.shared.run {
@@ -70,7 +70,7 @@ internal import ThroughlineLab
         }
     }
 
-    @Test("a server that goes before the NPT that it named is left for the one that it named", .timeLimit(.minutes(2)))
+    @Test("a server that goes before the NPT that it named is left for the one that it named", .timeLimit(.minutes(25)))
     func goneBefore() async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
         try await Slots.shared.run {
@@ -88,7 +88,7 @@ internal import ThroughlineLab
         }
     }
 
-    @Test("GStreamer's REDIRECT and ANNOUNCE", .timeLimit(.minutes(2)), arguments: ["redirect", "announce", "end"])
+    @Test("GStreamer's REDIRECT and ANNOUNCE", .timeLimit(.minutes(25)), arguments: ["redirect", "announce", "end"])
     func gstreamer(_ what: String) async throws {
         let expected = try await RTSPReferences.shared.frames("main.mkv")
         try await Slots.shared.run {

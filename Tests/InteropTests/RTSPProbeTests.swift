@@ -4,7 +4,7 @@ internal import ThroughlineCore
 internal import ThroughlineLab
 
 /// What a probe says of RTSP origins is what a play would meet.
-@Suite("A probe of RTSP origins", .timeLimit(.minutes(2))) struct RTSPProbeTests {
+@Suite("A probe of RTSP origins", .timeLimit(.minutes(25))) struct RTSPProbeTests {
     private func origin(
         _ file: String, faults: [Fault] = [], _ change: (inout RTSPOrigin.Options) -> Void = { _ in }
     ) async throws -> (origin: RTSPOrigin, url: String) {

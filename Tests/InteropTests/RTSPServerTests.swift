@@ -3,7 +3,7 @@ internal import Testing
 /// The server that our RTSP client is tested with serves what is in the file: another client sees it.
 @Suite("GStreamer's RTSP server") struct RTSPServerTests {
     @Test(
-        "FFmpeg plays from it every frame of the file", .timeLimit(.minutes(2)),
+        "FFmpeg plays from it every frame of the file", .timeLimit(.minutes(25)),
         arguments: [("main.mkv", RTSPServer.Transports.tcp), ("main-fragmented.mp4", .tcp), ("main.mkv", .udp)])
     func control(_ file: String, transports: RTSPServer.Transports) async throws {
         try await Slots.shared.run {
@@ -16,7 +16,7 @@ internal import Testing
         }
     }
 
-    @Test("it is gone at once, and another takes its port", .timeLimit(.minutes(2)))
+    @Test("it is gone at once, and another takes its port", .timeLimit(.minutes(25)))
     func returns() async throws {
         let first = try await RTSPServer.start()
         first.vanish()

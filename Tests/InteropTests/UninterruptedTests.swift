@@ -4,7 +4,7 @@ internal import Throughline
 /// The plays that all others are compared with, compared with FFmpeg's own.
 @Suite("An uninterrupted play") struct UninterruptedTests {
     @Test(
-        "decodes to the frames that ffmpeg decodes", .timeLimit(.minutes(2)),
+        "decodes to the frames that ffmpeg decodes", .timeLimit(.minutes(25)),
         arguments: FaultMatrixTests.Cell.files + [
             "hevc.mp4", "hevc.ts", "opengop.mp4", "opengop.ts", "vfr.mp4", "vfr.mkv",
         ])

@@ -34,7 +34,7 @@ internal import ThroughlineCore
             ? try await RTSPReferences.shared.frames(file) : try await References.shared.frames(file)
     }
 
-    @Test("a pause loses nothing", .timeLimit(.minutes(8)), arguments: Carrier.allCases, [false, true])
+    @Test("a pause loses nothing", .timeLimit(.minutes(25)), arguments: Carrier.allCases, [false, true])
     func pauses(_ carrier: Carrier, serverDies: Bool) async throws {
         let expected = try await whole(carrier, "main.mkv")
         try await Slots.shared.run {
@@ -62,7 +62,7 @@ internal import ThroughlineCore
         }
     }
 
-    @Test("a seek lands at the key frame before", .timeLimit(.minutes(8)), arguments: Carrier.allCases, [false, true])
+    @Test("a seek lands at the key frame before", .timeLimit(.minutes(25)), arguments: Carrier.allCases, [false, true])
     func seeks(_ carrier: Carrier, serverDies: Bool) async throws {
         let expected = try await whole(carrier, "main.mkv")
         try await Slots.shared.run {
@@ -89,7 +89,7 @@ internal import ThroughlineCore
         }
     }
 
-    @Test("twice as fast stays twice as fast", .timeLimit(.minutes(8)), arguments: Carrier.allCases)
+    @Test("twice as fast stays twice as fast", .timeLimit(.minutes(25)), arguments: Carrier.allCases)
     func rates(_ carrier: Carrier) async throws {
         let expected = try await whole(carrier, "main.mkv")
         try await Slots.shared.run {
