@@ -131,6 +131,26 @@ internal import ThroughlineLab
         }
     }
 
+    @Test("an alternate that needs a moment is not taken to be silent, too", .timeLimit(.minutes(25)))
+    func slowAlternate() async throws {
+        let whole = try await References.shared.frames("main.ts")
+        try await Slots.shared.run {
+            let place = "byte=150000"
+            let first = try await HTTPOrigin.start(
+                serving: ["/f.ts": Fixtures.path("main.ts")], faults: [try Fault(parsing: "stall@\(place)")])
+            // It answers at once; its first byte comes later than it was borne to wait for the other's.
+            let second = try await HTTPOrigin.start(
+                serving: ["/f.ts": Fixtures.path("main.ts")], faults: [try Fault(parsing: "stall@\(place),for=300ms")])
+            let play = try await Play.run([first.url(for: "/f.ts"), second.url(for: "/f.ts")], buffer: .seconds(3))
+            #expect(play.summary.error == nil, "\(play.story)")
+            #expect(play.summary.handoffCount == 1, "\(play.story)")
+            #expect(play.summary.gapTotal == .zero, "\(play.story)")
+            #expect(play.frames.difference(from: whole) == nil, "\(play.story)")
+            try await first.stop()
+            try await second.stop()
+        }
+    }
+
     @Test("a damaged copy goes on, and the damage is all that is lost", .timeLimit(.minutes(25)))
     func damagedAlternate() async throws {
         try await Slots.shared.run {

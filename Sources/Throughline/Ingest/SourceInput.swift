@@ -121,7 +121,7 @@ final class SourceInput: ByteInput {
     func read(into buffer: UnsafeMutableRawBufferPointer) -> ByteInputResult {
         if pendingOrder != nil { return .failed }
         if let length = head.length, position >= length { return .end }
-        let began = Instant.now
+        var began = Instant.now
         readBegan = began
         waited = false
         if began - lastRead >= Self.idleBound { mayHaveIdled = true }
@@ -162,6 +162,10 @@ final class SourceInput: ByteInput {
                 silence.waitEnded()
                 if error.code == .aborted { return .failed }
                 guard recover(from: error, silent: silent) else { return .failed }
+                // Another source is waited for from now on: the silence of the one before is not its fault.
+                began = .now
+                readBegan = began
+                waited = false
             }
         }
     }
