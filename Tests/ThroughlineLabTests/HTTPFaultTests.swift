@@ -3,7 +3,7 @@ internal import ThroughlineCore
 internal import ThroughlineLab
 
 /// Every fault over real sockets, exact to the byte.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(25)))
 struct HTTPFaultTests {
     let file: TemporaryFile
     let witness = Witness()

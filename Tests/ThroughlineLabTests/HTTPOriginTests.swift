@@ -3,7 +3,7 @@ internal import ThroughlineCore
 internal import ThroughlineLab
 
 /// What an origin does when nothing is wrong with it.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(25)))
 struct HTTPOriginTests {
     let file: TemporaryFile
     let witness = Witness()

@@ -4,7 +4,7 @@ internal import ThroughlineCore
 internal import ThroughlineTransport
 
 /// Statuses, redirects, credentials, and answers that are not what they should be.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(25)))
 struct AnswerTests {
     private func origin(_ responses: String...) -> ScriptedServer {
         ScriptedServer { listener in

@@ -4,7 +4,7 @@ internal import ThroughlineCore
 internal import ThroughlineTransport
 
 /// Deadlines, the abort switch, connections that do not come about, and back-pressure.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(25)))
 struct BlockingTests {
     private func opening(_ client: HTTPClient, deadline: Instant = .now + .seconds(5)) -> TransportError? {
         failure { () throws(TransportError) in try client.open(at: 0, deadline: deadline) }

@@ -3,7 +3,7 @@ internal import Testing
 internal import ThroughlineCore
 internal import ThroughlineTransport
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(25)))
 struct DatagramPairTests {
     /// The origin's end: two sockets of no particular ports.
     private final class Origin {

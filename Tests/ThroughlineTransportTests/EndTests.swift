@@ -3,7 +3,7 @@ internal import ThroughlineCore
 internal import ThroughlineTransport
 
 /// How bodies end, and that what came before the end is never lost.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(25)))
 struct EndTests {
     let object = pattern(300_000)
     /// The longer one is read from the socket itself.

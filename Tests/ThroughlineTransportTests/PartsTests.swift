@@ -5,7 +5,7 @@ internal import ThroughlineCore
 @testable internal import ThroughlineTransport
 
 /// The pieces that look at bytes from the network, one by one.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(25)))
 struct PartsTests {
     @Test(
         arguments: [
@@ -90,7 +90,7 @@ struct PartsTests {
 }
 
 /// What libcurl does with a socket that is read without it.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(25)))
 struct SocketReadingTests {
     @Test func libcurlLeavesTheSocketAlone() throws {
         let hasTurned = Guarded(false)

@@ -2,7 +2,7 @@ internal import Testing
 internal import ThroughlineCore
 internal import ThroughlineTransport
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(25)))
 struct RangeTests {
     let object = pattern(100_000)
 

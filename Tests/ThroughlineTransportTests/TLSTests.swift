@@ -4,7 +4,7 @@ internal import ThroughlineCore
 internal import ThroughlineTransport
 
 /// Against servers that others wrote: openssl's, and nginx where it is installed.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(25)))
 struct TLSTests {
     let folder: URL
     /// A certificate for 127.0.0.1 that nobody has signed but itself.

@@ -73,4 +73,32 @@ internal import ThroughlineCore
         #expect(clock.gapTotal == .zero)
         #expect(clock.due(MediaTime(flicks: .min))! < .at(-1_000_000))
     }
+
+    /// `started` has 5 s due at 0.
+    @Test func aPauseIsNoGap() {
+        var clock = Self.started()
+        let before = clock.playhead(at: .at(0.5))
+        clock.pause(at: .at(0.5))
+        #expect(clock.playhead(at: .at(60)) == before)
+        #expect(clock.due(.seconds(6)) == .never, "nothing is due")
+        #expect(clock.arrived(due: .seconds(5), now: .at(60)) == nil, "and nothing late")
+        clock.pause(at: .at(70))
+        clock.resume(at: .at(100))
+        #expect(clock.playhead(at: .at(100)) == before)
+        #expect(clock.gapTotal == .zero)
+        #expect(clock.playhead(at: .at(101)) == before.map { $0 + .seconds(1) })
+    }
+
+    @Test func anotherRateCountsFromNowOn() {
+        var clock = Self.started()
+        let before = clock.playhead(at: .at(0.5)) ?? .zero
+        clock.setRate(Rate(2), at: .at(0.5))
+        #expect(clock.playhead(at: .at(0.5)) == before)
+        #expect(clock.playhead(at: .at(1.5)) == before + .seconds(2))
+        #expect(clock.due(before + .seconds(4)) == .at(2.5))
+        clock.setRate(Rate(1, 2), at: .at(1.5))
+        #expect(clock.playhead(at: .at(3.5)) == before + .seconds(3))
+        clock.stop()
+        #expect(!clock.isRunning)
+    }
 }

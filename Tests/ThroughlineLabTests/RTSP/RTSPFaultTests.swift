@@ -4,7 +4,7 @@ internal import ThroughlineLab
 internal import ThroughlineProtocols
 
 /// Every fault of an RTSP origin over real sockets.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(25)))
 struct RTSPFaultTests {
     func origin(
         _ faults: String..., configure: (inout RTSPOrigin.Options) -> Void = { _ in }

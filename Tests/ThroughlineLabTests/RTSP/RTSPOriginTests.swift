@@ -5,7 +5,7 @@ internal import ThroughlineMedia
 internal import ThroughlineProtocols
 
 /// An RTSP origin as a client sees it that looks at every byte.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(25)))
 struct RTSPOriginTests {
     func origin(
         _ file: String = "main.mkv", faults: String..., configure: (inout RTSPOrigin.Options) -> Void = { _ in }

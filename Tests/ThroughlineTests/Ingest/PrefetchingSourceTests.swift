@@ -5,7 +5,7 @@ internal import ThroughlineTransport
 
 @testable internal import Throughline
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(25)))
 struct PrefetchingSourceTests {
     private let inner = ScriptedSource()
     private let abort = AbortSwitch()

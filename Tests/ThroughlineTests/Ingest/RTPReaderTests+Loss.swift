@@ -7,7 +7,7 @@ internal import ThroughlineProtocols
 @testable internal import Throughline
 
 /// What is missing takes its own access unit with it, and no other.
-@Suite(.timeLimit(.minutes(3))) struct RTPReaderLossTests {
+@Suite(.timeLimit(.minutes(25))) struct RTPReaderLossTests {
     /// For each RTP packet, the place of its access unit.
     private static func units(_ packets: [RTPFixture.Sent]) -> [Int] {
         var unit = -1

@@ -7,7 +7,7 @@ internal import ThroughlineProtocols
 @testable internal import Throughline
 
 /// What is read from RTP goes into containers as it is, and what nobody would send harms nobody.
-@Suite(.timeLimit(.minutes(2))) struct RTPReaderMuxingTests {
+@Suite(.timeLimit(.minutes(25))) struct RTPReaderMuxingTests {
     private final class Bytes: ByteOutput {
         var bytes: [UInt8] = []
         private var position = 0

@@ -7,7 +7,7 @@ internal import ThroughlineProtocols
 @testable internal import Throughline
 
 /// Times of sound.
-@Suite(.timeLimit(.minutes(2))) struct RTPReaderSoundTests {
+@Suite(.timeLimit(.minutes(25))) struct RTPReaderSoundTests {
     private static func reader(_ medium: String) throws -> RTPReader {
         let description = try #require(SessionDescription(parsing: Array("v=0\r\ns=-\r\n\(medium)".utf8)))
         let reader = try RTPReader(description, media: [0])

@@ -7,7 +7,7 @@ internal import ThroughlineProtocols
 @testable internal import Throughline
 
 /// Where the first packets after PLAY stand.
-@Suite(.timeLimit(.minutes(2))) struct RTPReaderStartTests {
+@Suite(.timeLimit(.minutes(25))) struct RTPReaderStartTests {
     /// What GStreamer sends after a seek to a place between two key frames: all before it under one timestamp.
     private static func clamped(_ fixture: RTPFixture, to start: MediaTime) -> [RTPFixture.Sent] {
         fixture.packets.map { sent in

@@ -7,7 +7,7 @@ internal import ThroughlineProtocols
 @testable internal import Throughline
 
 /// Real files, packetised by libavformat, read back and compared with what the demuxer gives of the file.
-@Suite(.timeLimit(.minutes(2))) struct RTPReaderTests {
+@Suite(.timeLimit(.minutes(25))) struct RTPReaderTests {
     @Test(arguments: [
         "main.mp4", "main.ts", "opengop.mp4", "other.mp4", "hevc.mp4", "hevc.ts", "audio.mp3", "audio.aac",
     ])

@@ -5,7 +5,7 @@ internal import ThroughlineMedia
 
 @testable internal import Throughline
 
-@Suite(.timeLimit(.minutes(2))) struct DecodingOutputTests {
+@Suite(.timeLimit(.minutes(25))) struct DecodingOutputTests {
     /// Hashes of all decoded frames, by flow of the output.
     static func hashes(_ name: String, selecting: (FlowFormat) -> Bool = { _ in true }) throws -> [[String]] {
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("throughline-\(UUID()).framehash").path

@@ -5,7 +5,7 @@ internal import ThroughlineMedia
 
 @testable internal import Throughline
 
-@Suite(.timeLimit(.minutes(1))) struct DescriptorOutputTests {
+@Suite(.timeLimit(.minutes(25))) struct DescriptorOutputTests {
     static func pipe() throws -> (read: Int32, write: Int32) {
         var ends: [Int32] = [0, 0]
         try #require(Glibc.pipe(&ends) == 0)

@@ -5,7 +5,7 @@ internal import ThroughlineCore
 @testable internal import Throughline
 @testable internal import ThroughlineMedia
 
-@Suite(.timeLimit(.minutes(1))) struct PlayoutBufferTests {
+@Suite(.timeLimit(.minutes(25))) struct PlayoutBufferTests {
     struct Out: Equatable, Sendable {
         let flow: Int
         let due: Int64

@@ -5,7 +5,7 @@ internal import ThroughlineMedia
 
 @testable internal import Throughline
 
-@Suite(.timeLimit(.minutes(2))) struct ProgrammeCheckTests {
+@Suite(.timeLimit(.minutes(25))) struct ProgrammeCheckTests {
     /// The likeness of every key picture of `main.mp4` with what another file shows at the same time.
     static func likenesses(with name: String) throws -> [Double] {
         let main = try FixtureReader("main.mp4")

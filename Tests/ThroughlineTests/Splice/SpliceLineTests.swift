@@ -7,7 +7,7 @@ internal import ThroughlineProtocols
 @testable internal import Throughline
 
 /// One continuous timeline out of two origins, on real files.
-@Suite(.timeLimit(.minutes(2))) struct SpliceLineTests {
+@Suite(.timeLimit(.minutes(25))) struct SpliceLineTests {
     /// A packet as it left the line.
     struct Out: Equatable {
         let flow: Int
