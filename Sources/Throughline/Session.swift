@@ -113,7 +113,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         batchLimit = isPaced ? 64 : 128
         buffer = PlayoutBuffer(
             limits: PlayoutBuffer.Limits(
-                duration: MediaTime(configuration.buffer), bytes: isPaced ? configuration.bufferByteLimit : 768 << 10,
+                duration: MediaTime(configuration.buffer), bytes: isPaced ? configuration.bufferByteLimit : 1 << 20,
                 packets: isPaced ? 1 << 20 : 512, isPaced: isPaced))
         let roster = OriginRoster(configuration.origins.map { .init(priority: $0.priority, weight: $0.weight) })
         shared = Guarded(Shared(controller: HandoffController(roster: roster, giveUpAfter: configuration.giveUpAfter)))

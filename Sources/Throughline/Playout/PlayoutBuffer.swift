@@ -136,7 +136,9 @@ final class PlayoutBuffer: Sendable {
             }
             noteSkew(&state)
             // At full speed the pacer sleeps until there is a good deal to do.
-            let isWorthIt = limits.isPaced || state.packets >= limits.packets / 4 || now - state.lastWake > Self.rest
+            let isWorthIt =
+                limits.isPaced || state.packets >= limits.packets / 4 || state.bytes >= limits.bytes / 4
+                || now - state.lastWake > Self.rest
             wakes = state.pacerWaits && isWorthIt
             if wakes { state.lastWake = now }
         }
