@@ -100,6 +100,8 @@ package struct RTSPSession: Sendable {
     private var authorizer: RTSPAuthorizer?
     private var wantedPlay: RTSPPlayRequest?
     private var lastSent: Instant?
+    /// Answers are read: one that does not come is late.
+    private var isListening = true
     private var isPerFlow = false
     /// The first part of an answer that comes in several.
     private var gathered: RTSPPlayAnswer?
@@ -179,7 +181,7 @@ package struct RTSPSession: Sendable {
 
     /// When `timePassed` is to be called at the latest.
     package var deadline: Instant {
-        var deadline = pending.map(\.sentAt).min().map { $0 + settings.answerBound } ?? .never
+        var deadline = isListening ? pending.map(\.sentAt).min().map { $0 + settings.answerBound } ?? .never : .never
         if let keepAliveAt { deadline = min(deadline, keepAliveAt) }
         return state == .closed ? .never : deadline
     }
@@ -192,7 +194,7 @@ package struct RTSPSession: Sendable {
 
     package mutating func timePassed(at now: Instant) -> [Order] {
         guard state != .closed else { return [] }
-        if let late = pending.first(where: { now >= $0.sentAt + settings.answerBound }) {
+        if let late = lateRequest(at: now) {
             fail(
                 .silence,
                 "\(late.request.method) was not answered within \(settings.answerBound.secondsText) s")
@@ -200,6 +202,21 @@ package struct RTSPSession: Sendable {
             send(keepAliveMethod, controls.aggregate, RTSPHeaders(), .keepAlive, at: now)
         }
         return takeOrders()
+    }
+
+    /// Whether `timePassed` will find that an answer is late.
+    package func hasLateAnswer(at now: Instant) -> Bool { state != .closed && lateRequest(at: now) != nil }
+
+    private func lateRequest(at now: Instant) -> Pending? {
+        isListening ? pending.first { now >= $0.sentAt + settings.answerBound } : nil
+    }
+
+    /// The connection is read no longer, or again: what nobody reads cannot be late.
+    package mutating func listens(_ isListening: Bool, at now: Instant) {
+        if isListening, !self.isListening {
+            for index in pending.indices { pending[index].sentAt = max(pending[index].sentAt, now) }
+        }
+        self.isListening = isListening
     }
 
     // MARK: - Messages
@@ -390,6 +407,7 @@ package struct RTSPSession: Sendable {
     }
 
     private mutating func fail(_ cause: ChangeEvent.Cause, _ detail: String, retryAfter: Duration? = nil) {
+        guard state != .closed else { return }
         state = .closed
         orders.append(
             .failed(ChangeEvent(cause: cause, detail: "\(settings.url): \(detail)", retryAfter: retryAfter)))
@@ -454,8 +472,14 @@ package struct RTSPSession: Sendable {
     private mutating func send(
         _ method: RTSPMethod, _ uri: String, _ headers: RTSPHeaders, _ purpose: Purpose, at now: Instant
     ) {
-        guard pending.count < Self.mostPending else { return }
+        guard state != .closed else { return }
+        let isTooMuch = pending.count >= Self.mostPending
+        if isTooMuch, purpose != .keepAlive, purpose != .tearDown {
+            return fail(.protocolError, "\(pending.count) requests were not answered")
+        }
         transmit(RTSPRequest(method: method, uri: uri, headers: headers), purpose, challenges: 0, at: now)
+        // Where answers are not read signs of life go on; whether these were answered is not looked at any more.
+        if isTooMuch { pending.removeLast() }
     }
 
     private mutating func transmit(_ request: RTSPRequest, _ purpose: Purpose, challenges: Int, at now: Instant) {

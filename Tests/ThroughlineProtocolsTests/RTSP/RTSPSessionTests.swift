@@ -147,6 +147,37 @@ internal import ThroughlineProtocols
         #expect(talk.failure?.cause == .sessionLost)
     }
 
+    @Test func whatNobodyReadsIsNotLate() {
+        var talk = Talk()
+        talk.play(from: .seconds(4))
+        talk.session.listens(false, at: talk.now)
+        // Signs of life go on, however many of them wait for their answers.
+        for _ in 0..<100 {
+            talk.now = talk.session.deadline
+            talk.take(talk.session.timePassed(at: talk.now))
+        }
+        #expect(talk.requests.count == 100)
+        #expect(talk.failure == nil)
+        talk.session.listens(true, at: talk.now)
+        talk.now = talk.now + .milliseconds(4900)
+        #expect(!talk.session.hasLateAnswer(at: talk.now))
+        talk.now = talk.now + .milliseconds(100)
+        #expect(talk.session.hasLateAnswer(at: talk.now))
+        talk.take(talk.session.timePassed(at: talk.now))
+        #expect(talk.failure?.cause == .silence)
+    }
+
+    @Test func aServerThatAnswersNothingIsLeftOnce() {
+        var talk = Talk()
+        talk.play(from: .seconds(4))
+        for _ in 0..<70 { talk.take(talk.session.play(RTSPPlayRequest(start: .zero), at: talk.now)) }
+        #expect(talk.requests.count == 64)
+        let failures = talk.orders.count { if case .failed = $0 { true } else { false } }
+        #expect(failures == 1)
+        #expect(talk.failure?.cause == .protocolError)
+        #expect(talk.session.state == .closed)
+    }
+
     @Test func aPausedSessionIsKeptAliveToo() {
         var talk = Talk()
         talk.play(from: .seconds(4))

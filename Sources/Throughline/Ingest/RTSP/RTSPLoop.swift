@@ -24,11 +24,16 @@ final class RTSPLoop {
     private var block: RTPBlock
     /// Packets that came between a PLAY and its answer: what they mean is known only then.
     private var held: [RTPBlock] = []
+    private var heldBytes = 0
     private var awaitsAnswer = false
+    /// Bytes of datagrams that may still be kept; what comes beyond is dropped.
+    private var room = 0
     private var isOver = false
     private var readsControl = true
     private var random = SystemRandomNumberGenerator()
     private let canonicalName: String
+    /// Bytes that may wait to be sent: a server that reads nothing, and asks on, is left.
+    private static let outgoingLimit = 1 << 20
     private let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
 
     init(
@@ -69,7 +74,10 @@ final class RTSPLoop {
                 try sendPending()
                 deliver()
                 if isOver { break }
-                _ = try waiter.wait(until: deadline)
+                // What TLS holds already the socket does not show.
+                let isAtHand = readsControl && connection.usesTLS && connection.hasBufferedInput
+                _ = try waiter.wait(until: isAtHand ? .now : deadline)
+                room = max(0, queue.room - heldBytes)
                 try receiveControl()
                 try receiveDatagrams()
                 keepTime()
@@ -84,9 +92,14 @@ final class RTSPLoop {
     }
 
     private func fail(_ event: ChangeEvent) {
+        guard !isOver else { return }
         isOver = true
         flushBlock()
         items.append(.failed(event))
+    }
+
+    private func broken(_ what: String) -> ChangeEvent {
+        ChangeEvent(cause: .protocolError, detail: "\(options.address.url): \(what)")
     }
 
     // MARK: - Commands and orders
@@ -192,6 +205,7 @@ final class RTSPLoop {
         items.append(.playing(answer))
         items += held.map { .packets($0) }
         held = []
+        heldBytes = 0
         awaitsAnswer = false
         for index in flows.indices {
             // A seek may begin another count; the first packet tells where.
@@ -210,12 +224,15 @@ final class RTSPLoop {
             if count == 0 { break }
             outgoing.removeFirst(count)
         }
+        if outgoing.count > Self.outgoingLimit { fail(broken("it does not read what is sent to it")) }
         watchControl()
     }
 
     private func watchControl() {
-        // With datagrams the messages of the server are read whatever waits in the queue.
-        readsControl = channels.isEmpty || !queue.isFull
+        // With datagrams the messages of the server are read although the queue is full of media.
+        let reads = channels.isEmpty ? queue.takesMessages : !queue.isFull
+        if reads != readsControl { session.listens(reads, at: .now) }
+        readsControl = reads
         var interest: SocketWaiter.Interest = []
         if readsControl { interest.insert(.input) }
         if !outgoing.isEmpty { interest.insert(.output) }
@@ -228,25 +245,42 @@ final class RTSPLoop {
         }
         // So much at once and no more: timers, datagrams and the reader have their turn too.
         for _ in 0..<8 {
-            guard let count = try connection.receive(into: memory) else { return }
+            let count: Int
+            do throws(TransportError) {
+                guard let received = try connection.receive(into: memory) else { return }
+                count = received
+            } catch {
+                // Servers that are done close in the middle of their last words; what they meant is worth more than that.
+                finishMessage()
+                throw error
+            }
             block.arrival = .now
             let bytes = UnsafeRawBufferPointer(rebasing: memory[..<count])
-            // Taken out meanwhile: what a message leads to may change it.
-            var framer = RTSPFramer()
-            swap(&framer, &self.framer)
-            framer.feed(bytes) { element in
-                switch element {
-                case .message(let message):
-                    flushBlock()
-                    carryOut(session.received(message, at: block.arrival))
-                case .frame(let channel, let payload):
-                    guard let (flow, isControl) = channels[channel] else { return }
-                    isControl ? takeControl(payload, flow: flow) : take(payload, flow: flow)
-                }
-            }
-            swap(&framer, &self.framer)
-            if !channels.isEmpty { self.framer.channels = InterleavedChannels(channels.keys) }
-            if isOver || count < memory.count { return }
+            withFramer { framer in framer.feed(bytes) { take($0) } }
+            if isOver || items.count >= 256 || (count < memory.count && !connection.usesTLS) { return }
+        }
+    }
+
+    /// A message that will not be completed is taken as it is.
+    private func finishMessage() { withFramer { framer in framer.finish { take($0) } } }
+
+    private func withFramer(_ body: (inout RTSPFramer) -> Void) {
+        // Taken out meanwhile: what a message leads to may change it.
+        var framer = RTSPFramer()
+        swap(&framer, &self.framer)
+        body(&framer)
+        swap(&framer, &self.framer)
+        if !channels.isEmpty { self.framer.channels = InterleavedChannels(channels.keys) }
+    }
+
+    private func take(_ element: RTSPFramer.Element) {
+        switch element {
+        case .message(let message):
+            flushBlock()
+            carryOut(session.received(message, at: block.arrival))
+        case .frame(let channel, let payload):
+            guard let (flow, isControl) = channels[channel] else { return }
+            isControl ? takeControl(payload, flow: flow) : take(payload, flow: flow)
         }
     }
 
@@ -268,6 +302,7 @@ final class RTSPLoop {
             switch part {
             case .senderReport(let report, _):
                 flows[flow].statistics.senderReported(report, at: .now)
+                if flows[flow].datagrams != nil, !takesRoom(256) { continue }
                 flushBlock()
                 items.append(.senderReport(flow: flow, report, at: .now))
             case .bye:
@@ -329,11 +364,25 @@ final class RTSPLoop {
     private func take(_ output: RTPReorderBuffer.Output, flow: Int) {
         switch output {
         case .packet(let packet):
+            // Nobody reads, and nobody can be told to send no more.
+            guard takesRoom(packet.count + MemoryLayout<RTPBlock.Entry>.stride) else {
+                flows[flow].lostBefore += 1
+                return
+            }
             block.append(packet, flow: flow, lostBefore: flows[flow].lostBefore)
             flows[flow].lostBefore = 0
         case .lost(let count): flows[flow].lostBefore += count
         case .restarted: break
         }
+    }
+
+    private func takesRoom(_ byteCount: Int) -> Bool {
+        guard byteCount <= room else {
+            room = 0
+            return false
+        }
+        room -= byteCount
+        return true
     }
 
     private func send(_ compound: [UInt8], over pair: DatagramPair) throws(TransportError) {
@@ -353,7 +402,13 @@ final class RTSPLoop {
     private func flushBlock() {
         guard !block.entries.isEmpty else { return }
         if awaitsAnswer {
-            held.append(block)
+            heldBytes += block.byteCount
+            if heldBytes > options.byteLimit {
+                awaitsAnswer = false
+                fail(broken("it sends media and does not answer PLAY"))
+            } else {
+                held.append(block)
+            }
         } else {
             items.append(.packets(block))
         }
@@ -380,7 +435,11 @@ final class RTSPLoop {
 
     private func keepTime() {
         let now = Instant.now
-        if now >= session.deadline { carryOut(session.timePassed(at: now)) }
+        if now >= session.deadline {
+            // A length that was announced and is never reached holds an answer back that is whole.
+            if session.hasLateAnswer(at: now) { finishMessage() }
+            carryOut(session.timePassed(at: now))
+        }
         for index in flows.indices {
             if var reorder = flows[index].reorder.take() {
                 reorder.expire(at: now) { take($0, flow: index) }
