@@ -256,7 +256,7 @@ internal import ThroughlineLab
     func reordering() async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
         try await Slots.shared.run {
-            let pair = try await LabPair.start(faults: faults("reorder=20%@npt=1"))
+            let pair = try await LabPair.start(faults: faults("reorder=20%"))
             let play = try await Play.run([pair.urls[0]]) {
                 $0.rtspTransport = .udp
                 $0.to = Self.end

@@ -15,6 +15,8 @@ final class RTSPLoop {
     private let connection: ControlConnection
     private var session: RTSPSession
     private var framer = RTSPFramer()
+    /// By medium of the description, ticks of its RTP timestamps in a second.
+    private var clockRates: [Int64?] = []
     private var flows: [RTSPFlow] = []
     private var refused: [Int] = []
     /// Flow by channel of interleaved frames; RTCP has the odd place of each pair.
@@ -109,7 +111,7 @@ final class RTSPLoop {
         switch command {
         case .setUp(let media): carryOut(try setUp(media, at: now))
         case .play(let request):
-            awaitsAnswer = session.state != .playing
+            if session.state != .playing { beginAnew() }
             carryOut(session.play(request, at: now))
         case .pause: carryOut(session.pause(at: now))
         case .setBandwidth(let rate): carryOut(session.setBandwidth(rate, at: now))
@@ -121,7 +123,7 @@ final class RTSPLoop {
 
     private func setUp(_ media: [Int], at now: Instant) throws(TransportError) -> [RTSPSession.Order] {
         var offers: [RTSPTransport] = []
-        for index in media.indices {
+        for (index, medium) in media.enumerated() {
             var datagrams: DatagramPair?
             if options.usesUDP {
                 let pair = try DatagramPair(localAddress: connection.localAddress ?? "0.0.0.0")
@@ -133,7 +135,8 @@ final class RTSPLoop {
                 // Known before they are agreed: media may come with the answer that agrees to them.
                 adopt(offered, for: index)
             }
-            flows.append(RTSPFlow(datagrams: datagrams, at: now, using: &random))
+            let clockRate = clockRates.indices.contains(medium) ? clockRates[medium] : nil
+            flows.append(RTSPFlow(datagrams: datagrams, clockRateHz: clockRate ?? 90_000, at: now, using: &random))
         }
         framer.channels = InterleavedChannels(channels.keys)
         return session.setUp(media, offers: offers, at: now)
@@ -150,6 +153,7 @@ final class RTSPLoop {
             switch order {
             case .send(let bytes): outgoing += bytes
             case .described(let description):
+                clockRates = description.media.map { $0.preferredMap.map { Int64($0.clockRateHz) } }
                 items.append(.described(description))
             case .agreed(let flow, let transport): agreed(flow, transport)
             case .flowRefused(let flow, _): refused.append(flow)
@@ -208,10 +212,22 @@ final class RTSPLoop {
         heldBytes = 0
         awaitsAnswer = false
         for index in flows.indices {
-            // A seek may begin another count; the first packet tells where.
-            flows[index].reorder?.reset()
             flows[index].saidGoodbye = false
+            let first = index < answer.flows.count ? answer.flows[index]?.sequence : nil
+            guard let first, var reorder = flows[index].reorder.take() else { continue }
+            reorder.promises(first) { take($0, flow: index) }
+            flows[index].reorder = reorder
         }
+    }
+
+    /// What comes from here on is of another PLAY, which may begin another count.
+    private func beginAnew() {
+        for index in flows.indices {
+            flushReorder(index)
+            flows[index].reorder?.reset()
+        }
+        flushBlock()
+        awaitsAnswer = true
     }
 
     // MARK: - The control connection
@@ -498,9 +514,11 @@ struct RTSPFlow {
         return max(lastArrival + Self.rhythm, probedAt.map { $0 + Self.probeInterval } ?? lastArrival)
     }
 
-    init(datagrams: DatagramPair?, at now: Instant, using random: inout some RandomNumberGenerator) {
+    init(
+        datagrams: DatagramPair?, clockRateHz: Int64, at now: Instant, using random: inout some RandomNumberGenerator
+    ) {
         self.datagrams = datagrams
-        statistics = RTPReceptionStatistics(clockRateHz: 90_000, probation: datagrams == nil ? 0 : 2)
+        statistics = RTPReceptionStatistics(clockRateHz: clockRateHz, probation: datagrams == nil ? 0 : 2)
         schedule = RTCPSchedule(bytesPerSecond: nil, at: now, using: &random)
     }
 }

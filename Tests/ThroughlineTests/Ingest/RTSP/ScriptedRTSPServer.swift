@@ -10,7 +10,6 @@ final class ScriptedRTSPServer: Sendable {
     /// The one connection that the script talks over.
     final class Peer {
         let descriptor: Int32
-        private var bytes: [UInt8] = []
         /// Where the client wants its datagrams.
         private(set) var clientPort: UInt16 = 0
         private let datagrams = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
@@ -27,6 +26,27 @@ final class ScriptedRTSPServer: Sendable {
         deinit {
             close(descriptor)
             close(datagrams)
+        }
+
+        /// The next interleaved frame of the client, without its header; nil when there is none any more.
+        func frame() -> [UInt8]? {
+            var framer = RTSPFramer()
+            var found: [UInt8]?
+            while found == nil {
+                var byte: UInt8 = 0
+                guard recv(descriptor, &byte, 1, 0) == 1 else { return nil }
+                withUnsafeBytes(of: &byte) { bytes in
+                    framer.feed(bytes) { element in
+                        if case .frame(_, let payload) = element { found = Array(payload) }
+                    }
+                }
+            }
+            return found
+        }
+
+        /// Lets time go by.
+        func rest(_ duration: Duration) {
+            _ = Guarded(()).wait(until: .now + duration) { _ -> Void? in nil }
         }
 
         /// The next request; nil when there is none any more. What comes between requests is passed over.
