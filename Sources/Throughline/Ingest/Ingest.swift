@@ -29,6 +29,10 @@ protocol Ingest: AnyObject {
     /// The packets ended because something failed.
     var hasFailed: Bool { get }
 
+    /// Whether it can be read on after it has asked to be left.
+    var deliversStill: Bool { get }
+    /// It is read on, although it was to be left: nobody else could be had, or not yet.
+    func stays()
     /// It is played from here on: a failure is one of the stream, and no longer one of its opening.
     func opened()
     /// Only these flows are wanted.
@@ -57,6 +61,8 @@ protocol Ingest: AnyObject {
 extension Ingest {
     var playedFrom: NPT? { nil }
     func takeLosses() -> [Int: FlowLosses] { [:] }
+    var deliversStill: Bool { false }
+    func stays() {}
     var flowsCountApart: Bool { false }
     func seek(to time: NPT) throws(MediaError) { try seek(to: time, anyPacket: false) }
 }

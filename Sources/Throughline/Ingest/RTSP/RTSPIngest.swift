@@ -14,6 +14,7 @@ final class RTSPIngest: Ingest {
     private(set) var duration: MediaTime?
     private(set) var openingFailure: ChangeEvent?
     private(set) var hasFailed = false
+    var deliversStill: Bool { !hasFailed && !hasEnded && !isTornDown && doubt == nil && !source.queue.isClosed }
     let pendingOrder: HandoffController.Order? = nil
     /// Servers count from where they like, and tell more or less exactly where they are.
     let timelineAgrees = false
@@ -35,6 +36,8 @@ final class RTSPIngest: Ingest {
     /// Flows whose sender has said that it is done.
     private var done: Set<Int> = []
     private var hasEnded = false
+    /// The server has ended the session.
+    private var isTornDown = false
     /// The server has said that the end is near; what is on its way still comes.
     private var endIsAnnounced = false
     private var isOpening = true
@@ -104,6 +107,8 @@ final class RTSPIngest: Ingest {
     var flows: [FlowFormat] { reader.flows }
 
     func opened() { isOpening = false }
+
+    func stays() { leaveAt = nil }
 
     func select(_ isWanted: (FlowFormat) -> Bool) { wanted = reader.flows.map(isWanted) }
 
@@ -198,9 +203,12 @@ final class RTSPIngest: Ingest {
         if let failure { throw .changed(failure) }
         while true {
             if !batch.isEmpty {
+                // Kept: if nobody else can be had, it is played from here.
+                if let leaveAt, wanted[batch[0].flow], let due = batch[0].due, due >= leaveAt.npt {
+                    throw .changed(leaveAt.event)
+                }
                 let packet = batch.removeFirst()
                 guard wanted[packet.flow] else { continue }
-                if let leaveAt, let due = packet.due, due >= leaveAt.npt { throw .changed(leaveAt.event) }
                 if let pts = packet.pts { furthest = max(furthest ?? pts, pts + packet.duration) }
                 return packet
             }
@@ -318,6 +326,7 @@ final class RTSPIngest: Ingest {
         case .playNotify(let reason, _):
             if reason.hasPrefix("end-of-stream") { try endAnnounced("notified the end") }
         case .teardown(let reason):
+            isTornDown = true
             throw .changed(
                 ChangeEvent(
                     cause: .endedByServer,
