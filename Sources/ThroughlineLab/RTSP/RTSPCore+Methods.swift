@@ -102,12 +102,24 @@ extension RTSPCore {
         text += "c=IN \(family) \(family == "IP6" ? "::" : "0.0.0.0")\r\nt=0 0\r\na=control:*\r\n"
         text += "a=range:\(RTSPRange.npt(from: .zero, to: programme.duration))\r\n"
         for (index, flow) in programme.flows.enumerated() {
-            text += flow.description
+            text += options.describesParameterSets ? flow.description : Self.withoutParameterSets(flow.description)
             if let language = flow.language { text += "a=lang:\(language)\r\n" }
             text += "a=control:stream=\(index)\r\n"
         }
         let headers = RTSPHeaders([(.contentType, "application/sdp"), (.contentBase, base(request.uri) + "/")])
         return RTSPResponse(status: .ok, headers: headers, body: Array(text.utf8))
+    }
+
+    /// The description of a flow without the `sprop` parameters of its format (RFC 6184 section 8.1, RFC 7798 section 7.1).
+    private static func withoutParameterSets(_ description: String) -> String {
+        let lines = description.split(separator: "\r\n").map { line in
+            guard line.hasPrefix("a=fmtp:") else { return String(line) }
+            let parts = line.split(separator: ";").map { part in
+                String(part.drop { $0 == " " })
+            }
+            return parts.filter { !$0.hasPrefix("sprop-") }.joined(separator: ";")
+        }
+        return lines.map { $0 + "\r\n" }.joined()
     }
 
     /// The URL that was asked for, without what names a flow.

@@ -14,6 +14,8 @@ package struct RTSPSession: Sendable {
         package var url: String
         package var user: String?
         package var password: String?
+        /// Sent as `Authorization: Bearer` (RFC 6750 section 2.1) until the server asks for something else.
+        package var bearerToken: String?
         package var userAgent = "Throughline"
         /// Further header fields of every request.
         package var headers: [(name: String, value: String)] = []
@@ -342,7 +344,8 @@ package struct RTSPSession: Sendable {
 
     private mutating func challenged(_ request: Pending, _ response: RTSPResponse, at now: Instant) {
         guard let user = settings.user else {
-            fail(.rtspStatus, "it wants a user and a password: give them as in rtsp://user:password@host/")
+            let wants = "it wants a user and a password: give them as in rtsp://user:password@host/"
+            fail(.rtspStatus, settings.bearerToken == nil ? wants : "it refuses the token")
             return
         }
         let challenges = response.headers.challenges
@@ -493,9 +496,15 @@ package struct RTSPSession: Sendable {
                 method: request.method, uri: request.uri, clientNonce: settings.clientNonce(),
                 hash: { settings.hash($0, $1) ?? "" })
             if let value { headers.add(.authorization, value) }
+        } else if let token = settings.bearerToken {
+            headers.add(.authorization, "Bearer \(token)")
         }
-        for header in settings.headers { headers.add(RTSPHeaders.Name(header.name), header.value) }
-        let own: Set<RTSPHeaders.Name> = [.cseq, .userAgent, .session, .authorization]
+        var own: Set<RTSPHeaders.Name> = [.cseq, .userAgent, .session]
+        if headers[.authorization] != nil { own.insert(.authorization) }
+        for header in settings.headers where !own.contains(RTSPHeaders.Name(header.name)) {
+            headers.add(RTSPHeaders.Name(header.name), header.value)
+        }
+        own.insert(.authorization)
         for field in request.headers.fields where !own.contains(field.name) { headers.add(field.name, field.value) }
         request.headers = headers
         orders.append(.send(request.serialized()))

@@ -147,6 +147,23 @@ internal import ThroughlineProtocols
         #expect(talk.failure?.cause == .sessionLost)
     }
 
+    @Test func aTokenIsSentAsItIs() {
+        var talk = Talk {
+            $0.bearerToken = "abc"
+            $0.headers = [("Authorization", "Bearer other")]
+        }
+        #expect(talk.requests[0].headers.fields.filter { $0.name == .authorization }.map(\.value) == ["Bearer abc"])
+        talk.answer(401, [(.wwwAuthenticate, "Basic realm=\"x\"")])
+        #expect(talk.failure?.detail.contains("token") == true)
+        // A server that wants something else gets what there is for it.
+        var other = Talk {
+            $0.bearerToken = "abc"
+            ($0.user, $0.password) = ("u", "p")
+        }
+        other.answer(401, [(.wwwAuthenticate, "Basic realm=\"x\"")])
+        #expect(other.requests[0].headers[.authorization] == "Basic dTpw")
+    }
+
     @Test func whatNobodyReadsIsNotLate() {
         var talk = Talk()
         talk.play(from: .seconds(4))

@@ -14,7 +14,9 @@ final class RTSPIngest: Ingest {
     private(set) var duration: MediaTime?
     private(set) var openingFailure: ChangeEvent?
     private(set) var hasFailed = false
-    var deliversStill: Bool { !hasFailed && !hasEnded && !isTornDown && doubt == nil && !source.queue.isClosed }
+    var deliversStill: Bool {
+        isEndDoubted || !hasFailed && !hasEnded && !isTornDown && doubt == nil && !source.queue.isClosed
+    }
     let pendingOrder: HandoffController.Order? = nil
     /// Servers count from where they like, and tell more or less exactly where they are.
     let timelineAgrees = false
@@ -36,6 +38,10 @@ final class RTSPIngest: Ingest {
     /// Flows whose sender has said that it is done.
     private var done: Set<Int> = []
     private var hasEnded = false
+    /// The end came a little early, and another origin is asked whether there is more.
+    private var isEndDoubted = false
+    /// The furthest frame of what was handed out, and its length.
+    private var lastFrame: MediaTime = .zero
     /// The server has ended the session.
     private var isTornDown = false
     /// The server has said that the end is near; what is on its way still comes.
@@ -63,8 +69,12 @@ final class RTSPIngest: Ingest {
     /// How long UDP may be silent before it is taken to be blocked, and TCP asked for instead.
     static let udpPatience: Duration = .milliseconds(1500)
     static let mostRedirects = 5
-    /// A stream that stops this close to its end has ended.
+    /// How long parameter sets that come in band are waited for.
+    static let formatPatience: Duration = .seconds(2)
+    /// A stream that stops this close to its end, and a frame, has ended.
     static let endTolerance: MediaTime = .milliseconds(200)
+    /// A frame of video or sound is no longer.
+    static let longestFrame: MediaTime = .milliseconds(100)
     /// Silence after which nothing more is expected of a server that has announced the end.
     static let endPatience: Duration = .milliseconds(300)
 
@@ -102,6 +112,12 @@ final class RTSPIngest: Ingest {
                 throw IngestOpenError(.undelivered(event))
             }
         }
+        do throws(IngestReadError) {
+            try awaitFormats()
+        } catch {
+            guard case .changed(let event) = error else { return }
+            throw IngestOpenError(.undelivered(event))
+        }
     }
 
     var flows: [FlowFormat] { reader.flows }
@@ -109,6 +125,12 @@ final class RTSPIngest: Ingest {
     func opened() { isOpening = false }
 
     func stays() { leaveAt = nil }
+
+    /// What is not told by the description comes with the first packets, or with the first key frame.
+    private func awaitFormats() throws(IngestReadError) {
+        let deadline = Instant.now + min(Self.formatPatience, supervisor.openBound(for: origin))
+        while !reader.flowsAreKnown, let item = source.queue.take(until: deadline) { try take(item) }
+    }
 
     func select(_ isWanted: (FlowFormat) -> Bool) { wanted = reader.flows.map(isWanted) }
 
@@ -144,6 +166,7 @@ final class RTSPIngest: Ingest {
         doubt = nil
         hasEnded = false
         endIsAnnounced = false
+        isEndDoubted = false
         furthest = nil
         // What comes between a PLAY and its answer cannot be told apart while the server plays: it is stopped first.
         if !isPaused { source.give(.pause) }
@@ -208,8 +231,9 @@ final class RTSPIngest: Ingest {
                     throw .changed(leaveAt.event)
                 }
                 let packet = batch.removeFirst()
-                guard wanted[packet.flow] else { continue }
                 if let pts = packet.pts { furthest = max(furthest ?? pts, pts + packet.duration) }
+                if !flows[packet.flow].isSparse { lastFrame = min(packet.duration, Self.longestFrame) }
+                guard wanted[packet.flow] else { continue }
                 return packet
             }
             if let doubt { throw .changed(doubt) }
@@ -246,7 +270,7 @@ final class RTSPIngest: Ingest {
                 throw .changed(ChangeEvent(cause: .closedEarly, detail: "\(url): the session is over"))
             }
             if isAtEnd || endIsAnnounced {
-                finish()
+                try ended("said that it was done")
                 return nil
             }
             if !isOpening, now < silence.deadline { continue }
@@ -338,21 +362,29 @@ final class RTSPIngest: Ingest {
     /// The server says that this is all.
     private func ended(_ how: String) throws(IngestReadError) {
         finish()
-        try checkEnd(how)
+        try checkEnd(how, mayComeStill: false)
     }
 
     /// The server says that the end has come: the last packets may be on their way.
     private func endAnnounced(_ how: String) throws(IngestReadError) {
-        try checkEnd(how)
+        try checkEnd(how, mayComeStill: true)
         endIsAnnounced = true
     }
 
-    private func checkEnd(_ how: String) throws(IngestReadError) {
-        guard let duration, let furthest = lastEnd else { return }
-        let tolerance = max(MediaTime.seconds(1), MediaTime(flicks: duration.flicks / 50))
-        guard furthest + tolerance < duration else { return }
+    /// The range of the description may be longer than what is carried of it: an end that is a little early may be the
+    /// true one. It is believed when nobody else knows of more.
+    ///
+    /// - Parameter mayComeStill: the last packets may be on their way.
+    private func checkEnd(_ how: String, mayComeStill: Bool) throws(IngestReadError) {
+        guard let duration, let lastEnd, !isEndDoubted, !isAtEnd else { return }
+        let missing = duration - lastEnd
+        let isNear = missing <= max(MediaTime.seconds(1), MediaTime(flicks: duration.flicks / 50))
+        if isNear {
+            guard !mayComeStill, supervisor.hasAlternative else { return }
+            isEndDoubted = true
+        }
         throw .changed(
-            ChangeEvent(cause: .endedByServer, detail: "\(url): \(how) at \(furthest) of \(duration)"))
+            ChangeEvent(cause: .endedByServer, detail: "\(url): \(how) at \(lastEnd) of \(duration)"))
     }
 
     private func finish() {
@@ -371,6 +403,6 @@ final class RTSPIngest: Ingest {
 
     private var isAtEnd: Bool {
         guard let duration, let lastEnd else { return false }
-        return lastEnd + Self.endTolerance >= duration
+        return lastEnd + Self.endTolerance + lastFrame >= duration
     }
 }

@@ -51,6 +51,7 @@ final class RTSPLoop {
         var settings = RTSPSession.Settings(url: address.url)
         settings.user = address.user
         settings.password = address.password
+        settings.bearerToken = options.bearerToken
         settings.headers = options.headers.map { ($0.name, $0.value) }
         settings.answerBound = options.bound
         settings.algorithms = Set(RTSPChallenge.Algorithm.allCases)

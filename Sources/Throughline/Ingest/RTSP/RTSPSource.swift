@@ -10,6 +10,7 @@ final class RTSPSource: Sendable {
     struct Options: Sendable {
         var address: RTSPAddress
         var headers: [Origin.Header] = []
+        var bearerToken: String?
         var certificateAuthorities: String?
         var usesUDP = false
         /// How long the connection, and then each answer, may take.
