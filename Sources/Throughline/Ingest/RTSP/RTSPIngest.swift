@@ -33,6 +33,9 @@ final class RTSPIngest: Ingest {
     private let source: RTSPSource
     private let reader: RTPReader
     private var silence: SilenceWatcher
+    private var stalls: FlowStalls
+    /// Media is waited for; reports and notices are none.
+    private var awaitsMedia = false
     private var wanted: [Bool] = []
     private var batch = UniqueDeque<Packet>()
     /// Flows whose sender has said that it is done.
@@ -103,6 +106,7 @@ final class RTSPIngest: Ingest {
         reader = opened.reader
         duration = opened.description.range?.endTime
         startedAt = start
+        stalls = FlowStalls(count: reader.flows.count)
         wanted = Array(repeating: true, count: reader.flows.count)
         for item in opened.items {
             do throws(IngestReadError) {
@@ -248,12 +252,10 @@ final class RTSPIngest: Ingest {
     }
 
     private func nextItem() throws(IngestReadError) -> RTSPItem? {
-        if let item = source.queue.take(until: Instant(nanoseconds: 0)) {
-            silence.bytesArrived(at: .now)
-            return item
-        }
+        if let item = source.queue.take(until: Instant(nanoseconds: 0)) { return heard(item) }
         if !isOpening { supervisor.aboutToWait() }
-        silence.waitEnded()
+        if !awaitsMedia || isPaused { silence.waitEnded() }
+        awaitsMedia = !isPaused
         if isPaused { return source.queue.take(until: .now + .seconds(1)) ?? endOfPause() }
         silence.waitBegan(at: .now, level: supervisor.level)
         let openDeadline: Instant = .now + supervisor.openBound(for: origin)
@@ -261,8 +263,7 @@ final class RTSPIngest: Ingest {
         while true {
             let deadline = isOpening ? openDeadline : silence.deadline
             if let item = source.queue.take(until: endIsAnnounced ? min(deadline, endDeadline) : deadline) {
-                silence.bytesArrived(at: .now)
-                return item
+                return heard(item)
             }
             if abort.isAborted { return nil }
             let now = Instant.now
@@ -280,6 +281,28 @@ final class RTSPIngest: Ingest {
         }
     }
 
+    /// A server that goes on reporting, and sends no media, is silent.
+    private func heard(_ item: RTSPItem) -> RTSPItem {
+        guard case .packets = item else { return item }
+        silence.bytesArrived(at: .now)
+        awaitsMedia = false
+        return item
+    }
+
+    /// One flow is silent while others run: it is left while the buffer hides that.
+    private func checkStalls() throws(IngestReadError) {
+        guard !isOpening, !isPaused, let level = supervisor.level else { return }
+        let found = stalls.stalled { [silence] so in silence.allowance(level: level + so) }
+        guard let found, wanted[found.flow], supervisor.hasAlternative else { return }
+        // Told once: where nobody else has it, the others go on.
+        stalls.ended(found.flow)
+        let milliseconds = found.silence.wholeNanoseconds / 1_000_000
+        throw .changed(
+            ChangeEvent(
+                cause: .silence,
+                detail: "\(url): \(flows[found.flow]) is silent for \(milliseconds) ms while others run"))
+    }
+
     /// While the viewer pauses nothing is missed; only the end of the session is news.
     private func endOfPause() -> RTSPItem? {
         if abort.isAborted || !source.queue.isClosed { return nil }
@@ -293,6 +316,7 @@ final class RTSPIngest: Ingest {
                 for entry in block.entries where doubt == nil {
                     let count = batch.count
                     let packet = UnsafeRawBufferPointer(rebasing: bytes[entry.start..<(entry.start + entry.count)])
+                    stalls.arrived(entry.flow, at: block.arrival)
                     reader.received(
                         packet, flow: entry.flow, lostBefore: entry.lostBefore, at: block.arrival, into: &batch)
                     guard reader.isAdrift(entry.flow) else { continue }
@@ -301,6 +325,7 @@ final class RTSPIngest: Ingest {
                     doubt = ChangeEvent(cause: .protocolError, detail: "\(url): its timestamps lead nowhere")
                 }
             }
+            try checkStalls()
         case .playing(let answer):
             played(answer)
             if let end = answer.range?.endTime, request.end == nil { duration = max(duration ?? end, end) }
@@ -309,6 +334,7 @@ final class RTSPIngest: Ingest {
                 flow: flow, ntpTime: report.ntpTime, timestamp: report.rtpTime, at: arrival)
         case .goodbye(let flow):
             done.insert(flow)
+            stalls.ended(flow)
             if reader.flows.allSatisfy({ $0.isSparse || done.contains($0.index) }) { try ended("said goodbye") }
         case .notice(let notice): try take(notice)
         case .failed(let event):
@@ -329,6 +355,8 @@ final class RTSPIngest: Ingest {
                 rtpTime: flow < answer.flows.count ? answer.flows[flow]?.timestamp : nil)
         }
         playedFrom = answer.range?.startTime
+        stalls.restart()
+        for flow in reader.flows where flow.isSparse { stalls.ended(flow.index) }
         reader.played(at: starts, speed: answer.speed, at: .now)
         supervisor.playing(at: scale)
     }
