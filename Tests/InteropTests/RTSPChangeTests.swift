@@ -41,6 +41,8 @@ internal import ThroughlineLab
         Case(faults: "reset@npt=3,once", causes: [.reset], ends: 0),
         Case(faults: "stall@npt=3", causes: [.silence]),
         Case(faults: "stall@npt=3 silent", causes: [.silence]),
+        Case(faults: "silent-flow=0@npt=3", causes: [.silence]),
+        Case(faults: "silent-flow=1@npt=3", causes: [.silence]),
         Case(faults: "close-ports@npt=3", causes: [.portUnreachable], transports: [.udp]),
         Case(faults: "close-ports@npt=3", causes: [.portUnreachable], transports: [.auto]),
     ]
