@@ -281,16 +281,16 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         return pump(ingest)
     }
 
-    /// - Parameter position: how far the stream was received; nil for the first opening.
+    /// - Parameter overlap: where it is to begin so as to be joined to what was received; nil for the first opening.
     private func connect(
-        _ origin: OriginID, expected: [FlowFormat] = [], position: NPT? = nil
+        _ origin: OriginID, expected: [FlowFormat] = [], overlap: NPT? = nil
     ) throws(IngestOpenError) -> any Ingest {
         if RTSPAddress.isRTSP(configuration.origins[origin.index].url) {
             return try RTSPIngest(
                 origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher,
                 transport: configuration.rtspTransport,
-                start: position.map { RTSPIngest.searchStart(for: $0) } ?? start,
-                isExact: position != nil, rate: shared.withLock { $0.rate })
+                start: overlap.map { max(.zero, $0) } ?? start,
+                isExact: overlap != nil, rate: shared.withLock { $0.rate })
         }
         return try ByteIngest(
             origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher,
@@ -554,7 +554,9 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         guard let line else { preconditionFailure("replace before open") }
         let ingest: any Ingest
         do throws(IngestOpenError) {
-            ingest = try connect(origin, expected: outputFlows, position: position)
+            let played = outputFlows.filter { configuration.flows.includes($0) }
+            ingest = try connect(
+                origin, expected: outputFlows, overlap: buffer.overlapStart(of: played) ?? position)
         } catch {
             return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
         }

@@ -37,7 +37,9 @@ protocol Ingest: AnyObject {
     func seek(to time: NPT, anyPacket: Bool) throws(MediaError)
     /// Where to begin to read so as to meet packets that were received up to an NPT: the first of them, then others for
     /// when that was too late.
-    func searchStarts(for position: NPT) -> [NPT]
+    ///
+    /// - Parameter overlap: where to begin at the latest, if what is read begins exactly there.
+    func searchStarts(for position: NPT, overlap: NPT) -> [NPT]
     /// Asks the origin to stop delivering, where that can be asked. `rejoin` tells whether it must be asked to go on.
     func pause()
     /// Whether the origin must be asked to go on, with another rate or after a pause, and its packets be joined anew.

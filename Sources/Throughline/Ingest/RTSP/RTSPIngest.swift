@@ -121,10 +121,11 @@ final class RTSPIngest: Ingest {
         return news
     }
 
-    /// A little before the place, and if the server begins behind it, once more from well before.
-    func searchStarts(for position: NPT) -> [NPT] { [Self.searchStart(for: position), position - .seconds(3)] }
-
-    static func searchStart(for position: NPT) -> NPT { max(.zero, position - .milliseconds(150)) }
+    /// As late as can be, since a server that delivers in real time has to play all that is known already. If that was
+    /// too late, since it does not begin where it was asked to, then from before, and at last from well before.
+    func searchStarts(for position: NPT, overlap: NPT) -> [NPT] {
+        [startedAt ?? max(.zero, overlap), position - .milliseconds(300), position - .seconds(3)]
+    }
 
     func seek(to time: NPT, anyPacket: Bool) throws(MediaError) {
         if let startedAt, (startedAt - time).magnitude < .milliseconds(20), request.seekStyle == .exact || !anyPacket {
