@@ -48,6 +48,8 @@ protocol Ingest: AnyObject {
     var interrupter: (@Sendable () -> Void)? { get }
     /// The next packet; nil at the end, or when it has failed.
     func read() throws(IngestReadError) -> Packet?
+    /// How ready its session was when it was wanted.
+    var standby: Standby { get }
     /// Where the origin says that it began to play, if it says so.
     var playedFrom: NPT? { get }
     /// What of each flow never came, since the last time; flows without losses are left out.
@@ -58,6 +60,7 @@ protocol Ingest: AnyObject {
 
 extension Ingest {
     var playedFrom: NPT? { nil }
+    var standby: Standby { .cold }
     func takeLosses() -> [Int: FlowLosses] { [:] }
     var flowsCountApart: Bool { false }
     func seek(to time: NPT) throws(MediaError) { try seek(to: time, anyPacket: false) }

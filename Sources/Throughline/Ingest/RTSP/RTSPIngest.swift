@@ -22,6 +22,8 @@ final class RTSPIngest: Ingest {
     /// Whether the media comes in datagrams, and not over the control connection.
     let usesUDP: Bool
 
+    let standby: Standby
+
     private(set) var playedFrom: NPT?
 
     private let url: String
@@ -70,10 +72,12 @@ final class RTSPIngest: Ingest {
     /// - Parameters:
     ///   - start: NPT to begin at.
     ///   - isExact: begin there, and not at the key frame before: what is needed to decode it comes at once.
+    ///   - prepared: a session with the origin that was set up ahead.
     /// - Throws: the reason why the origin cannot be played, as the handoff controller takes it.
     init(
         origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, silence: SilenceWatcher,
-        transport: RTSPTransportChoice, start: NPT, isExact: Bool, rate: Rate
+        transport: RTSPTransportChoice, start: NPT, isExact: Bool, rate: Rate,
+        prepared: RTSPOpening.Opened? = nil
     ) throws(IngestOpenError) {
         self.origin = origin
         self.supervisor = supervisor
@@ -84,9 +88,10 @@ final class RTSPIngest: Ingest {
         let opening = RTSPOpening(
             origin: supervisor.origin(origin), bound: supervisor.openBound(for: origin), abort: abort,
             request: request)
-        let opened = try opening.run(over: transport)
+        let opened = try opening.run(over: transport, prepared: prepared)
         source = opened.source
         usesUDP = opened.usesUDP
+        standby = opened.wasPrepared ? .warm : .cold
         reader = opened.reader
         duration = opened.description.range?.endTime
         startedAt = start

@@ -11,6 +11,7 @@ final class RTSPQueue: Sendable {
         var items = Deque<RTSPItem>()
         var bytes = 0
         var isClosed = false
+        var watcher: (@Sendable () -> Void)?
     }
 
     private let state = Guarded(State())
@@ -19,16 +20,42 @@ final class RTSPQueue: Sendable {
 
     func put(_ items: [RTSPItem]) {
         guard !items.isEmpty else { return }
-        state.withLockAndWake { state in
+        let watcher = state.withLockAndWake { state in
             for item in items {
                 if case .packets(let block) = item { state.bytes += block.bytes.count }
                 state.items.append(item)
             }
+            return state.watcher
         }
+        watcher?()
     }
 
     /// Nothing will be put in any more.
-    func close() { state.withLockAndWake { $0.isClosed = true } }
+    func close() {
+        let watcher = state.withLockAndWake { state in
+            state.isClosed = true
+            return state.watcher
+        }
+        watcher?()
+    }
+
+    /// Calls a watcher whenever something was put in, on the thread that did; nil ends that.
+    func watch(_ watcher: (@Sendable () -> Void)?) { state.withLock { $0.watcher = watcher } }
+
+    /// Why a session that is kept and not played is of no use any more: it has failed, or its server has something to
+    /// announce. Nil while it is.
+    var verdictOnIdle: String? {
+        state.withLock { state in
+            for item in state.items {
+                switch item {
+                case .failed(let event): return event.detail
+                case .notice: return "its server has announced something"
+                default: continue
+                }
+            }
+            return state.isClosed ? "the session is over" : nil
+        }
+    }
 
     /// The next item.
     ///
