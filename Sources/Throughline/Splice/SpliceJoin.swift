@@ -199,6 +199,7 @@ final class SpliceJoin {
         let overlap = tails.indices.filter { fed.contains($0) }.compactMap { tails[$0].overlapStart }.min()
         var starts = ingest.searchStarts(for: position, overlap: overlap ?? position)[...]
         var hasBegunLate = false
+        var hasMissed = false
         while let target = starts.popFirst() {
             try seek(to: target, anyPacket: target > .zero)
             var aligner = PacketAligner(
@@ -223,8 +224,9 @@ final class SpliceJoin {
                 if firsts[output] == nil { firsts[output] = packet.dts ?? packet.pts }
                 aligner.arrived(packet.trace(fingerprint: fingerprint), flow: output)
                 try stage(packet, fingerprint: fingerprint)
-                if !starts.isEmpty, ingest.flowsCountApart, aligner.missedTheOverlap {
-                    isMissed = true
+                // Once: what is not recognised from well before either is another encode.
+                if !starts.isEmpty, ingest.flowsCountApart, !hasMissed, aligner.missedTheOverlap {
+                    (isMissed, hasMissed) = (true, true)
                     break
                 }
             }
