@@ -80,6 +80,9 @@ public struct Configuration: Sendable {
     /// How RTSP origins are to carry the media.
     public var rtspTransport = RTSPTransportChoice.auto
 
+    /// How ready the next origin is kept.
+    public var standby = Standby.cold
+
     public init(origins: [Origin]) { self.origins = origins }
 
     var silenceWatcher: SilenceWatcher {

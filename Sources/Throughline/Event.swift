@@ -19,6 +19,10 @@ public struct Event: Sendable {
         case waiting(Duration)
         /// The stream goes on from another origin, or from the same one again.
         case handoff(HandoffReport)
+        /// The next origin stands ready, so long after it was asked.
+        case standbyReady(origin: OriginID, url: String, duration: Duration)
+        /// The next origin could not be made ready, or does not stand ready any more. No handoff.
+        case standbyLost(origin: OriginID, url: String, reason: String)
         /// A connection that the origin closed while none of its bytes were wanted was opened again.
         case reopened(origin: OriginID, url: String, byte: Int64)
         /// The viewer stopped the stream, or let it go on.
@@ -64,6 +68,8 @@ public struct HandoffReport: Sendable {
     public let to: OriginID
     public let toURL: String
     public let grade: SpliceGrade
+    /// How ready the origin was that goes on.
+    public let standby: Standby
     /// Why this grade: what was compared, with its numbers.
     public let evidence: String
     /// NPT at which the event was seen: the least position of the flows.

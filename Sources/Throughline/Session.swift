@@ -60,6 +60,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         var grade: SpliceGrade
         var evidence: String
         var byteOffset: Int64?
+        /// How ready it was.
+        var standby = Standby.cold
         /// When the first new packet was accepted, and how full the buffer was.
         var accepted: (at: Instant, level: MediaTime)?
     }
@@ -83,6 +85,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     private var outputFlows: [FlowFormat] = []
     /// An ingest that has joined, and is to be read next.
     private var replacement: (any Ingest)?
+    /// Keeps the next origin ready, from the first opening on; where that was asked for.
+    private var standby: RTSPStandby?
     /// An ingest that delivers still, and is to be left: it is let go once the next one has joined.
     private var leaving: (any Ingest)?
     /// When the controller wants to go on with leaving the ingest that is read; `.never` when nothing is to be left.
@@ -164,6 +168,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             }
         }
         leaving = nil
+        // What is buffered plays on, and nobody is needed any more.
+        standby?.stop()
         _ = flush()
         if hasPending { reportHandoff() }
         buffer.end()
@@ -286,19 +292,48 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 origin: origin, url: url(origin), container: ingest.container,
                 duration: ingest.duration, flows: described))
         ingest.opened()
+        beginStandby()
         return pump(ingest)
     }
 
-    /// - Parameter position: how far the stream was received; nil for the first opening.
+    private func beginStandby() {
+        guard configuration.standby == .warm, standby == nil, configuration.origins.count > 1 else { return }
+        let prepared = configuration.origins.map { RTSPAddress.isRTSP($0.url) }
+        guard prepared.contains(true) else { return }
+        // It is stopped, and its thread joined, before the session ends.
+        standby = RTSPStandby(
+            transport: configuration.rtspTransport, abort: abort,
+            RTSPStandby.Surroundings(
+                candidates: { [unowned self] in
+                    shared.withLock { $0.controller.alternates(at: .now) }?.map { origin, notBefore in
+                        StandbyKeeper.Candidate(
+                            origin: origin, canBePrepared: prepared[origin.index], notBefore: notBefore)
+                    }
+                },
+                opening: { [unowned self] origin, abort in
+                    RTSPOpening(
+                        origin: configuration.origins[origin.index], bound: configuration.openBound, abort: abort,
+                        request: nil)
+                },
+                becameReady: { [unowned self] origin, duration in
+                    send(.standbyReady(origin: origin, url: url(origin), duration: duration))
+                },
+                wasLost: { [unowned self] origin, reason in
+                    send(.standbyLost(origin: origin, url: url(origin), reason: reason))
+                }))
+    }
+
+    /// - Parameter overlap: where it is to begin so as to be joined to what was received; nil for the first opening.
     private func connect(
-        _ origin: OriginID, expected: [FlowFormat] = [], position: NPT? = nil
+        _ origin: OriginID, expected: [FlowFormat] = [], overlap: NPT? = nil
     ) throws(IngestOpenError) -> any Ingest {
         if RTSPAddress.isRTSP(configuration.origins[origin.index].url) {
             return try RTSPIngest(
                 origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher,
                 transport: configuration.rtspTransport,
-                start: position.map { RTSPIngest.searchStart(for: $0) } ?? start,
-                isExact: position != nil, rate: shared.withLock { $0.rate })
+                start: overlap.map { max(.zero, $0) } ?? start,
+                isExact: overlap != nil, rate: shared.withLock { $0.rate },
+                prepared: overlap == nil ? nil : standby?.take(origin))
         }
         return try ByteIngest(
             origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher,
@@ -583,7 +618,9 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         guard let line else { preconditionFailure("replace before open") }
         let ingest: any Ingest
         do throws(IngestOpenError) {
-            ingest = try connect(origin, expected: outputFlows, position: position)
+            let played = outputFlows.filter { configuration.flows.includes($0) }
+            ingest = try connect(
+                origin, expected: outputFlows, overlap: buffer.overlapStart(of: played) ?? position)
         } catch {
             return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
         }
@@ -597,8 +634,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             shared.withLock { state in
                 let move = state.controller.joined(at: .now)
                 state.pending = PendingHandoff(
-                    move: move, to: origin, grade: result.grade, evidence: result.evidence, byteOffset: nil)
+                    move: move, to: origin, grade: result.grade, evidence: result.evidence, byteOffset: nil,
+                    standby: ingest.standby)
             }
+            standby?.changed()
             hasPending = true
             ingest.opened()
             flush()
@@ -627,11 +666,13 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         eventNPT = position ?? .zero
         eventLevel = buffer.level.duration
         let target = event.target.flatMap { originID(of: $0) }
+        // Bytes that go on where they broke are better than a session that stands ready.
+        let ready = canResume ? nil : standby?.ready
         let (order, origin) = shared.withLock { state in
             let origin = state.controller.current ?? OriginID(0)
             return (
                 state.controller.changeObserved(
-                    event, canResume: canResume, isPlanned: isPlanned, target: target, at: .now,
+                    event, canResume: canResume, isPlanned: isPlanned, target: target, standby: ready, at: .now,
                     jitter: .random(in: 0..<1)),
                 origin
             )
@@ -687,7 +728,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             state.pending = nil
             let report = HandoffReport(
                 event: pending.move.event, from: from, fromURL: url(from), to: pending.to, toURL: url(pending.to),
-                grade: pending.grade, evidence: pending.evidence, npt: eventNPT, byteOffset: pending.byteOffset,
+                grade: pending.grade, standby: pending.standby, evidence: pending.evidence, npt: eventNPT,
+                byteOffset: pending.byteOffset,
                 duration: accepted.at - pending.move.began, bufferBefore: eventLevel, bufferAfter: accepted.level,
                 attempts: pending.move.attempts.map { attempt in
                     HandoffReport.Attempt(
@@ -724,6 +766,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             state.pending = PendingHandoff(
                 move: move, to: origin, grade: .byteExact, evidence: evidence, byteOffset: byte)
         }
+        standby?.changed()
         hasPending = true
     }
 
@@ -793,7 +836,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                         losses: losses[flow.index, default: FlowLosses()])
                 },
                 handoffs: state.handoffs, handoffCount: state.handoffCount, reopenCount: state.reopenCount,
-                gaps: buffer.gaps, gapTotal: buffer.gapTotal, warnings: state.warnings,
+                gaps: buffer.gaps, gapTotal: buffer.gapTotal,
+                standby: configuration.standby == .cold
+                    ? nil : standby?.cost ?? StandbyCost(preparations: 0, failures: 0, held: .zero),
+                warnings: state.warnings,
                 origins: configuration.origins.enumerated().map { index, origin in
                     let health = state.controller.roster[OriginID(index)]
                     return Summary.OriginRecord(

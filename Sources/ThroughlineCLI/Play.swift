@@ -71,6 +71,15 @@ struct Play: AsyncParsableCommand {
     var silence = TimeArgument(.seconds(1))
 
     @Option(
+        help: ArgumentHelp(
+            """
+            How ready the next origin is kept: cold (connected when it is needed) or warm (an RTSP origin is connected and \
+            set up while the stream plays, so that it only has to be asked to play; costs its server an idle session). \
+            Origins over HTTP are always cold.
+            """, valueName: "how"))
+    var standby = Standby.cold
+
+    @Option(
         help: ArgumentHelp("Go on trying for so long without receiving anything.", valueName: "time"))
     var giveUpAfter = TimeArgument(.seconds(30))
 
@@ -209,6 +218,7 @@ struct Play: AsyncParsableCommand {
         configuration.pacing = fast ? .fast : .realtime
         configuration.buffer = buffer.duration
         configuration.rtspTransport = options.rtspTransport
+        configuration.standby = standby
         configuration.silenceBound = silence.duration
         configuration.giveUpAfter = giveUpAfter.duration
         return configuration
@@ -280,3 +290,4 @@ struct LiveStatus {
 }
 
 extension RTSPTransportChoice: ExpressibleByArgument {}
+extension Standby: ExpressibleByArgument {}

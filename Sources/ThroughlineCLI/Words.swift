@@ -98,11 +98,16 @@ final class EventWords: Sendable {
             return (.plain, "nobody to ask for the next \(time.words); waiting", [])
         case .handoff(let report):
             let place = report.to == report.from ? "the same origin again, \(report.toURL)," : report.toURL
+            let warm = report.standby == .warm ? "warm " : ""
             return (
-                .good, "handoff to \(place) in \(report.duration.words): \(report.grade.rawValue)",
+                .good, "\(warm)handoff to \(place) in \(report.duration.words): \(report.grade.rawValue)",
                 ["\(report.evidence); buffer \(report.bufferBefore.words) before, \(report.bufferAfter.words) after"]
                     + (isVerbose ? details(report) : defects(report))
             )
+        case .standbyReady(_, let url, let time):
+            return (.plain, isVerbose ? "standby: \(url) stands ready after \(time.words)" : "", [])
+        case .standbyLost(_, let url, let reason):
+            return (.notice, isVerbose ? "standby: " + (reason.contains(url) ? "" : "\(url): ") + reason : "", [])
         case .reopened(_, let url, let byte):
             guard isVerbose else { return (.plain, "", []) }
             return (.plain, "opened \(url) again at byte \(byte): the idle connection had been closed", [])
@@ -188,6 +193,15 @@ func summaryLines(_ summary: Summary, console: Console) -> [String] {
     let parts = SpliceGrade.allCases.compactMap { grade in grades[grade].map { "\($0.count) \(grade.rawValue)" } }
     rows.append(
         ("handoffs", "\(summary.handoffCount)" + (parts.isEmpty ? "" : " (\(parts.joined(separator: ", ")))")))
+    if let standby = summary.standby {
+        rows.append(
+            (
+                "standby",
+                "set up \(standby.preparations == 1 ? "once" : "\(standby.preparations) times"), "
+                    + "held for \(standby.held.words)"
+                    + (standby.failures > 0 ? "; failed \(counted(standby.failures, "time"))" : "")
+            ))
+    }
     rows.append(("visible gap", summary.visibleGap.words))
     rows.append(("missing", summary.missing.words))
     rows.append(("duplicate", summary.duplicate.words))

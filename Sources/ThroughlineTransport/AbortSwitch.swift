@@ -14,12 +14,33 @@ package final class AbortSwitch: Sendable {
         var multis: [UnsafeMutableRawPointer] = []
         /// Events of `tl_event_create`.
         var events: [Int32] = []
+        var children: [Child] = []
+    }
+
+    private struct Child {
+        weak var abort: AbortSwitch?
     }
 
     private let flag = Atomic<Bool>(false)
     private let sleepers = Guarded(Sleepers())
 
-    package init() {}
+    /// What trips this one, too.
+    private let parent: AbortSwitch?
+
+    package init() { parent = nil }
+
+    /// A switch that is tripped together with another one, or by itself.
+    package init(parent: AbortSwitch) {
+        self.parent = parent
+        parent.sleepers.withLock { $0.children.append(Child(abort: self)) }
+        // It may have been tripped before this one was known to it.
+        if parent.isAborted { abort() }
+    }
+
+    deinit {
+        // By now this one is nil there.
+        parent?.sleepers.withLock { $0.children.removeAll { $0.abort == nil } }
+    }
 
     /// True once `abort` was called. Costs one load: an interrupt callback may ask as often as it likes.
     package var isAborted: Bool { flag.load(ordering: .acquiring) }
@@ -28,10 +49,12 @@ package final class AbortSwitch: Sendable {
     package func abort() {
         flag.store(true, ordering: .releasing)
         // Under the lock, so that nothing is freed while it is woken; a wakeup only writes to a pipe.
-        sleepers.withLock { sleepers in
+        let children = sleepers.withLock { sleepers in
             for multi in sleepers.multis { curl_multi_wakeup(multi) }
             for event in sleepers.events { tl_event_signal(event) }
+            return sleepers.children
         }
+        for child in children { child.abort?.abort() }
     }
 
     func register(_ multi: UnsafeMutableRawPointer) {

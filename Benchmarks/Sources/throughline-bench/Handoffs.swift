@@ -13,9 +13,13 @@ enum Handoffs {
         try await row(
             bench, "handoff, byte-exact, alternate 50 ms away", from: "main.mp4", to: "main.mp4", count: count,
             delay: .milliseconds(50))
-        try await rtsp(bench, "handoff, RTSP over TCP, MKV", .tcp, count: count)
-        try await rtsp(bench, "handoff, RTSP over UDP, MKV", .udp, count: count)
-        try await rtsp(bench, "handoff, RTSP, answers take 50 ms each", .tcp, count: count, delay: .milliseconds(50))
+        for standby in Standby.allCases {
+            try await rtsp(bench, "handoff, RTSP over TCP, MKV, \(standby)", .tcp, standby, count: count)
+            try await rtsp(bench, "handoff, RTSP over UDP, MKV, \(standby)", .udp, standby, count: count)
+            try await rtsp(
+                bench, "handoff, RTSP, answers take 50 ms each, \(standby)", .tcp, standby, count: count,
+                delay: .milliseconds(50))
+        }
     }
 
     private struct Result: Sendable {
@@ -34,9 +38,10 @@ enum Handoffs {
     }
 
     private static func rtsp(
-        _ bench: Context, _ name: String, _ transport: RTSPTransportChoice, count: Int, delay: Duration? = nil
+        _ bench: Context, _ name: String, _ transport: RTSPTransportChoice, _ standby: Standby, count: Int,
+        delay: Duration? = nil
     ) async throws {
-        let results = try await repeated(count) { try await one(over: transport, delay: delay) }
+        let results = try await repeated(count) { try await one(over: transport, standby, delay: delay) }
         report(bench, name, results, count: count)
     }
 
@@ -71,7 +76,13 @@ enum Handoffs {
             "p50 \(format(sample.median)) ms, p95 \(format(sample.percentile(95))) ms, max \(format(sample.greatest)) ms"
         if let delay { text += ", p95 \(format(sample.percentile(95) / delay.inMilliseconds)) round trips" }
         let served = Sample(values: results.map(\.served))
-        if served.greatest > 0 { text += ", of that p50 \(format(served.median)) ms until the alternate had answered" }
+        if served.greatest > 0 {
+            let own = Sample(values: results.map { max(0, $0.milliseconds - $0.served) })
+            text +=
+                "; of that the alternate's answers p50 \(format(served.median)) ms, p95 "
+                + "\(format(served.percentile(95))) ms, and the rest p50 \(format(own.median)) ms, p95 "
+                + "\(format(own.percentile(95))) ms"
+        }
         let whole = results.filter(\.isWhole).count
         let grades = Set(results.map(\.grade)).sorted().joined(separator: ", ")
         bench.report(
@@ -103,8 +114,11 @@ enum Handoffs {
             isWhole: summary.handoffCount == 1 && summary.visibleGap == .zero, grade: "\(handoff.grade)")
     }
 
-    /// One play over RTSP whose first origin dies at 2 s and is gone; the session with the second begins from nothing.
-    private static func one(over transport: RTSPTransportChoice, delay: Duration?) async throws -> Result? {
+    /// One play over RTSP whose first origin dies at 2 s and is gone; the session with the second begins from
+    /// nothing, or was set up ahead.
+    private static func one(
+        over transport: RTSPTransportChoice, _ standby: Standby, delay: Duration?
+    ) async throws -> Result? {
         let files = ["/main.mkv": Fixtures.path("main.mkv")]
         let first = try await RTSPOrigin.start(
             serving: files, faults: [Fault(.reset, .atNPT(.seconds(2))), Fault(.refuse)])
@@ -114,14 +128,16 @@ enum Handoffs {
         ])
         configuration.to = .milliseconds(3500)
         configuration.rtspTransport = transport
+        configuration.standby = standby
         let summary = try await ResilientStream(configuration: configuration).run()
         let log = second.log
         try await first.stop()
         try await second.stop()
-        guard let handoff = summary.handoffs.first, summary.error == nil else { return nil }
-        // Requests that were sent together were answered together.
-        var (served, until) = (Duration.zero, log.first?.receivedAt)
-        for request in log where request.method != "TEARDOWN" {
+        guard let handoff = summary.handoffs.first, summary.error == nil, handoff.standby == standby else { return nil }
+        // Requests that were sent together were answered together; a session that was set up ahead is asked to play.
+        let asked = log.filter { $0.method == "PLAY" || standby == .cold && $0.method != "TEARDOWN" }
+        var (served, until) = (Duration.zero, asked.first?.receivedAt)
+        for request in asked {
             guard let answered = request.answeredAt, let last = until, answered > last else { continue }
             served += answered - max(last, request.receivedAt)
             until = answered

@@ -81,7 +81,9 @@ final class ByteIngest: Ingest {
     func mustRejoin(at rate: Rate) -> Bool { false }
     var isSeekable: Bool { input.isSeekable }
     /// Where an index leads too far, or there is none, the bytes are read from their start in the end.
-    func searchStarts(for position: NPT) -> [NPT] { [position - .milliseconds(300), position - .seconds(2), .zero] }
+    func searchStarts(for position: NPT, overlap: NPT) -> [NPT] {
+        [position - .milliseconds(300), position - .seconds(2), .zero]
+    }
     /// Objects of a known length begin with the presentation; live ones wherever they begin.
     var timelineAgrees: Bool { input.length != nil }
     var openingFailure: ChangeEvent? { input.openingFailure }

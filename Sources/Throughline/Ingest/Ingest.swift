@@ -41,7 +41,9 @@ protocol Ingest: AnyObject {
     func seek(to time: NPT, anyPacket: Bool) throws(MediaError)
     /// Where to begin to read so as to meet packets that were received up to an NPT: the first of them, then others for
     /// when that was too late.
-    func searchStarts(for position: NPT) -> [NPT]
+    ///
+    /// - Parameter overlap: where to begin at the latest, if what is read begins exactly there.
+    func searchStarts(for position: NPT, overlap: NPT) -> [NPT]
     /// Asks the origin to stop delivering, where that can be asked. `rejoin` tells whether it must be asked to go on.
     func pause()
     /// Whether the origin must be asked to go on, with another rate or after a pause, and its packets be joined anew.
@@ -50,6 +52,8 @@ protocol Ingest: AnyObject {
     var interrupter: (@Sendable () -> Void)? { get }
     /// The next packet; nil at the end, or when it has failed.
     func read() throws(IngestReadError) -> Packet?
+    /// How ready its session was when it was wanted.
+    var standby: Standby { get }
     /// Where the origin says that it began to play, if it says so.
     var playedFrom: NPT? { get }
     /// What of each flow never came, since the last time; flows without losses are left out.
@@ -60,6 +64,7 @@ protocol Ingest: AnyObject {
 
 extension Ingest {
     var playedFrom: NPT? { nil }
+    var standby: Standby { .cold }
     func takeLosses() -> [Int: FlowLosses] { [:] }
     var deliversStill: Bool { false }
     func stays() {}

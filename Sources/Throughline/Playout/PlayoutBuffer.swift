@@ -378,6 +378,20 @@ final class PlayoutBuffer: Sendable {
         state.withLock { ($0.lanes[flow].recentTraces, $0.lanes[flow].waitingTraces) }
     }
 
+    /// Where another origin is to begin at the latest, so that what it sends of these flows can be joined to what was
+    /// received; nil when nothing was.
+    func overlapStart(of flows: [FlowFormat]) -> NPT? {
+        flows.map { flow in
+            let packets = tail(flow: flow.index, limit: Self.overlapLimit)
+            return FlowTail(
+                packets: packets.indices.map { packets[$0].trace(fingerprint: nil) }, isSparse: flow.isSparse,
+                isEssential: flow.kind == .video && !flow.isAttachedPicture)
+        }.overlapStart
+    }
+
+    /// Packets of a flow that tell where it ends: more than pictures are reordered by.
+    private static let overlapLimit = 32
+
     /// Cuts a flow at a key frame of another encode.
     ///
     /// - Returns: what was kept, or nil when the place is out already.

@@ -62,6 +62,16 @@ struct EventRecord: Encodable {
         case .handoff(let report):
             event = "handoff"
             handoff = Report.Handoff(report)
+        case .standbyReady(let origin, let url, let duration):
+            event = "standby-ready"
+            self.origin = origin.index
+            self.url = url
+            self.duration = duration.reported
+        case .standbyLost(let origin, let url, let reason):
+            event = "standby-lost"
+            self.origin = origin.index
+            self.url = url
+            self.reason = reason
         case .reopened(let origin, let url, let byte):
             event = "reopened"
             self.origin = origin.index

@@ -43,6 +43,7 @@ public struct Report: Codable, Sendable {
         public var to: Int
         public var toURL: String
         public var grade: String
+        public var standby: String
         public var evidence: String
         public var npt: Double
         public var byteOffset: Int64?
@@ -78,6 +79,12 @@ public struct Report: Codable, Sendable {
         public var duplicate: Double
     }
 
+    public struct StandbyCost: Codable, Sendable {
+        public var preparations: Int
+        public var failures: Int
+        public var held: Double
+    }
+
     public struct Gap: Codable, Sendable {
         public var npt: Double
         public var duration: Double
@@ -100,6 +107,7 @@ public struct Report: Codable, Sendable {
     public var handoffCount: Int
     public var handoffs: [Handoff]
     public var reopenCount: Int
+    public var standby: StandbyCost?
     public var gaps: [Gap]
     public var warnings: [String]
 
@@ -121,6 +129,9 @@ public struct Report: Codable, Sendable {
         handoffCount = summary.handoffCount
         handoffs = summary.handoffs.map { Handoff($0) }
         reopenCount = summary.reopenCount
+        standby = summary.standby.map {
+            StandbyCost(preparations: $0.preparations, failures: $0.failures, held: $0.held.reported)
+        }
         gaps = summary.gaps.map { Gap(npt: $0.npt.reported, duration: $0.duration.reported) }
         warnings = summary.warnings
     }
@@ -162,6 +173,7 @@ extension Report.Handoff {
         to = report.to.index
         toURL = report.toURL
         grade = report.grade.rawValue
+        standby = report.standby.rawValue
         evidence = report.evidence
         npt = report.npt.reported
         byteOffset = report.byteOffset

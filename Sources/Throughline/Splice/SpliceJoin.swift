@@ -29,8 +29,6 @@ final class SpliceJoin {
     /// A hole before the key frame that is filled rather than waiting for a better one.
     static let fillable: MediaTime = .milliseconds(600)
     static let tailLimit = 64
-    /// What begins so far behind what was received began late.
-    static let lateness: MediaTime = .milliseconds(100)
     /// Bytes that are staged at the most while the place is sought.
     static let stagedByteLimit = 96 << 20
 
@@ -197,11 +195,12 @@ final class SpliceJoin {
     // MARK: - Packet-exact
 
     private func packetExact(into batch: inout UniqueDeque<Packet>) throws(Failure) -> Result? {
-        var starts = ingest.searchStarts(for: position)
-        var index = 0
-        while index < starts.count {
-            let target = starts[index]
-            index += 1
+        let fed = Set(mapping.compactMap { $0 })
+        let overlap = tails.indices.filter { fed.contains($0) }.compactMap { tails[$0].overlapStart }.min()
+        var starts = ingest.searchStarts(for: position, overlap: overlap ?? position)[...]
+        var hasBegunLate = false
+        var hasMissed = false
+        while let target = starts.popFirst() {
             try seek(to: target, anyPacket: target > .zero)
             var aligner = PacketAligner(
                 tails: tails, timelinesAgree: ingest.timelineAgrees, decodeTimesAreMade: ingest.makesDecodeTimes,
@@ -209,12 +208,14 @@ final class SpliceJoin {
             var firsts = [MediaTime?](repeating: nil, count: flowCount)
             // The origin says that it begins behind what was received; asked for earlier it may not.
             var late: MediaTime?
+            // It did not say so, and nothing of a flow was recognised that could have been.
+            var isMissed = false
             while aligner.status == .searching {
                 guard let packet = try next() else {
                     aligner.ended()
                     break
                 }
-                if index < starts.count, let first = ingest.playedFrom, first > position + Self.lateness {
+                if !starts.isEmpty, let first = ingest.playedFrom, first > position {
                     late = first
                     break
                 }
@@ -223,8 +224,13 @@ final class SpliceJoin {
                 if firsts[output] == nil { firsts[output] = packet.dts ?? packet.pts }
                 aligner.arrived(packet.trace(fingerprint: fingerprint), flow: output)
                 try stage(packet, fingerprint: fingerprint)
+                // Once: what is not recognised from well before either is another encode.
+                if !starts.isEmpty, ingest.flowsCountApart, !hasMissed, aligner.missedTheOverlap {
+                    (isMissed, hasMissed) = (true, true)
+                    break
+                }
             }
-            if aligner.status == .aligned, late == nil {
+            if aligner.status == .aligned, late == nil, !isMissed {
                 let count = staged.count
                 line.adopt(
                     ingest.flows, mapping: mapping, gates: Array(repeating: .aligner, count: flowCount),
@@ -236,13 +242,13 @@ final class SpliceJoin {
                     evidence: "packets recognised by their payload after \(count) were read; the timelines differ by "
                         + "\(shift)", warnings: [])
             }
-            guard index < starts.count, late != nil || beganTooLate(firsts) else { return nil }
+            guard let furthest = starts.last, late != nil || isMissed || beganTooLate(firsts) else { return nil }
             // One that begins late, and says so, does it again: asked for by so much earlier it begins in time, and nothing
             // that is known already is waited for.
-            if index == 1, let late {
-                let earlier = target - (late - target) - .milliseconds(50)
-                if earlier > starts[index] { starts.insert(earlier, at: index) }
-            }
+            guard let late, !hasBegunLate else { continue }
+            hasBegunLate = true
+            let earlier = target - (late - target) - .milliseconds(50)
+            if earlier > furthest { starts = [earlier] + starts.filter { $0 < earlier } }
         }
         return nil
     }

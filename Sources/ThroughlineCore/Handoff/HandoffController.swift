@@ -58,6 +58,8 @@ package struct HandoffController: Sendable {
         fileprivate let canResume: Bool
         /// The origin that is left delivers still.
         package let isPlanned: Bool
+        /// The origin that stands ready, until it was asked.
+        fileprivate var standby: OriginID?
         /// Origins that were asked since the last wait.
         fileprivate var asked: Set<OriginID> = []
         /// Origins that cannot help with this move, whatever the time.
@@ -127,19 +129,21 @@ package struct HandoffController: Sendable {
     ///   - isPlanned: the origin delivers still, and can be read on. Ended by another event while a move away from it is
     ///     under way, that move is over.
     ///   - target: who is to be asked first, because the origin that is left said so.
+    ///   - standby: who stands ready, and is asked before all others that were not named.
     ///   - jitter: a random number in 0..<1.
     package mutating func changeObserved(
-        _ event: ChangeEvent, canResume: Bool, isPlanned: Bool = false, target: OriginID? = nil, at now: Instant,
-        jitter: Double
+        _ event: ChangeEvent, canResume: Bool, isPlanned: Bool = false, target: OriginID? = nil,
+        standby: OriginID? = nil, at now: Instant, jitter: Double
     ) -> Order {
         guard case .playing(let origin) = state else { preconditionFailure("a change event in \(state)") }
         suspended = nil
         var move = Move(event: event, from: origin, began: now, canResume: canResume, isPlanned: isPlanned)
+        if let standby, standby != origin, roster[standby].ruledOut == nil { move.standby = standby }
         // A lone break of an origin with a clean record is best answered by asking the same origin again.
         let isLoneBreak = event.cause.isBrokenConnection && roster.isTrusted(origin, at: now)
         roster.failed(origin, cause: event.cause, retryAfter: event.retryAfter, at: now, jitter: jitter)
         if event.cause.isContentFault { move.barred.insert(origin) }
-        if isLoneBreak { return ask(origin, for: move, at: now) }
+        if isLoneBreak, move.standby == nil { return ask(origin, for: move, at: now) }
         move.asked.insert(origin)
         if let target, target != origin, roster[target].ruledOut == nil, !move.barred.contains(target) {
             return ask(target, for: move, at: now)
@@ -207,6 +211,14 @@ package struct HandoffController: Sendable {
         }
     }
 
+    /// The other origins in the order in which a handoff would ask them, each with the end of its penalty; nil while one is
+    /// under way.
+    package func alternates(at now: Instant) -> [(origin: OriginID, notBefore: Instant?)]? {
+        guard case .playing(let current) = state else { return nil }
+        let usable = roster.ids.filter { $0 != current && roster[$0].ruledOut == nil }
+        return roster.ranked(usable).map { ($0, roster.isUnderPenalty($0, at: now) ? roster[$0].penaltyEnds : nil) }
+    }
+
     /// Whether anyone is left to ask of whom nothing bad is known, besides the origin that is asked at present.
     package var hasOthers: Bool {
         guard case .moving(let move) = state else { return false }
@@ -239,6 +251,9 @@ package struct HandoffController: Sendable {
         if isTooLate(move, at: now) {
             return giveUp(move, because: "nothing new was received for \(giveUpAfter.secondsText) s")
         }
+        if let standby = move.standby, usable.contains(standby), !move.asked.contains(standby) {
+            return ask(standby, for: move, at: now)
+        }
         let ready = usable.filter { !move.asked.contains($0) && !roster.isUnderPenalty($0, at: now) }
         if let next = roster.ranked(ready).first { return ask(next, for: move, at: now) }
         // The first opening asks everyone once: whoever started the player wants to know.
@@ -254,7 +269,8 @@ package struct HandoffController: Sendable {
             roster[$0].ruledOut == nil && !move.barred.contains($0) && !move.asked.contains($0)
                 && !roster.isUnderPenalty($0, at: now)
         }
-        guard let next = roster.ranked(ready).first else {
+        let standby = move.standby.flatMap { ready.contains($0) ? $0 : nil }
+        guard let next = standby ?? roster.ranked(ready).first else {
             state = .playing(from)
             roster.delivered(from, at: now)
             return .stay(until: .never)
@@ -271,6 +287,7 @@ package struct HandoffController: Sendable {
     private mutating func ask(_ origin: OriginID, for move: Move, at now: Instant) -> Order {
         var move = move
         move.asked.insert(origin)
+        if move.standby == origin { move.standby = nil }
         let order: Order
         if move.from == nil {
             order = .open(origin)

@@ -35,6 +35,8 @@ package struct PacketAligner: Sendable {
     package static let greatestSkew: MediaTime = .milliseconds(1000)
     /// How far past the place where the known packets should end the search goes on.
     package static let overshoot: MediaTime = .milliseconds(250)
+    /// The last packets received, of which one is to be recognised when the new ingest begins before them.
+    package static let packetsThatShow = 8
     /// Packets that are searched at the most.
     package static let packetLimit = 20_000
 
@@ -127,6 +129,19 @@ package struct PacketAligner: Sendable {
         mutating func follow(_ place: Int, _ packet: PacketTrace) {
             guard shifts == nil, let pts = difference(tail[place].pts, packet.pts) else { return }
             shifts = (pts, difference(tail[place].dts, packet.dts) ?? pts)
+        }
+
+        /// Something arrived that is shown after all that is known of the flow.
+        func isBehindTail(_ shift: MediaTime) -> Bool {
+            guard let furthest, let end, let last = tail.last else { return false }
+            return furthest + shift >= end - MediaTime(flicks: last.duration.flicks / 2)
+        }
+
+        /// Whether of the last packets any can be recognised by itself: in silence none can.
+        var canShow: Bool {
+            tail.suffix(PacketAligner.packetsThatShow).contains { packet in
+                packet.fingerprint.map { places[$0]?.count == 1 } ?? false
+            }
         }
 
         /// All that is known of the flow lies behind what arrives.
@@ -253,6 +268,17 @@ package struct PacketAligner: Sendable {
         let isSure = flows.allSatisfy { !$0.isEssential || !$0.counts || $0.isRecognised || $0.isProven }
         if isSure { status = .aligned }
         return status
+    }
+
+    /// Whether what arrives of a flow stands behind all that is known of it, and none of it was recognised although it could
+    /// have been: the new ingest began too late, or is another encode.
+    ///
+    /// This is seen as soon as it is so; to find out what can be done without an overlap, `arrived` looks on further.
+    package var missedTheOverlap: Bool {
+        let counting = flows.filter { $0.counts && $0.arrivals > 0 }
+        let missed = counting.filter { !$0.isRecognised && !$0.isProven && $0.isBehindTail(shift?.pts ?? .zero) }
+        // As long as nothing at all was recognised, one flow may tell yet how far the others are off.
+        return (shift != nil || missed.count == counting.count) && missed.contains(where: \.canShow)
     }
 
     private func hopelessness() -> String? {

@@ -19,6 +19,7 @@ struct AlignerTable {
     /// arriving packets.
     var decodeLead: (received: Int64, arriving: Int64) = (0, 0)
     var timelinesAgree = true
+    var flowsCountApart = false
 
     struct Outcome: Equatable {
         var status: PacketAligner.Status
@@ -29,6 +30,8 @@ struct AlignerTable {
         /// Milliseconds that were added to the times of the first new packet, by flow.
         var shifts: [Int: [Int64]] = [:]
         var exact: [Bool] = []
+        /// Packets that had arrived when it was seen that the overlap was missed.
+        var missedAfter: Int?
     }
 
     private func packets(_ lines: [String], isArriving: Bool) -> [(
@@ -67,11 +70,14 @@ struct AlignerTable {
         let stream = packets(arriving, isArriving: true).sorted {
             ($0.trace.dts!, $0.flow) < ($1.trace.dts!, $1.flow)
         }
-        var aligner = PacketAligner(tails: tails, timelinesAgree: timelinesAgree)
+        var aligner = PacketAligner(
+            tails: tails, timelinesAgree: timelinesAgree, flowsCountApart: flowsCountApart)
         var count = 0
+        var missedAfter: Int?
         for packet in stream where aligner.status == .searching {
             aligner.arrived(packet.trace, flow: packet.flow)
             count += 1
+            if missedAfter == nil, aligner.missedTheOverlap { missedAfter = count }
         }
         var accepted = arriving.map { Array(repeating: Character(" "), count: $0.count - 2) }
         var shifts: [Int: [Int64]] = [:]
@@ -85,7 +91,7 @@ struct AlignerTable {
         return Outcome(
             status: aligner.status,
             accepted: accepted.map { String($0.reversed().drop { $0 == " " }.reversed()) }, arrivals: count,
-            shifts: shifts, exact: received.indices.map { aligner.isExact(flow: $0) })
+            shifts: shifts, exact: received.indices.map { aligner.isExact(flow: $0) }, missedAfter: missedAfter)
     }
 }
 

@@ -62,6 +62,37 @@ internal import ThroughlineCore
         #expect(outcome.shifts[2] == [0, 0])
     }
 
+    // MARK: - Too late
+
+    @Test func anOverlapThatIsThereIsNotMissed() {
+        var table = AlignerTable(received: ["v|Abcdefgh", "a|12345678"], arriving: ["v|     fghijk", "a|     678xy"])
+        table.timelinesAgree = false
+        table.flowsCountApart = true
+        #expect(table.outcome().missedAfter == nil)
+        #expect(table.outcome().accepted == ["        ijk", "        xy"])
+    }
+
+    /// So that the origin can be asked from earlier before more time is lost.
+    @Test func whatBeginsTooLateIsSeenWithTheFirstPacketThatIsNew() {
+        var table = AlignerTable(
+            received: ["v|Abcdefgh", "a|12345678"], arriving: ["v|        ijklmnopq", "a|        xyzäöüß"])
+        table.timelinesAgree = false
+        table.flowsCountApart = true
+        #expect(table.outcome().missedAfter == 1)
+        // The pictures are recognised, and the sound is not.
+        table.arriving = ["v|   defghijklmnopq", "a|        xyzäöüß"]
+        #expect(table.outcome().missedAfter == 7)
+    }
+
+    @Test func silenceMissesNothing() {
+        var table = AlignerTable(
+            received: ["v|Abcdefghijkl", "a|12----------"],
+            arriving: ["v|   defghijklmnopqrstuvwx", "a|         ----------"])
+        table.timelinesAgree = false
+        table.flowsCountApart = true
+        #expect(table.outcome().missedAfter == nil)
+    }
+
     // MARK: - What cannot be told apart by itself
 
     @Test(arguments: 0...5)

@@ -25,6 +25,8 @@ final class RTSPIngest: Ingest {
     /// Whether the media comes in datagrams, and not over the control connection.
     let usesUDP: Bool
 
+    let standby: Standby
+
     private(set) var playedFrom: NPT?
 
     private let url: String
@@ -86,10 +88,12 @@ final class RTSPIngest: Ingest {
     /// - Parameters:
     ///   - start: NPT to begin at.
     ///   - isExact: begin there, and not at the key frame before: what is needed to decode it comes at once.
+    ///   - prepared: a session with the origin that was set up ahead.
     /// - Throws: the reason why the origin cannot be played, as the handoff controller takes it.
     init(
         origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, silence: SilenceWatcher,
-        transport: RTSPTransportChoice, start: NPT, isExact: Bool, rate: Rate
+        transport: RTSPTransportChoice, start: NPT, isExact: Bool, rate: Rate,
+        prepared: RTSPOpening.Opened? = nil
     ) throws(IngestOpenError) {
         self.origin = origin
         self.supervisor = supervisor
@@ -100,9 +104,10 @@ final class RTSPIngest: Ingest {
         let opening = RTSPOpening(
             origin: supervisor.origin(origin), bound: supervisor.openBound(for: origin), abort: abort,
             request: request)
-        let opened = try opening.run(over: transport)
+        let opened = try opening.run(over: transport, prepared: prepared)
         source = opened.source
         usesUDP = opened.usesUDP
+        standby = opened.wasPrepared ? .warm : .cold
         reader = opened.reader
         duration = opened.description.range?.endTime
         startedAt = start
@@ -152,10 +157,11 @@ final class RTSPIngest: Ingest {
         return news
     }
 
-    /// A little before the place, and if the server begins behind it, once more from well before.
-    func searchStarts(for position: NPT) -> [NPT] { [Self.searchStart(for: position), position - .seconds(3)] }
-
-    static func searchStart(for position: NPT) -> NPT { max(.zero, position - .milliseconds(150)) }
+    /// As late as can be, since a server that delivers in real time has to play all that is known already. If that was
+    /// too late, since it does not begin where it was asked to, then from before, and at last from well before.
+    func searchStarts(for position: NPT, overlap: NPT) -> [NPT] {
+        [startedAt ?? max(.zero, overlap), position - .milliseconds(300), position - .seconds(3)]
+    }
 
     func seek(to time: NPT, anyPacket: Bool) throws(MediaError) {
         if let startedAt, (startedAt - time).magnitude < .milliseconds(20), request.seekStyle == .exact || !anyPacket {

@@ -87,7 +87,11 @@ final class RTSPLoop {
             }
             try sendPending()
         } catch {
-            if error.code != .aborted, !isOver { fail(ChangeEvent(error)) }
+            if error.code != .aborted, !isOver {
+                // What came in datagrams before the connection broke is not lost with it.
+                try? receiveDatagrams()
+                fail(ChangeEvent(error))
+            }
         }
         deliver()
         for flow in flows { flow.datagrams?.close() }
@@ -113,6 +117,7 @@ final class RTSPLoop {
         case .setUp(let media): carryOut(try setUp(media, at: now))
         case .play(let request):
             if session.state != .playing { beginAnew() }
+            if session.state == .ready { openWays() }
             carryOut(session.play(request, at: now))
         case .pause: carryOut(session.pause(at: now))
         case .setBandwidth(let rate): carryOut(session.setBandwidth(rate, at: now))
@@ -182,8 +187,6 @@ final class RTSPLoop {
             if let ports = transport.serverPorts {
                 // What the server's own port sends counts; a port that it does not tell cannot be told apart.
                 try? pair.connect(to: host, rtpPort: ports.lowerBound, rtcpPort: ports.upperBound)
-                // Opens the way back through a firewall or an address translation.
-                _ = try? Self.opening.withUnsafeBytes { try pair.send($0, on: .rtp) }
             }
             waiter.watch(pair.descriptor(of: .rtp), for: .input)
             waiter.watch(pair.descriptor(of: .rtcp), for: .input)
@@ -195,7 +198,17 @@ final class RTSPLoop {
             flows[flow].controlChannel = interleaved.upperBound
         }
         flows[flow].ssrc = transport.ssrc
+        openWay(flow)
     }
+
+    /// Opens the way back through a firewall or an address translation.
+    private func openWay(_ flow: Int) {
+        guard let pair = flows[flow].datagrams else { return }
+        _ = try? Self.opening.withUnsafeBytes { try pair.send($0, on: .rtp) }
+    }
+
+    /// What has stood still for long may be closed again.
+    private func openWays() { for flow in flows.indices { openWay(flow) } }
 
     /// An empty RTP packet of version 2, which every receiver passes over.
     private static let opening: [UInt8] = [0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]

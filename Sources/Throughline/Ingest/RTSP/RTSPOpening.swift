@@ -4,17 +4,25 @@ internal import ThroughlineProtocols
 internal import ThroughlineTransport
 
 /// Opens an RTSP session: follows redirects, chooses the flows, and falls back from UDP to TCP.
+///
+/// A session can be opened in two steps, of which the first may be long before the second: `prepare`, and `run` with what
+/// came of it.
 struct RTSPOpening {
     let origin: Origin
+    /// How long each step may take.
     let bound: Duration
     let abort: AbortSwitch
-    let request: RTSPPlayRequest
+    /// What is to be played; nil to set everything up and play nothing.
+    let request: RTSPPlayRequest?
 
     struct Opened {
         let source: RTSPSource
         let reader: RTPReader
         let description: SessionDescription
+        let address: RTSPAddress
         let usesUDP: Bool
+        /// It was set up ahead.
+        var wasPrepared = false
         /// What came while the session was opened, in order.
         var items: [RTSPItem]
     }
@@ -27,15 +35,33 @@ struct RTSPOpening {
         case lost(ChangeEvent)
     }
 
-    func run(over transport: RTSPTransportChoice) throws(IngestOpenError) -> Opened {
+    /// Sets everything up, to be played later.
+    func prepare(over transport: RTSPTransportChoice) throws(IngestOpenError) -> Opened {
+        precondition(request == nil, "what is prepared is not played")
+        return try run(over: transport)
+    }
+
+    /// Opens a session, up to the first packets of it.
+    ///
+    /// - Parameter prepared: one that was set up ahead. When it is found dead, another is opened at once.
+    func run(over transport: RTSPTransportChoice, prepared: Opened? = nil) throws(IngestOpenError) -> Opened {
+        var prepared = prepared
         var url = origin.url
         var transport = transport
         if let lower = RTSPAddress(url)?.lower { transport = lower == .tcp ? .tcp : .udp }
         var usesUDP = transport != .tcp
         var wasLost = false
         for _ in 0...RTSPIngest.mostRedirects {
-            guard let address = RTSPAddress(url) else { throw failed(.other, "it is no address of an RTSP server") }
-            switch try attempt(address, usesUDP: usesUDP) {
+            let outcome: Outcome
+            let address: RTSPAddress
+            if let ready = prepared.take() {
+                guard let played = try play(ready) else { continue }
+                (outcome, address) = (played, ready.address)
+            } else {
+                guard let named = RTSPAddress(url) else { throw failed(.other, "it is no address of an RTSP server") }
+                (outcome, address) = (try attempt(named, usesUDP: usesUDP), named)
+            }
+            switch outcome {
             case .opened(let opened): return opened
             case .needsTCP(let event):
                 guard transport == .auto else { throw IngestOpenError(.undelivered(event)) }
@@ -47,6 +73,25 @@ struct RTSPOpening {
             }
         }
         throw failed(.redirectRefused, "it redirects again and again")
+    }
+
+    /// Plays what was set up ahead.
+    ///
+    /// - Returns: nil when it is dead.
+    private func play(_ prepared: Opened) throws(IngestOpenError) -> Outcome? {
+        guard let request else { return .opened(prepared) }
+        var session = prepared
+        session.wasPrepared = true
+        session.source.give(.play(request))
+        do throws(IngestOpenError) {
+            // If nobody is there any more, there must be time for another one.
+            let outcome = try follow(session.source, session, session.address, session.usesUDP, until: .now + bound / 2)
+            if case .lost = outcome { return nil }
+            return outcome
+        } catch {
+            if abort.isAborted { throw error }
+            return nil
+        }
     }
 
     private func failed(_ cause: ChangeEvent.Cause, _ what: String) -> IngestOpenError {
@@ -80,7 +125,14 @@ struct RTSPOpening {
             source = try RTSPSource(options: options, abort: abort)
         } catch { throw IngestOpenError(.undelivered(ChangeEvent(error))) }
 
-        var opened: Opened?
+        return try follow(source, nil, address, usesUDP, until: deadline)
+    }
+
+    /// Takes what comes of a session until it is as far as it is wanted: until media comes, or everything is set up.
+    private func follow(
+        _ source: RTSPSource, _ known: Opened?, _ address: RTSPAddress, _ usesUDP: Bool, until deadline: Instant
+    ) throws(IngestOpenError) -> Outcome {
+        var opened = known
         var isPlaying = false
         var patience = deadline
         while true {
@@ -94,7 +146,7 @@ struct RTSPOpening {
             }
             switch item {
             case .described(let description):
-                opened = try choose(description, source, usesUDP: usesUDP)
+                opened = try choose(description, source, address, usesUDP: usesUDP)
             case .failed(let event):
                 if event.cause == .sessionLost { return .lost(event) }
                 throw IngestOpenError(.undelivered(event), isAborted: abort.isAborted)
@@ -111,6 +163,7 @@ struct RTSPOpening {
                     throw failed(.rtspStatus, "every flow is refused")
                 }
                 opened?.items.append(item)
+                if request == nil, let opened { return .opened(opened) }
             default: opened?.items.append(item)
             }
             guard isPlaying, let opened, case .packets = item else { continue }
@@ -120,7 +173,7 @@ struct RTSPOpening {
 
     /// Sets up everything that can be read.
     private func choose(
-        _ description: SessionDescription, _ source: RTSPSource, usesUDP: Bool
+        _ description: SessionDescription, _ source: RTSPSource, _ address: RTSPAddress, usesUDP: Bool
     ) throws(IngestOpenError) -> Opened {
         let reader: RTPReader
         do throws(MediaError) {
@@ -130,8 +183,9 @@ struct RTSPOpening {
             throw IngestOpenError(.refused(.notMedia, "\(redacted(origin.url)): it describes nothing that can be read"))
         }
         // Kept by the session, and sent together with what follows the first SETUP.
-        source.give(.play(request))
+        if let request { source.give(.play(request)) }
         source.give(.setUp(reader.media))
-        return Opened(source: source, reader: reader, description: description, usesUDP: usesUDP, items: [])
+        return Opened(
+            source: source, reader: reader, description: description, address: address, usesUDP: usesUDP, items: [])
     }
 }

@@ -18,6 +18,7 @@ final class RTSPQueue: Sendable {
         /// It was full, and half of it has not been taken yet.
         var isFull = false
         var isClosed = false
+        var watcher: (@Sendable () -> Void)?
     }
 
     private let byteLimit: Int
@@ -46,17 +47,43 @@ final class RTSPQueue: Sendable {
 
     func put(_ items: [RTSPItem]) {
         guard !items.isEmpty else { return }
-        state.withLockAndWake { state in
+        let watcher = state.withLockAndWake { state in
             for item in items {
                 state.bytes += item.byteCount
                 state.items.append(item)
             }
             if state.bytes >= byteLimit { state.isFull = true }
+            return state.watcher
         }
+        watcher?()
     }
 
     /// Nothing will be put in any more.
-    func close() { state.withLockAndWake { $0.isClosed = true } }
+    func close() {
+        let watcher = state.withLockAndWake { state in
+            state.isClosed = true
+            return state.watcher
+        }
+        watcher?()
+    }
+
+    /// Calls a watcher whenever something was put in, on the thread that did; nil ends that.
+    func watch(_ watcher: (@Sendable () -> Void)?) { state.withLock { $0.watcher = watcher } }
+
+    /// Why a session that is kept and not played is of no use any more: it has failed, or its server has something to
+    /// announce. Nil while it is.
+    var verdictOnIdle: String? {
+        state.withLock { state in
+            for item in state.items {
+                switch item {
+                case .failed(let event): return event.detail
+                case .notice: return "its server has announced something"
+                default: continue
+                }
+            }
+            return state.isClosed ? "the session is over" : nil
+        }
+    }
 
     /// The next item.
     ///
