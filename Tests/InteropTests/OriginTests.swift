@@ -1,3 +1,4 @@
+internal import Foundation
 internal import Testing
 internal import Throughline
 internal import ThroughlineCore
@@ -160,6 +161,29 @@ internal import ThroughlineLab
             #expect(play.summary.error == nil, "\(play.story)")
             #expect(play.frames.timesRise, "\(play.story)")
             #expect((play.summary.end ?? .zero) > .seconds(11), "\(play.story)")
+        }
+    }
+
+    @Test("one byte that differs before the break is noticed", .timeLimit(.minutes(25)))
+    func otherBytes() async throws {
+        try await Slots.shared.run {
+            let place = try TemporaryDirectory()
+            // One byte of one packet, well before the break and within what is compared.
+            var changed = try bytes(of: Fixtures.path("main.mp4"))
+            changed[100_000] ^= 0xFF
+            try Data(changed).write(to: URL(fileURLWithPath: place.path("main.mp4")))
+            let pace = try Fixtures.pace("main.mp4")
+            let pacing = Pacing(bytesPerSecond: pace.rate, burst: pace.burst)
+            let first = try await HTTPOrigin.start(
+                serving: ["/main.mp4": Fixtures.path("main.mp4")],
+                faults: [try Fault(parsing: "reset@50%"), try Fault(parsing: "refuse")], pace: pacing)
+            let second = try await HTTPOrigin.start(serving: ["/main.mp4": place.path("main.mp4")])
+            let play = try await Play.run([first.url(for: "/main.mp4"), second.url(for: "/main.mp4")])
+            try await expectWhole(play, of: "main.mp4", handoffs: 1)
+            #expect(play.summary.handoffs.first?.grade == .packetExact, "\(play.story)")
+            #expect(play.story.contains("not the same bytes"), "\(play.story)")
+            try await first.stop()
+            try await second.stop()
         }
     }
 
