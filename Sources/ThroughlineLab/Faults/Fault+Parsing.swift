@@ -20,7 +20,7 @@ extension Fault: CustomStringConvertible {
     ///              / "redirect=" URL / "announce=" 1...9999 / "notify=" reason / "teardown"
     ///              / "bye" / "new-source" / "close-ports" / "loss=" number "%" / "reorder=" number "%"
     ///              / "duplicate=" number "%" / "garbage=" size / "sequence-jump=" count
-    ///              / "timestamp-jump=" time / "frozen-timestamps"
+    ///              / "timestamp-jump=" time / "frozen-timestamps" / "random-timestamps" / "no-reports"
     ///     method   = "options" / "describe" / "setup" / "play" / ...          ; RTSP only
     ///     trigger  = time / "byte=" size / number "%" / "npt=" npt / "requests=" count
     ///     option   = "once" / "for=" time / "path=" path / "retry-after=" seconds / "location=" URL / "range=" npt
@@ -121,6 +121,8 @@ extension RTSPFault {
         case .sequenceJump(let count): "sequence-jump=\(count)"
         case .timestampJump(let time): "timestamp-jump=\(time.text)"
         case .frozenTimestamps: "frozen-timestamps"
+        case .randomTimestamps: "random-timestamps"
+        case .withoutReports: "no-reports"
         }
     }
 
@@ -128,6 +130,7 @@ extension RTSPFault {
         "session-lost": .sessionLost, "no-rtp-info": .withoutRTPInfo, "wrong-rtp-info": .wrongRTPInfo,
         "no-range": .withoutRange, "teardown": .teardown, "bye": .bye, "new-source": .newSource,
         "close-ports": .closePorts, "frozen-timestamps": .frozenTimestamps,
+        "random-timestamps": .randomTimestamps, "no-reports": .withoutReports,
     ]
 }
 

@@ -56,6 +56,10 @@ public enum RTSPFault: Sendable, Hashable {
     case timestampJump(Duration)
     /// All packets of a flow carry the timestamp of the one before.
     case frozenTimestamps
+    /// All packets carry timestamps that are made up.
+    case randomTimestamps
+    /// No sender reports are sent; RTCP BYE still is.
+    case withoutReports
 }
 
 extension RTSPFault {
@@ -66,7 +70,8 @@ extension RTSPFault {
         switch self {
         case .moved, .withoutRTPInfo, .wrongRTPInfo, .withoutRange, .lateStart: .requests
         case .sessionLost, .redirect, .announce, .playNotify, .teardown, .closePorts: .sessions
-        case .bye, .newSource, .loss, .reorder, .duplicate, .garbage, .sequenceJump, .timestampJump, .frozenTimestamps:
+        case .bye, .newSource, .loss, .reorder, .duplicate, .garbage, .sequenceJump, .timestampJump, .frozenTimestamps,
+            .randomTimestamps, .withoutReports:
             .media
         }
     }

@@ -7,6 +7,8 @@ final class RTSPCore: @unchecked Sendable {
     // Unchecked: everything but `programmes` and `log` is touched on `loop` only.
     let loop: any EventLoop
     let programmes: [String: Programme]
+    /// Further encodes of a path.
+    let encodes: [String: [Programme]]
     let log: Guarded<RequestLog>
     let options: RTSPOrigin.Options
     var schedule: FaultSchedule
@@ -25,8 +27,12 @@ final class RTSPCore: @unchecked Sendable {
         accepted: { [unowned self] in try accepted($0) }, tell: { [unowned self] in tell($0) })
     private var timer: (at: Instant, task: Scheduled<Void>)?
 
-    init(programmes: [String: Programme], faults: [Fault], options: RTSPOrigin.Options, loop: any EventLoop) {
+    init(
+        programmes: [String: Programme], encodes: [String: [Programme]], faults: [Fault], options: RTSPOrigin.Options,
+        loop: any EventLoop
+    ) {
         self.programmes = programmes
+        self.encodes = encodes
         self.log = Guarded(RequestLog(capacity: max(1, options.logCapacity)))
         self.options = options
         self.loop = loop

@@ -54,6 +54,8 @@ final class RTSPIngest: Ingest {
     private var leaveAt: (npt: NPT, event: ChangeEvent)?
     /// What was told of the losses of each flow.
     private var toldLosses: [Int: FlowLosses] = [:]
+    /// What was told of each flow.
+    private var told: Set<Told> = []
     /// The furthest end of what was handed out.
     private var furthest: MediaTime?
 
@@ -69,18 +71,20 @@ final class RTSPIngest: Ingest {
     ///
     /// - Parameters:
     ///   - start: NPT to begin at.
+    ///   - bandwidth: bits per second that the server is to keep to; nil for whatever it likes.
     ///   - isExact: begin there, and not at the key frame before: what is needed to decode it comes at once.
     /// - Throws: the reason why the origin cannot be played, as the handoff controller takes it.
     init(
         origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, silence: SilenceWatcher,
-        transport: RTSPTransportChoice, start: NPT, isExact: Bool, rate: Rate
+        transport: RTSPTransportChoice, start: NPT, isExact: Bool, rate: Rate, bandwidth: Int64?
     ) throws(IngestOpenError) {
         self.origin = origin
         self.supervisor = supervisor
         self.abort = abort
         self.silence = silence
         url = redacted(supervisor.origin(origin).url)
-        request = RTSPPlayRequest(start: start, scale: rate, seekStyle: isExact ? .exact : nil)
+        request = RTSPPlayRequest(
+            start: start, scale: rate, bandwidth: bandwidth, seekStyle: isExact ? .exact : nil)
         let opening = RTSPOpening(
             origin: supervisor.origin(origin), bound: supervisor.openBound(for: origin), abort: abort,
             request: request)
@@ -119,6 +123,21 @@ final class RTSPIngest: Ingest {
             if new != FlowLosses() { news[flow] = new }
         }
         return news
+    }
+
+    func position(of flow: Int) -> FlowPosition? { reader.accounts(of: flow, at: .now) }
+
+    private struct Told: Hashable {
+        let flow: Int
+        let subject: RTPReader.Finding.Subject
+    }
+
+    /// Each subject once for each flow: what comes and goes is not told again and again.
+    func takeFindings() -> [(flow: Int, text: String)] {
+        reader.takeFindings().compactMap { flow, finding in
+            guard let (subject, text) = finding.told else { return nil }
+            return told.insert(Told(flow: flow, subject: subject)).inserted ? (flow, text) : nil
+        }
     }
 
     /// A little before the place, and if the server begins behind it, once more from well before.
@@ -160,8 +179,9 @@ final class RTSPIngest: Ingest {
         reader.adjusted(.pause(), at: .now)
     }
 
-    func mustRejoin(at rate: Rate) -> Bool {
-        guard isPaused || request.scale != rate else { return false }
+    func mustRejoin(at rate: Rate, bandwidth: Int64?) -> Bool {
+        guard isPaused || request.scale != rate || request.bandwidth != bandwidth else { return false }
+        request.bandwidth = bandwidth
         request.scale = rate
         return true
     }
@@ -297,7 +317,8 @@ final class RTSPIngest: Ingest {
                 rtpTime: flow < answer.flows.count ? answer.flows[flow]?.timestamp : nil)
         }
         playedFrom = answer.range?.startTime
-        reader.played(at: starts, speed: answer.speed, at: .now)
+        reader.played(
+            at: starts, speed: answer.speed, mediaScale: answer.scale, bandwidth: answer.bandwidth, at: .now)
         supervisor.playing(at: scale)
     }
 
