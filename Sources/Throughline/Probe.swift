@@ -278,7 +278,8 @@ public final class Probe: Sendable {
         fill(buffer, from: first, line, until: end)
         let npt = zip(buffer.accounts, flows).filter { !$1.isSparse }.compactMap { $0.0.end }.min()
 
-        let next = try open(other, at: RTSPIngest.searchStart(for: npt ?? start), expected: flows, isExact: true)
+        let next = try open(
+            other, at: RTSPIngest.searchStart(for: npt ?? start, hasSparse: false), expected: flows, isExact: true)
         let join = SpliceJoin(
             ingest: next, line: line, buffer: buffer, outputs: flows, flowCount: flows.count,
             expectedDuration: found[0].duration, start: .zero, url: found[other].url,

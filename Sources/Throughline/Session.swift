@@ -324,10 +324,11 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         _ origin: OriginID, expected: [FlowFormat] = [], position: NPT? = nil
     ) throws(IngestOpenError) -> any Ingest {
         if RTSPAddress.isRTSP(configuration.origins[origin.index].url) {
+            let hasSparse = outputFlows.contains { $0.isSparse && configuration.flows.includes($0) }
             return try RTSPIngest(
                 origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher,
                 transport: configuration.rtspTransport,
-                start: position.map { RTSPIngest.searchStart(for: $0) } ?? start,
+                start: position.map { RTSPIngest.searchStart(for: $0, hasSparse: hasSparse) } ?? start,
                 isExact: position != nil, rate: shared.withLock { $0.rate }, bandwidth: shared.withLock { $0.bandwidth }
             )
         }

@@ -89,30 +89,3 @@ enum IngestReadError: Error {
     /// Somebody has something to say to the reader.
     case interrupted
 }
-
-/// The URL without what may be secret: its user and password, and its query.
-func redacted(_ url: String) -> String {
-    let bare = withoutCredentials(url)
-    guard bare.contains("://"), let query = bare.firstIndex(of: "?") else { return bare }
-    return bare[..<query] + "?..."
-}
-
-private func withoutCredentials(_ url: String) -> String {
-    guard let scheme = url.range(of: "://") else { return url }
-    let rest = url[scheme.upperBound...]
-    let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
-    guard let at = authority.lastIndex(of: "@") else { return url }
-    return url[..<scheme.upperBound] + "***@" + rest[rest.index(after: at)...]
-}
-
-extension StringProtocol {
-    /// The first place where `other` stands.
-    fileprivate func range(of other: String) -> Range<Index>? {
-        var start = startIndex
-        while start < endIndex {
-            if self[start...].hasPrefix(other) { return start..<index(start, offsetBy: other.count) }
-            start = index(after: start)
-        }
-        return nil
-    }
-}

@@ -13,13 +13,13 @@ extension RTSPCore {
     /// What a URL names: a presentation, or one flow of it.
     func resource(_ uri: String) -> (path: String, flow: Int?) {
         var path = Substring(uri)
-        if let scheme = uri.range(of: "://") {
+        if let scheme = uri.firstRange(of: "://") {
             path = uri[scheme.upperBound...]
             path = path.firstIndex(of: "/").map { path[$0...] } ?? "/"
         }
         // What names a flow may stand behind a query.
         var flow: Int?
-        if let mark = path.range(of: "/stream=", options: true) {
+        if let mark = path.ranges(of: "/stream=").last {
             flow = Int(path[mark.upperBound...])
             path = path[..<mark.lowerBound]
         }
@@ -113,7 +113,7 @@ extension RTSPCore {
     /// The URL that was asked for, without what names a flow.
     private func base(_ uri: String) -> String {
         var text = Substring(uri)
-        if let mark = text.range(of: "/stream=", options: true) { text = text[..<mark.lowerBound] }
+        if let mark = text.ranges(of: "/stream=").last { text = text[..<mark.lowerBound] }
         while text.hasSuffix("/") { text = text.dropLast() }
         return String(text)
     }
@@ -262,21 +262,5 @@ extension RTSPCore {
         }
         // The answer first, then the media.
         return (RTSPResponse(status: .ok, headers: answer), wasPlaying ? nil : { session.start() })
-    }
-}
-
-extension StringProtocol {
-    /// Where a text stands first; with `options`, where it stands last.
-    fileprivate func range(of text: String, options last: Bool = false) -> Range<Index>? {
-        var found: Range<Index>?
-        var start = startIndex
-        while start < endIndex {
-            if self[start...].hasPrefix(text) {
-                found = start..<index(start, offsetBy: text.count)
-                if !last { return found }
-            }
-            start = index(after: start)
-        }
-        return found
     }
 }

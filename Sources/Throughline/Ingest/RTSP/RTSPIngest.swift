@@ -141,9 +141,17 @@ final class RTSPIngest: Ingest {
     }
 
     /// A little before the place, and if the server begins behind it, once more from well before.
-    func searchStarts(for position: NPT) -> [NPT] { [Self.searchStart(for: position), position - .seconds(3)] }
+    func searchStarts(for position: NPT) -> [NPT] {
+        let hasSparse = zip(reader.flows, wanted).contains { $0.isSparse && $1 }
+        return [Self.searchStart(for: position, hasSparse: hasSparse), position - .seconds(3)]
+    }
 
-    static func searchStart(for position: NPT) -> NPT { max(.zero, position - .milliseconds(150)) }
+    /// - Parameter hasSparse: whether there are flows that say nothing of how far they were received. What is due at one
+    ///   moment is sent together, and pictures that are reordered, or frames of sound that share a packet, reach some
+    ///   hundred milliseconds beyond it.
+    static func searchStart(for position: NPT, hasSparse: Bool) -> NPT {
+        max(.zero, position - .milliseconds(hasSparse ? 600 : 150))
+    }
 
     func seek(to time: NPT, anyPacket: Bool) throws(MediaError) {
         if let startedAt, (startedAt - time).magnitude < .milliseconds(20), request.seekStyle == .exact || !anyPacket {
