@@ -50,6 +50,13 @@ public struct FlowDescription: Sendable, Hashable {
     public let text: String
 }
 
+/// Where one flow of the output stood.
+public struct FlowStanding: Sendable, Hashable {
+    public let flow: Int
+    /// Up to where it was received.
+    public let position: FlowPosition
+}
+
 /// One handoff, from the sign that caused it to the first new media.
 public struct HandoffReport: Sendable {
     public struct Attempt: Sendable {
@@ -84,4 +91,6 @@ public struct HandoffReport: Sendable {
     public let attempts: [Attempt]
     /// Flow by flow; empty for byte-exact, where no flow notices.
     public let flows: [FlowSplice]
+    /// Where each flow stood when the event was seen, and how that was known.
+    public let positions: [FlowStanding]
 }

@@ -67,7 +67,7 @@ extension RTSPIngest {
             return try RTSPIngest(
                 origin: OriginID(0), supervisor: supervisor, abort: abort,
                 silence: SilenceWatcher(bound: bound, buffer: nil), transport: transport, start: start,
-                isExact: isExact, rate: .normal)
+                isExact: isExact, rate: .normal, bandwidth: nil)
         } catch { throw StreamError(error, of: origin) }
     }
 }

@@ -88,6 +88,18 @@ public final class ResilientStream: Sendable {
         session.control(.setRate(rate))
     }
 
+    /// Says what there is room for on the way from the origin. An RTSP origin is told with `Bandwidth`, and may go on with
+    /// another encode of the stream; what it is told stays so for the next origin. Others take no notice.
+    ///
+    /// - Parameter bitsPerSecond: nil takes the limit away.
+    /// - Throws: `StreamError.Code.usage` for a limit that is not positive.
+    public func limitBandwidth(to bitsPerSecond: Int64?) throws(StreamError) {
+        if let bitsPerSecond, bitsPerSecond <= 0 {
+            throw StreamError(code: .usage, message: "the bandwidth must be positive, not \(bitsPerSecond)")
+        }
+        session.control(.limitBandwidth(bitsPerSecond))
+    }
+
     /// Where the stream is at this moment.
     public var status: StreamStatus { session.status() }
 }

@@ -40,6 +40,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         var controls: [Control] = []
         var isPaused = false
         var rate = Rate.normal
+        /// Bits per second that origins are to keep to.
+        var bandwidth: Int64?
         /// Wakes the current ingest.
         var interrupt: (@Sendable () -> Void)?
     }
@@ -49,6 +51,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         case pause, resume
         case seek(NPT)
         case setRate(Rate)
+        case limitBandwidth(Int64?)
     }
 
     /// There are controls to be carried out.
@@ -93,6 +96,12 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     private var staysUntil = Instant.never
     /// By flow of the output.
     private var losses: [Int: FlowLosses] = [:]
+    /// By flow of the output, where the flow stands at the current ingest by the accounts kept there.
+    private var standings: [Int: FlowPosition] = [:]
+    /// The same when the event was seen that is being answered.
+    private var eventStandings: [FlowStanding] = []
+    /// When findings were last asked for.
+    private var lastFindings = Instant.now
     /// A handoff was made and is not yet reported.
     private var hasPending = false
     /// Where the stream begins, or where the viewer went last.
@@ -236,9 +245,38 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         zip(pacer?.presented ?? [], outputFlows).filter { !$1.isSparse }.compactMap { $0.0.end }.max()
     }
 
-    /// The least position of the flows that count.
+    /// The least position of the flows that count: by what was received of each, or where its timestamps tell nothing, as
+    /// it was counted.
     private var position: NPT? {
-        zip(buffer.accounts, outputFlows).filter { !$1.isSparse }.compactMap { $0.0.end }.min()
+        zip(buffer.accounts, outputFlows).filter { !$1.isSparse }.compactMap { account, flow in
+            guard let standing = standings[flow.index], standing.position.basis == .ledger else { return account.end }
+            return standing.position.npt
+        }.min()
+    }
+
+    /// Where every flow stands that is played.
+    private var allStandings: [FlowStanding] {
+        zip(buffer.accounts, outputFlows).compactMap { account, flow in
+            guard configuration.flows.includes(flow) else { return nil }
+            let received = account.end.map {
+                FlowPosition(position: Position(npt: $0, basis: .timestamps), byTimestamps: $0)
+            }
+            return (standings[flow.index] ?? received).map { FlowStanding(flow: flow.index, position: $0) }
+        }
+    }
+
+    /// Asks an ingest where its flows stand, and tells what it noticed.
+    private func noteAccounts(of ingest: any Ingest) {
+        guard let line else { return }
+        lastFindings = lastFlush
+        for flow in ingest.flows.indices {
+            guard let output = line.output(of: flow), let position = ingest.position(of: flow) else { continue }
+            standings[output] = position.shifted(by: line.shift(of: flow))
+        }
+        for (flow, text) in ingest.takeFindings() {
+            guard let output = line.output(of: flow), output < outputFlows.count else { continue }
+            warn("\(url(ingest.origin)): \(outputFlows[output]): \(text)")
+        }
     }
 
     // MARK: - The first ingest
@@ -328,11 +366,12 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         _ origin: OriginID, expected: [FlowFormat] = [], overlap: NPT? = nil
     ) throws(IngestOpenError) -> any Ingest {
         if RTSPAddress.isRTSP(configuration.origins[origin.index].url) {
+            let hasSparse = outputFlows.contains { $0.isSparse && configuration.flows.includes($0) }
             return try RTSPIngest(
                 origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher,
                 transport: configuration.rtspTransport,
-                start: overlap.map { max(.zero, $0) } ?? start,
-                isExact: overlap != nil, rate: shared.withLock { $0.rate },
+                start: overlap.map { max(.zero, hasSparse ? $0 - RTSPIngest.sparseReach : $0) } ?? start,
+                isExact: overlap != nil, rate: shared.withLock { $0.rate }, bandwidth: shared.withLock { $0.bandwidth },
                 prepared: overlap == nil ? nil : standby?.take(origin))
         }
         return try ByteIngest(
@@ -382,23 +421,27 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// - Returns: what to do next; nil when the stream is over.
     private func pump(_ ingest: any Ingest) -> HandoffController.Order? {
         guard let line else { return nil }
+        standings = [:]
         let isPaused = shared.withLock { state in
             state.interrupt = ingest.interrupter
             return state.isPaused
         }
         defer {
             shared.withLock { $0.interrupt = nil }
+            noteAccounts(of: ingest)
             noteLosses(of: ingest)
         }
         if isPaused { ingest.pause() }
         while true {
             if hasControls.load(ordering: .relaxed), let order = carryOutControls(ingest) { return order }
             if staysUntil != .never, Instant.now >= staysUntil { return flush() ? stayEnded(ingest) : nil }
+            if lastFlush - lastFindings > .seconds(1) { noteAccounts(of: ingest) }
             let packet: Packet?
             do throws(IngestReadError) {
                 packet = try ingest.read()
             } catch {
                 guard flush() else { return nil }
+                noteAccounts(of: ingest)
                 switch error {
                 case .broken(let media):
                     return observe(
@@ -518,6 +561,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             case .pause: state.isPaused = true
             case .resume: state.isPaused = false
             case .setRate(let rate): state.rate = rate
+            case .limitBandwidth(let bandwidth): state.bandwidth = bandwidth
             case .seek: break
             }
             return state.interrupt
@@ -531,7 +575,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         case .resume:
             buffer.resume()
             send(.paused(false, npt: buffer.playhead ?? .zero))
-        case .seek, .setRate: break
+        case .seek, .setRate, .limitBandwidth: break
         }
         interrupt?()
     }
@@ -539,9 +583,9 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// - Returns: an order to follow, where carrying them out failed.
     private func carryOutControls(_ ingest: any Ingest) -> HandoffController.Order? {
         hasControls.store(false, ordering: .relaxed)
-        let (controls, isPaused, rate) = shared.withLock { state in
+        let (controls, isPaused, rate, bandwidth) = shared.withLock { state in
             defer { state.controls = [] }
-            return (state.controls, state.isPaused, state.rate)
+            return (state.controls, state.isPaused, state.rate, state.bandwidth)
         }
         var goesOn = false
         for control in controls {
@@ -553,13 +597,14 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             case .setRate:
                 goesOn = true
                 if !ingest.isRealtime { playing(at: rate) }
+            case .limitBandwidth: goesOn = true
             case .seek(let npt):
                 seek(ingest, to: npt)
                 if isPaused { ingest.pause() }
                 goesOn = false
             }
         }
-        guard goesOn, !isPaused, ingest.mustRejoin(at: rate) else { return nil }
+        guard goesOn, !isPaused, ingest.mustRejoin(at: rate, bandwidth: bandwidth) else { return nil }
         return rejoin(ingest)
     }
 
@@ -664,6 +709,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             reportHandoff()
         }
         eventNPT = position ?? .zero
+        eventStandings = allStandings
         eventLevel = buffer.level.duration
         let target = event.target.flatMap { originID(of: $0) }
         // Bytes that go on where they broke are better than a session that stands ready.
@@ -735,7 +781,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                     HandoffReport.Attempt(
                         origin: attempt.origin, url: url(attempt.origin), method: attempt.order.method,
                         duration: (attempt.ended ?? accepted.at) - attempt.began, failure: attempt.failure?.text)
-                }, flows: pending.grade == .byteExact ? [] : flows)
+                }, flows: pending.grade == .byteExact ? [] : flows, positions: eventStandings)
             state.handoffCount += 1
             if state.handoffs.count < Self.reportLimit { state.handoffs.append(report) }
             return report
@@ -824,6 +870,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     func summary() -> Summary {
         let elapsed = Instant.now - began
         let presented = pacer?.presented ?? []
+        let standings = Dictionary(
+            allStandings.map { ($0.flow, $0.position) }, uniquingKeysWith: { first, _ in first })
         return shared.withLock { state in
             Summary(
                 error: state.error, elapsed: elapsed, startup: state.firstPresented,
@@ -833,7 +881,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                     let account = flow.index < presented.count ? presented[flow.index] : FlowAccount()
                     return Summary.Flow(
                         description: flow, packets: account.packets, bytes: account.bytes, end: account.end,
-                        losses: losses[flow.index, default: FlowLosses()])
+                        losses: losses[flow.index, default: FlowLosses()], position: standings[flow.index])
                 },
                 handoffs: state.handoffs, handoffCount: state.handoffCount, reopenCount: state.reopenCount,
                 gaps: buffer.gaps, gapTotal: buffer.gapTotal,

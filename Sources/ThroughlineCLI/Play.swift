@@ -93,8 +93,10 @@ struct Play: AsyncParsableCommand {
 
     @Flag(
         help: ArgumentHelp(
-            "Take commands from standard input, one a line: pause, resume, seek TIME, rate NUMBER (2 is twice as fast), stop."
-        ))
+            """
+            Take commands from standard input, one a line: pause, resume, seek TIME, rate NUMBER (2 is twice as fast), \
+            bandwidth BITS (what an RTSP origin may send in a second), stop.
+            """))
     var control = false
 
     @OptionGroup var options: OriginOptions

@@ -4,7 +4,7 @@ internal import ThroughlineCore
 
 /// Takes what a viewer asks for from standard input, a command a line, on a thread of its own.
 enum StreamControls {
-    static let help = "pause, resume, seek TIME, rate NUMBER, stop"
+    static let help = "pause, resume, seek TIME, rate NUMBER, bandwidth BITS, stop"
 
     /// - Parameter complain: told of lines that are no command.
     static func read(for stream: ResilientStream, complain: @escaping @Sendable (String) -> Void) {
@@ -47,6 +47,9 @@ enum StreamControls {
             case ("seek", let text?):
                 guard let time = TimeArgument(argument: text) else { return "'\(text)' is no time; say seek 1:30" }
                 stream.seek(to: MediaTime(time.duration))
+            case ("bandwidth", let text?):
+                guard let bits = Int64(text) else { return "'\(text)' is no bandwidth; say bandwidth 500000" }
+                do { try stream.limitBandwidth(to: bits) } catch { return error.message }
             case ("rate", let text?):
                 guard let rate = Rate(decimal: text) else { return "'\(text)' is no rate; say rate 2" }
                 do { try stream.setRate(rate) } catch { return error.message }

@@ -7,7 +7,8 @@ internal import CFFmpeg
 /// AAC each frame is a piece; the frames of MPEG audio stay together as the packet has them. Key flags and times are
 /// those of nobody. Used on one thread.
 package final class RTPDepacketizer {
-    /// The flows, by media section of the description; nil where libavformat cannot read one. Pictures have no size and
+    /// The flows, by media section of the description; nil where libavformat cannot read one, but for data, whose
+    /// codec is then `none`. Pictures have no size and
     /// MPEG audio no layer yet: see `FlowFormat.completed`.
     package let flows: [FlowFormat?]
     /// What libavformat reads of a description at most, in bytes.
@@ -67,7 +68,9 @@ package final class RTPDepacketizer {
             let place = Int(stream.pointee.id)
             places.append(place)
             while flows.count <= place { flows.append(nil) }
-            if stream.pointee.codecpar.pointee.codec_id != AV_CODEC_ID_NONE {
+            // Of data it knows no codec; somebody else may.
+            let parameters = stream.pointee.codecpar.pointee
+            if parameters.codec_id != AV_CODEC_ID_NONE || parameters.codec_type == AVMEDIA_TYPE_DATA {
                 flows[place] = try? FlowFormat(index: place, stream: stream)
             }
         }

@@ -12,6 +12,11 @@ package final class RTPPacketizer {
         package var bytes: [UInt8]
         /// Its time in units of the clock, counted from NPT 0: that of the first frame in it.
         package var ticks: Int64
+
+        package init(bytes: [UInt8], ticks: Int64) {
+            self.bytes = bytes
+            self.ticks = ticks
+        }
     }
 
     /// Units of the timestamp in a second.

@@ -78,7 +78,7 @@ final class ByteIngest: Ingest {
     let makesDecodeTimes = false
     let interrupter: (@Sendable () -> Void)? = nil
     func pause() {}
-    func mustRejoin(at rate: Rate) -> Bool { false }
+    func mustRejoin(at rate: Rate, bandwidth: Int64?) -> Bool { false }
     var isSeekable: Bool { input.isSeekable }
     /// Where an index leads too far, or there is none, the bytes are read from their start in the end.
     func searchStarts(for position: NPT, overlap: NPT) -> [NPT] {

@@ -29,7 +29,7 @@ enum FlowMapping {
     private static func likeness(
         _ candidate: FlowFormat, _ output: FlowFormat, _ incoming: [FlowFormat], _ outputs: [FlowFormat]
     ) -> Int? {
-        guard candidate.kind == output.kind, candidate.codecID == output.codecID,
+        guard candidate.kind == output.kind, candidate.isCoded(as: output),
             candidate.isAttachedPicture == output.isAttachedPicture
         else { return nil }
         var score = 0
@@ -48,6 +48,12 @@ enum FlowMapping {
 }
 
 extension FlowFormat {
+    /// Over RTP the layer of MPEG audio is not known before its first packet, and decoders take any.
+    fileprivate func isCoded(as other: FlowFormat) -> Bool {
+        let layers = ["mp1", "mp2", "mp3"]
+        return codecID == other.codecID || layers.contains(codecName) && layers.contains(other.codecName)
+    }
+
     /// What the payload reader calls this codec.
     var payloadCodec: PayloadForm.Codec {
         switch codecName {

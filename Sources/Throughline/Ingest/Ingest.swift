@@ -46,8 +46,11 @@ protocol Ingest: AnyObject {
     func searchStarts(for position: NPT, overlap: NPT) -> [NPT]
     /// Asks the origin to stop delivering, where that can be asked. `rejoin` tells whether it must be asked to go on.
     func pause()
-    /// Whether the origin must be asked to go on, with another rate or after a pause, and its packets be joined anew.
-    func mustRejoin(at rate: Rate) -> Bool
+    /// Whether the origin must be asked to go on, with another rate, for another bandwidth or after a pause, and its packets
+    /// be joined anew.
+    ///
+    /// - Parameter bandwidth: bits per second that the origin is to keep to; nil for whatever it likes.
+    func mustRejoin(at rate: Rate, bandwidth: Int64?) -> Bool
     /// Ends a `read` that waits with `.interrupted`, now or the next time; may be kept, and called from any thread.
     var interrupter: (@Sendable () -> Void)? { get }
     /// The next packet; nil at the end, or when it has failed.
@@ -58,6 +61,10 @@ protocol Ingest: AnyObject {
     var playedFrom: NPT? { get }
     /// What of each flow never came, since the last time; flows without losses are left out.
     func takeLosses() -> [Int: FlowLosses]
+    /// Where a flow stands, by the accounts that are kept of it; nil where its packets' own times are all there is.
+    func position(of flow: Int) -> FlowPosition?
+    /// What was noticed of the flows, for people, since the last time: each thing once.
+    func takeFindings() -> [(flow: Int, text: String)]
     /// How a flow carries its payload, once a packet of it was read.
     func form(of flow: Int) -> PayloadForm
 }
@@ -68,6 +75,8 @@ extension Ingest {
     func takeLosses() -> [Int: FlowLosses] { [:] }
     var deliversStill: Bool { false }
     func stays() {}
+    func position(of flow: Int) -> FlowPosition? { nil }
+    func takeFindings() -> [(flow: Int, text: String)] { [] }
     var flowsCountApart: Bool { false }
     func seek(to time: NPT) throws(MediaError) { try seek(to: time, anyPacket: false) }
 }

@@ -24,6 +24,7 @@ struct RTPFlowFormat {
         var details = FlowFormat.Details()
         details.language = medium.language.flatMap { LanguageTag.threeLetters($0) }
         isKnown = true
+        if described.codecName == "none" { details.codecName = "klv" }
         if described.codecName == "aac" {
             let configuration = described.withExtradata { try? AudioSpecificConfig(parsing: $0) }
             if let configuration {

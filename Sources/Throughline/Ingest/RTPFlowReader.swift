@@ -9,9 +9,15 @@ final class RTPFlowReader {
     private let kind: FlowKind
     /// Its packets are taken apart here, since libavformat leaves the frames of MPEG audio together.
     let isMPEGAudio: Bool
+    /// So are those of KLV, which libavformat does not know over RTP.
+    let isKLV: Bool
+    /// A packet of the unit of KLV that comes was lost.
+    private var isKLVDamaged = false
+    /// More than any unit of KLV has.
+    private static let klvLimit = 1 << 20
     private let isOpus: Bool
     /// Bits of the media in a second, as the description says.
-    private let bitsPerSecond: Int64?
+    let declaredBandwidth: Int64?
     private let timeBase: TimeBase
     private let otherTypes: Set<UInt8>
     /// Packets that were missing before one that was passed over.
@@ -24,6 +30,14 @@ final class RTPFlowReader {
     private var decodeTimes: DecodeTimes
     private var frameLength: FrameLength
     private var grid: AudioGrid
+    private var watch = TimestampWatch()
+    /// Two pictures with one timestamp have come, one after the other: neither tells its place.
+    private var standsStill = false
+    /// Pictures that led up to the start of the range.
+    private var ledUp = 0
+    private var lastUnitTimestamp: UInt32?
+    /// How long the units of the last packet last.
+    private var lastLength: MediaTime = .zero
     /// The part of a frame of MPEG audio that has come so far.
     private var cutFrame: [UInt8] = []
     private var scratch: [UInt8] = []
@@ -35,7 +49,10 @@ final class RTPFlowReader {
     private var held = UniqueDeque<Packet>()
     private var heldTimestamp: UInt32 = 0
     private var heldTime: NPT = .zero
+    private var isHeldDoubted = false
     private var isHeldRefresh = false
+    /// When the first of those came that are held back, and their bytes.
+    private var heldSince: Instant?
     private var isBeginning = true
     private var isClamped = false
     /// That of the first unit: pictures that come later in decoding may stand before the start of the range, too.
@@ -46,6 +63,10 @@ final class RTPFlowReader {
     private(set) var losses = RTPReader.Losses()
     private(set) var findings: [RTPReader.Finding] = []
     private static let findingLimit = 64
+    /// Units under one timestamp that come at the pace of playing for so long are no way to the start of a range.
+    /// Before the start of the presentation there is next to nothing to lead up to it.
+    private var clampPatience: Duration { timeline.start.range <= .zero ? .seconds(1) : .seconds(2) }
+    private static let heldByteLimit = 32 << 20
 
     /// - Throws: `MediaError` when there is no memory, or the clock rate is none.
     init(_ flow: FlowFormat, medium: MediaDescription, map: RTPMap, index: Int) throws(MediaError) {
@@ -58,8 +79,9 @@ final class RTPFlowReader {
         timeBase = TimeBase(1, clock)
         kind = flow.kind
         isMPEGAudio = map.encoding.lowercased() == "mpa"
+        isKLV = Self.isKLV(map)
         isOpus = flow.codecName == "opus"
-        bitsPerSecond = medium.bitsPerSecond
+        declaredBandwidth = medium.bitsPerSecond
         // A server that sends what it did not announce is believed to mean what it did.
         otherTypes = Set(medium.payloadTypes).union([13]).subtracting([map.payloadType])
         assembler = AccessUnitAssembler(codec: described.video)
@@ -72,7 +94,9 @@ final class RTPFlowReader {
     }
 
     /// A response to PLAY says what comes from here on.
-    func played(at start: RTPTimeline.Start, speed: Rate, at now: Instant) {
+    ///
+    /// - Parameter bandwidth: bits of payload in a second of media, where that is another than was declared.
+    func played(at start: RTPTimeline.Start, speed: Rate, mediaScale: Rate?, bandwidth: Int64?, at now: Instant) {
         timeline.played(start)
         assembler.restart()
         decodeTimes.restart(after: nil)
@@ -85,10 +109,15 @@ final class RTPFlowReader {
         firstTimestamp = nil
         lostPayload = 0
         lostBefore = 0
+        watch.restart()
+        standsStill = false
+        ledUp = 0
+        lastUnitTimestamp = nil
+        heldSince = nil
         keeper.adjusted(
             .play(
-                from: start.range, scale: start.scale, speed: speed,
-                bandwidth: bitsPerSecond.map { .media(bitsPerSecond: $0) }), at: now)
+                from: start.range, scale: mediaScale ?? start.scale, speed: speed,
+                bandwidth: (bandwidth ?? declaredBandwidth).map { .media(bitsPerSecond: $0) }), at: now)
     }
 
     func adjusted(_ adjustment: Adjustment, at now: Instant) { keeper.adjusted(adjustment, at: now) }
@@ -108,9 +137,11 @@ final class RTPFlowReader {
 
     func repeated(byteCount: Int) { keeper.received(repeated: byteCount) }
 
-    /// The timestamps of pictures that are reordered have leapt: which picture comes next, they do not tell.
+    /// The timestamps of pictures that are reordered have leapt, or stand still: which picture comes next, they do not
+    /// tell.
     var isAdrift: Bool {
         guard kind == .video, described.reordering != .none else { return false }
+        if standsStill { return true }
         switch reading.finding {
         case .timestampDoubted, .timestampsRestarted: return true
         default: return false
@@ -121,6 +152,9 @@ final class RTPFlowReader {
     var isAssumed: Bool { timeline.isAssumed }
 
     func lead(over other: RTPFlowReader) -> MediaTime? { timeline.lead(over: other.timeline) }
+
+    /// Where the flow stands by each account.
+    func accounts(at now: Instant) -> FlowPosition? { keeper.accounts(at: now) }
 
     func position(at now: Instant) -> Position? {
         guard let position = keeper.position(at: now) else { return nil }
@@ -149,7 +183,10 @@ final class RTPFlowReader {
         lostBefore = 0
         if lost > 0 {
             losses.packets += lost
+            // Only of sound is it known how much a packet holds.
+            if kind == .audio { watch.lost(lastLength * Rate(Int32(min(lost, 1000)))) }
             cutFrame.removeAll(keepingCapacity: true)
+            isKLVDamaged = isKLV
             assembler.lost()
         }
         if kind == .video, assembler.isEnded(by: header.timestamp) { close(byMarker: false, at: now, into: &packets) }
@@ -164,6 +201,18 @@ final class RTPFlowReader {
         if kind != .video || !assembler.isOpen {
             settle(next: header.timestamp, npt: reading.npt, at: now, into: &packets)
         }
+    }
+
+    /// Whether the timeline takes the timestamp of what came last for damaged.
+    private var isDoubted: Bool {
+        if case .timestampDoubted = reading.finding { return true }
+        return false
+    }
+
+    /// Whether units are presented in the order in which they come, so that each must stand behind the one before.
+    private var isInOrder: Bool {
+        guard timeline.start.scale > Rate(0) else { return false }
+        return kind == .audio || kind == .video && described.isKnown && described.reordering == .none
     }
 
     /// A piece of that packet.
@@ -192,7 +241,12 @@ final class RTPFlowReader {
             guard !held.isEmpty else { return }
             heldTimestamp = header.timestamp
             heldTime = reading.npt
-            if !isBeginning { handOut(at: now, into: &packets) }
+            isHeldDoubted = isDoubted
+            // What is sparse does not wait for the next, which may be long in coming.
+            if !isBeginning || described.format.isSparse {
+                isBeginning = false
+                handOut(at: now, into: &packets)
+            }
             return
         }
         if header.marker { close(byMarker: true, at: now, into: &packets) }
@@ -212,7 +266,11 @@ final class RTPFlowReader {
             close(byMarker: false, at: now, into: &packets)
         }
         guard !held.isEmpty else { return }
-        if isClamped { handOutWithoutTimes(at: now, into: &packets) } else { handOut(at: now, into: &packets) }
+        if isClamped, !watch.isDropped {
+            handOutWithoutTimes(at: now, into: &packets)
+        } else {
+            handOut(at: now, into: &packets)
+        }
     }
 
     // MARK: Pictures
@@ -231,6 +289,7 @@ final class RTPFlowReader {
     private func damaged() {
         lostPayload += assembler.bytes.count
         losses.units += 1
+        watch.lost(lastLength)
         losses.last = reading.npt
         note(.damaged(at: reading.npt))
     }
@@ -260,12 +319,20 @@ final class RTPFlowReader {
         held.append(packet)
         heldTimestamp = assembler.timestamp
         heldTime = reading.npt
+        isHeldDoubted = isDoubted
         isHeldRefresh = isRefresh
+        let isRepeated = lastUnitTimestamp == heldTimestamp
+        lastUnitTimestamp = heldTimestamp
         if isBeginning {
             firstTimestamp = heldTimestamp
+            return true
+        }
+        if watch.isDropped {
+            handOut(at: now, into: &packets)
         } else if heldTimestamp == firstTimestamp, isClamped || described.order?.isFrameOnly ?? true {
             handOutWithoutTimes(at: now, into: &packets)
         } else {
+            standsStill = standsStill || isRepeated && described.order?.isFrameOnly ?? false
             handOut(at: now, into: &packets)
         }
         return true
@@ -329,6 +396,31 @@ final class RTPFlowReader {
         whole.withUnsafeBytes { part($0) }
     }
 
+    /// SMPTE 336M metadata (RFC 6597).
+    static func isKLV(_ map: RTPMap) -> Bool { map.encoding.lowercased() == "smpte336m" }
+
+    /// The payload of that packet: a unit of KLV, or a part of one, which the marker ends (RFC 6597 section 4.3). A unit
+    /// that lacks something is dropped.
+    func add(klv payload: UnsafeRawBufferPointer, endsUnit: Bool) {
+        if cutFrame.count + payload.count > Self.klvLimit { isKLVDamaged = true }
+        if !isKLVDamaged { cutFrame.append(contentsOf: payload) }
+        guard endsUnit else { return }
+        defer {
+            cutFrame.removeAll(keepingCapacity: true)
+            isKLVDamaged = false
+        }
+        guard !isKLVDamaged, !cutFrame.isEmpty else {
+            losses.units += 1
+            return
+        }
+        do throws(MediaError) {
+            var packet = try Packet.copying(cutFrame)
+            packet.flow = described.format.index
+            packet.markKey(true)
+            held.append(packet)
+        } catch { note(.unreadable(error)) }
+    }
+
     private func part(_ bytes: UnsafeRawBufferPointer) {
         var offset = 0
         while let header = MPEGAudioHeader(UnsafeRawBufferPointer(rebasing: bytes[offset...])) {
@@ -359,9 +451,9 @@ final class RTPFlowReader {
         guard isBeginning, !held.isEmpty else { return }
         if timestamp == heldTimestamp {
             isClamped = true
-            handOutWithoutTimes(at: now, into: &packets)
-            return
+            return waitForTimestamps(at: now, into: &packets)
         }
+        heldSince = nil
         isBeginning = false
         if isClamped { return handOutWithoutTimes(at: now, into: &packets) }
         if kind == .audio, timeline.start.scale == .normal {
@@ -370,6 +462,42 @@ final class RTPFlowReader {
             if grid.overlaps(heldTime, lasting: length, next: npt) { heldTime = npt - length }
         }
         handOut(at: now, into: &packets)
+    }
+
+    /// Every unit so far has the timestamp of the first. What a server sends to lead up to the start of a range comes as
+    /// fast as it can be sent; what goes on at the pace of playing is the range itself, under timestamps that stand still.
+    private func waitForTimestamps(at now: Instant, into packets: inout UniqueDeque<Packet>) {
+        let began = heldSince ?? now
+        heldSince = began
+        let frame = described.frameRate?.frameDuration ?? .milliseconds(40)
+        guard isInOrder else {
+            ledUp += held.count
+            standsStill = kind == .video && isPaced(frame, times: ledUp, since: began, now)
+            return handOutWithoutTimes(at: now, into: &packets)
+        }
+        var length = MediaTime.zero
+        var bytes = 0
+        for index in held.indices {
+            length += kind == .video ? frame : held[index].duration
+            bytes += held[index].byteCount
+        }
+        if bytes > Self.heldByteLimit { return handOutWithoutTimes(at: now, into: &packets) }
+        guard isPaced(length, since: began, now) else { return }
+        isBeginning = false
+        isClamped = false
+        heldSince = nil
+        heldTime = timeline.start.range
+        watch.drop(at: heldTime)
+        note(.watch(.dropped(at: heldTime)))
+        handOut(at: now, into: &packets)
+    }
+
+    /// Whether so much media came in this time as is played in it.
+    private func isPaced(_ length: MediaTime, times count: Int = 1, since began: Instant, _ now: Instant) -> Bool {
+        guard now - began >= clampPatience else { return false }
+        let shown = (MediaTime(now - began) * keeper.ledger.scale).magnitude * keeper.ledger.speed
+        let media = length * Rate(Int32(min(count, 1 << 20)))
+        return media <= shown * Rate(5, 4) && media * Rate(2) >= shown
     }
 
     private func handOutWithoutTimes(at now: Instant, into packets: inout UniqueDeque<Packet>) {
@@ -384,7 +512,18 @@ final class RTPFlowReader {
 
     private func handOut(at now: Instant, into packets: inout UniqueDeque<Packet>) {
         var time = heldTime
-        if kind == .audio, timeline.start.scale == .normal { time = grid.place(time) }
+        let isInOrder = isInOrder
+        if isInOrder {
+            var finding: TimestampWatch.Finding?
+            time = watch.place(
+                time, isDoubted: isHeldDoubted, mayRepeat: kind == .video && !(described.order?.isFrameOnly ?? true),
+                &finding)
+            note(finding.map { .watch($0) })
+        }
+        // Where nothing that was sent tells the place, the ledger does.
+        let isCounted = isInOrder && watch.isDropped
+        if kind == .audio, timeline.start.scale == .normal, !isCounted { time = grid.place(time) }
+        let place = time
         while var packet = held.popFirst() {
             packet.flow = described.format.index
             packet.pts = time
@@ -393,15 +532,18 @@ final class RTPFlowReader {
                 packet.duration = frameLength.next(decode: packet.dts)
             } else {
                 packet.dts = time
-                time += packet.duration
             }
+            time += packet.duration
             let finding = keeper.received(
-                pts: packet.pts, dts: packet.dts, duration: packet.duration,
+                pts: isCounted ? nil : packet.pts, dts: isCounted ? nil : packet.dts, duration: packet.duration,
                 payload: packet.byteCount + lostPayload, at: now)
             lostPayload = 0
             note(finding.map { .position($0) })
             packets.append(packet)
         }
+        if isCounted, time == place, let counted = keeper.position(at: now) { time = max(time, counted.npt) }
+        lastLength = max(.zero, min(time - place, .seconds(10)))
+        if isInOrder { watch.placed(at: place, stated: heldTime, length: lastLength) }
         if kind == .audio { grid.ended(at: time) }
     }
 }

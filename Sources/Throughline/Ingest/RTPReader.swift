@@ -17,6 +17,7 @@ final class RTPReader {
     enum Finding: Hashable {
         case timeline(RTPTimeline.Finding)
         case position(PositionKeeper.Finding)
+        case watch(TimestampWatch.Finding)
         /// An access unit that lacked something was dropped.
         case damaged(at: NPT)
         /// So many packets of sound are missing here.
@@ -76,11 +77,13 @@ final class RTPReader {
         var places: [Int] = []
         var types: [UInt8] = []
         for (place, (index, medium)) in chosen.enumerated() {
-            guard place < depacketizer.flows.count, let format = depacketizer.flows[place] else {
+            let flow = reduced.flows[place]
+            guard place < depacketizer.flows.count, let format = depacketizer.flows[place],
+                format.codecName != "none" || RTPFlowReader.isKLV(flow.map)
+            else {
                 leftOut.append(LeftOut(medium: index, encoding: medium.encodingName))
                 continue
             }
-            let flow = reduced.flows[place]
             readers.append(try RTPFlowReader(format, medium: medium, map: flow.map, index: readers.count))
             places.append(index)
             types.append(flow.payloadType)
@@ -113,14 +116,29 @@ final class RTPReader {
     /// - Parameters:
     ///   - starts: by flow; where there is none, that of the flow with the least index that has one stands in, without its
     ///     timestamp.
+    ///   - bandwidth: bits of payload of all flows in a second of media, where the response says so. Each flow has the
+    ///     share of it that the description gives it.
+    ///   - mediaScale: what the server makes of the media, where its timestamps tell otherwise; nil for that of the starts.
     ///   - speed: of delivery. Where the server lets timestamps go at the pace of delivery, that is to be in the scale of the
     ///     starts.
-    func played(at starts: [RTPTimeline.Start?], speed: Rate = .normal, at now: Instant) {
+    func played(
+        at starts: [RTPTimeline.Start?], speed: Rate = .normal, mediaScale: Rate? = nil, bandwidth: Int64? = nil,
+        at now: Instant
+    ) {
+        let declared = readers.compactMap(\.declaredBandwidth)
+        // Of flows that say nothing the share is not known.
+        let total = declared.count == readers.count ? declared.reduce(0 as Int64) { $0 &+ $1 } : 0
         guard let common = starts.lazy.compactMap({ $0 }).first else { return }
         for (index, reader) in readers.enumerated() {
             let own = index < starts.count ? starts[index] : nil
             reader.played(
-                at: own ?? RTPTimeline.Start(range: common.range, scale: common.scale), speed: speed, at: now)
+                at: own ?? RTPTimeline.Start(range: common.range, scale: common.scale), speed: speed,
+                mediaScale: mediaScale,
+                bandwidth: bandwidth.flatMap { bits in
+                    if readers.count == 1 { return bits }
+                    guard total > 0, let share = reader.declaredBandwidth else { return nil }
+                    return bits.scaled(by: share, over: total)
+                }, at: now)
         }
     }
 
@@ -168,6 +186,8 @@ final class RTPReader {
         reader.began(header, lost: lost, at: now, into: &packets)
         if reader.isMPEGAudio {
             reader.add(mpegAudio: UnsafeRawBufferPointer(rebasing: rtp[header.payload]))
+        } else if reader.isKLV {
+            reader.add(klv: UnsafeRawBufferPointer(rebasing: rtp[header.payload]), endsUnit: header.marker)
         } else {
             takeApart(for: reader, flow: flow, header, at: now, into: &packets)
         }
@@ -200,6 +220,11 @@ final class RTPReader {
         for reader in readers { reader.end(at: now, into: &packets) }
     }
 
+    /// Where a flow stands by each account.
+    func accounts(of flow: Int, at now: Instant) -> FlowPosition? {
+        readers.indices.contains(flow) ? readers[flow].accounts(at: now) : nil
+    }
+
     /// Up to where a flow has been received.
     func position(of flow: Int, at now: Instant) -> Position? {
         readers.indices.contains(flow) ? readers[flow].position(at: now) : nil
@@ -216,12 +241,13 @@ final class RTPReader {
     }
 
     /// Whether the place of what came last is a guess that may be wrong: the timestamps of pictures that are reordered have
-    /// leapt.
+    /// leapt, or stand still. Flows whose units are presented as they come are counted on instead.
     func isAdrift(_ flow: Int) -> Bool { readers.indices.contains(flow) && readers[flow].isAdrift }
 
     func losses(of flow: Int) -> Losses { readers.indices.contains(flow) ? readers[flow].losses : Losses() }
 
     /// What was noticed since the last time, at most 64 findings for each flow.
+    /// What was beyond that is lost.
     func takeFindings() -> [(flow: Int, finding: Finding)] {
         readers.indices.flatMap { flow in readers[flow].takeFindings().map { (flow, $0) } }
     }

@@ -28,6 +28,18 @@ public struct Report: Codable, Sendable {
         public var end: Double?
         public var lostPackets: Int?
         public var droppedUnits: Int?
+        public var position: Position?
+    }
+
+    public struct Position: Codable, Sendable {
+        /// Index of the flow; absent where it stands in the flow itself.
+        public var flow: Int?
+        public var npt: Double
+        public var basis: String
+        public var uncertainty: Double
+        public var timestamps: Double?
+        public var ledger: Double?
+        public var drift: Double?
     }
 
     public struct OriginRecord: Codable, Sendable {
@@ -52,6 +64,7 @@ public struct Report: Codable, Sendable {
         public var bufferAfter: Double
         public var attempts: [Attempt]
         public var flows: [Splice]
+        public var positions: [Position]
     }
 
     public struct Change: Codable, Sendable {
@@ -161,6 +174,7 @@ extension Report.Flow {
         bytes = flow.bytes
         end = flow.end?.reported
         lostPackets = flow.losses.packets > 0 ? flow.losses.packets : nil
+        position = flow.position.map { Report.Position($0) }
         droppedUnits = flow.losses.units > 0 ? flow.losses.units : nil
     }
 }
@@ -186,6 +200,19 @@ extension Report.Handoff {
                 failure: $0.failure)
         }
         flows = report.flows.map { Report.Splice($0) }
+        positions = report.positions.map { Report.Position($0.position, flow: $0.flow) }
+    }
+}
+
+extension Report.Position {
+    init(_ position: FlowPosition, flow: Int? = nil) {
+        self.flow = flow
+        npt = position.position.npt.reported
+        basis = position.position.basis.rawValue
+        uncertainty = position.position.uncertainty.reported
+        timestamps = position.byTimestamps?.reported
+        ledger = position.byLedger?.reported
+        drift = position.drift?.reported
     }
 }
 

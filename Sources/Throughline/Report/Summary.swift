@@ -12,6 +12,8 @@ public struct Summary: Sendable {
         public let end: NPT?
         /// What the network lost of it.
         public let losses: FlowLosses
+        /// Up to where it was received from the last origin, and how that is known; nil where nothing was.
+        public let position: FlowPosition?
     }
 
     public struct OriginRecord: Sendable {

@@ -123,6 +123,9 @@ final class SpliceLine {
     /// Which flow of the output a flow of the current ingest feeds.
     func output(of flow: Int) -> Int? { flow < feeds.count ? feeds[flow]?.output : nil }
 
+    /// How far the output's timeline is ahead of that of a flow of the current ingest.
+    func shift(of flow: Int) -> MediaTime { flow < feeds.count ? feeds[flow]?.ptsShift ?? .zero : .zero }
+
     func takeWarnings() -> [String] {
         defer { warnings = [] }
         return warnings

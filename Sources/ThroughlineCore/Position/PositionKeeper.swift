@@ -54,6 +54,12 @@ package struct PositionKeeper: Sendable {
 
     /// Goes on from the last believed timestamp while there are none to be believed.
     private var bridge: Ledger?
+    /// What was declared of the media, bits per second at scale 1.
+    private var declaredMedia: Int64?
+    /// At other scales the server sends all of the media, only faster, and does not keep its data rate.
+    private var sendsEverything = false
+    /// Where the ledger stood when its terms changed last.
+    private var termsStart: NPT = .zero
     private var isBroken = false
     /// They are broken by their pace, and must show a better one.
     private var isOutOfPace = false
@@ -90,8 +96,19 @@ package struct PositionKeeper: Sendable {
     package mutating func adjusted(_ adjustment: Adjustment, at now: Instant) {
         known = position(at: now).map { ($0.npt, now) }
         let wasBackward = isBackward
+        var adjustment = adjustment
+        switch adjustment.bandwidth {
+        case .none: break
+        case .media(let bits): declaredMedia = bits
+        case .delivery, .unknown: declaredMedia = nil
+        }
+        if sendsEverything, let declaredMedia, adjustment.scale != nil || adjustment.bandwidth != nil {
+            adjustment.bandwidth = .media(
+                bitsPerSecond: Self.everything(of: declaredMedia, at: adjustment.scale ?? ledger.scale))
+        }
         ledger.adjusted(adjustment)
         bridge?.adjusted(adjustment)
+        termsStart = ledger.npt
         if let position = adjustment.position {
             known = (position, now)
             // Timestamps are taken as they come: they were brought onto the timeline of this position by the caller.
@@ -175,6 +192,15 @@ package struct PositionKeeper: Sendable {
         return Position(
             npt: max(.zero, known.npt + gone), basis: .clock,
             uncertainty: .milliseconds(500) + gone.magnitude * Rate(1, 2))
+    }
+
+    /// Where the flow stands by each account. Nil before anything is known.
+    package func accounts(at now: Instant) -> FlowPosition? {
+        guard let position = position(at: now) else { return nil }
+        // What was learnt from the timestamps makes no account of its own, until it stands in for them.
+        let counting = bridge ?? (ledger.isDeclared || account.end == nil ? ledger : nil)
+        let counted = counting.flatMap { $0.isAnchored ? $0.position?.npt : nil }
+        return FlowPosition(position: position, byTimestamps: account.end, byLedger: counted)
     }
 
     /// How far a declared bandwidth has led astray since, if what was learnt from the timestamps is right.
@@ -288,6 +314,31 @@ package struct PositionKeeper: Sendable {
         return ledger
     }
 
+    // MARK: Scale
+
+    /// What a server sends in a second when it sends all of the media at a scale.
+    private static func everything(of bitsPerSecond: Int64, at scale: Rate) -> Int64 {
+        max(1, bitsPerSecond.scaled(by: Int64(scale.numerator.magnitude), over: Int64(scale.denominator)) ?? .max)
+    }
+
+    /// At another scale a server should keep its data rate (RFC 2326 section 12.34), so that the same payload stands for
+    /// more of the media; many send everything instead, only faster. Two seconds of timestamps tell which of the two it
+    /// does.
+    private mutating func judgeScale() {
+        guard !sendsEverything, bridge == nil, let declaredMedia, lesson.time >= Self.leastLesson,
+            let learnt = learntBitsPerSecond, ledger.scale != .normal, let perMedia = ledger.scale.inverse
+        else { return }
+        let all = Self.everything(of: declaredMedia, at: ledger.scale)
+        // Nearer to the one than to the other.
+        let apart = abs(learnt.subtractingReportingOverflow(declaredMedia).partialValue)
+        let near = abs(learnt.subtractingReportingOverflow(all).partialValue)
+        guard near < apart, near <= all / 4 else { return }
+        sendsEverything = true
+        let pace = perMedia.isNegative ? Rate(-perMedia.numerator, perMedia.denominator) : perMedia
+        let position = termsStart + (ledger.npt - termsStart) * pace
+        ledger.adjusted(Adjustment(position: max(.zero, position), bandwidth: .media(bitsPerSecond: all)))
+    }
+
     // MARK: Samples
 
     private mutating func sample(at now: Instant) -> Finding? {
@@ -302,6 +353,7 @@ package struct PositionKeeper: Sendable {
         }
         let finding = judgeStillness(end, at: now)
         learn(end)
+        judgeScale()
         sampledNPT = ledger.npt
         if let finding { return finding }
         return judgePace(end, at: now) ?? compare(end)
@@ -394,6 +446,8 @@ package struct PositionKeeper: Sendable {
     /// Only a declared bandwidth makes an account of its own.
     private mutating func compare(_ end: MediaTime) -> Finding? {
         guard ledger.isDeclared, let position = ledger.position else { return nil }
+        // What the server does at this scale is not known yet.
+        guard ledger.scale == .normal || sendsEverything || lesson.time >= Self.leastLesson else { return nil }
         let difference = end - position.npt
         if !areApart, difference.magnitude > Self.apart {
             areApart = true

@@ -20,7 +20,8 @@ extension Fault: CustomStringConvertible {
     ///              / "redirect=" URL / "announce=" 1...9999 / "notify=" reason / "teardown"
     ///              / "bye" / "new-source" / "close-ports" / "loss=" number "%" / "reorder=" number "%"
     ///              / "duplicate=" number "%" / "garbage=" size / "sequence-jump=" count
-    ///              / "timestamp-jump=" time / "frozen-timestamps" / "silent-flow=" number
+    ///              / "timestamp-jump=" time / "frozen-timestamps" / "random-timestamps" / "no-reports"
+    ///              / "silent-flow=" number
     ///     method   = "options" / "describe" / "setup" / "play" / ...          ; RTSP only
     ///     trigger  = time / "byte=" size / number "%" / "npt=" npt / "requests=" count
     ///     option   = "once" / "for=" time / "path=" path / "retry-after=" seconds / "location=" URL / "range=" npt
@@ -122,6 +123,8 @@ extension RTSPFault {
         case .timestampJump(let time): "timestamp-jump=\(time.text)"
         case .frozenTimestamps: "frozen-timestamps"
         case .silentFlow(let flow): "silent-flow=\(flow)"
+        case .randomTimestamps: "random-timestamps"
+        case .withoutReports: "no-reports"
         }
     }
 
@@ -129,6 +132,7 @@ extension RTSPFault {
         "session-lost": .sessionLost, "no-rtp-info": .withoutRTPInfo, "wrong-rtp-info": .wrongRTPInfo,
         "no-range": .withoutRange, "teardown": .teardown, "bye": .bye, "new-source": .newSource,
         "close-ports": .closePorts, "frozen-timestamps": .frozenTimestamps,
+        "random-timestamps": .randomTimestamps, "no-reports": .withoutReports,
     ]
 }
 

@@ -58,6 +58,10 @@ public enum RTSPFault: Sendable, Hashable {
     case frozenTimestamps
     /// Nothing comes of the flow with this number in the description, counted from 0; the others go on.
     case silentFlow(Int)
+    /// All packets carry timestamps that are made up.
+    case randomTimestamps
+    /// No sender reports are sent; RTCP BYE still is.
+    case withoutReports
 }
 
 extension RTSPFault {
@@ -69,7 +73,7 @@ extension RTSPFault {
         case .moved, .withoutRTPInfo, .wrongRTPInfo, .withoutRange, .lateStart: .requests
         case .sessionLost, .redirect, .announce, .playNotify, .teardown, .closePorts: .sessions
         case .bye, .newSource, .loss, .reorder, .duplicate, .garbage, .sequenceJump, .timestampJump, .frozenTimestamps,
-            .silentFlow:
+            .randomTimestamps, .withoutReports, .silentFlow:
             .media
         }
     }

@@ -46,6 +46,13 @@ struct Programme: Sendable {
     let size: Int64
     let duration: MediaTime
 
+    /// Bits of payload in a second of the media, with the headers of payload formats, and without those of RTP.
+    var bitsPerSecond: Int64 {
+        let payload = units.reduce(0 as Int64) { $0 + $1.byteCount - Int64($1.packets.count * RTPHeader.size) }
+        let milliseconds = max(1, duration.nanoseconds / 1_000_000)
+        return payload * 8000 / milliseconds
+    }
+
     /// The first byte of the first unit, in the order of delivery, that stands at an NPT or behind it.
     func offset(of npt: NPT) -> Int64? { units.first { $0.start >= npt }?.offset }
 }
@@ -118,13 +125,26 @@ private final class Track {
     }
 
     let flow: Programme.Flow
-    private let packetizer: RTPPacketizer
+    private enum Packetizer {
+        case media(RTPPacketizer)
+        case klv(KLVPacketizer)
+    }
+    private let packetizer: Packetizer
     private let hasADTS: Bool
     private var frames: [Frame] = []
     private var taken = 0
     private var units: [(unit: Programme.Unit, due: MediaTime?)] = []
 
     init?(_ format: FlowFormat, first: borrowing Packet, payloadType type: UInt8) {
+        if format.codecName == "klv" {
+            hasADTS = false
+            let klv = KLVPacketizer(payloadType: type)
+            packetizer = .klv(klv)
+            flow = Programme.Flow(
+                kind: format.kind, clock: TimeBase(1, KLVPacketizer.clockRateHz), payloadType: type,
+                description: klv.description, language: nil, isSparse: true)
+            return
+        }
         guard ["h264", "hevc", "aac", "opus", "mp3", "mp2"].contains(format.codecName) else { return nil }
         var extradata: [UInt8]?
         if format.codecName == "aac", format.withExtradata({ $0.isEmpty }) {
@@ -139,7 +159,7 @@ private final class Track {
         guard let packetizer = try? RTPPacketizer(flow: format, payloadType: type, extradata: extradata) else {
             return nil
         }
-        self.packetizer = packetizer
+        self.packetizer = .media(packetizer)
         let words = packetizer.description.prefix { $0 != "\r\n" }.split(separator: " ")
         flow = Programme.Flow(
             kind: format.kind, clock: TimeBase(1, packetizer.clockRateHz),
@@ -168,7 +188,11 @@ private final class Track {
             Frame(
                 ticks: time.value(in: flow.clock), start: time, end: time + packet.duration, due: packet.dts,
                 isKey: packet.isKey || flow.kind != .video))
-        take(try packetizer.write(packet))
+        switch packetizer {
+        case .media(let media): take(try media.write(packet))
+        case .klv(let klv):
+            take(packet.withPayload { klv.packets(of: $0, ticks: time.value(in: flow.clock)) })
+        }
     }
 
     private func take(_ outputs: [RTPPacketizer.Output]) {
@@ -194,7 +218,7 @@ private final class Track {
     }
 
     func finish(as number: Int) throws(MediaError) -> [Programme.Unit] {
-        take(try packetizer.finish())
+        if case .media(let media) = packetizer { take(try media.finish()) }
         if taken < frames.count, let end = frames.last?.end, let place = units.indices.last {
             units[place].unit.end = end
         }

@@ -29,8 +29,12 @@ struct RTPSender {
     }
 
     /// Gives a packet the next number, and a timestamp so many ticks behind that of a moment.
-    mutating func stamp(_ packet: inout [UInt8], at moment: MediaTime, plus ticks: Int64, isFrozen: Bool = false) {
-        var time = timestamp(at: moment) &+ UInt32(truncatingIfNeeded: ticks)
+    ///
+    /// - Parameter other: a timestamp that takes the place of the right one.
+    mutating func stamp(
+        _ packet: inout [UInt8], at moment: MediaTime, plus ticks: Int64, isFrozen: Bool = false, other: UInt32? = nil
+    ) {
+        var time = other ?? timestamp(at: moment) &+ UInt32(truncatingIfNeeded: ticks)
         if isFrozen, let lastTimestamp { time = lastTimestamp }
         lastTimestamp = time
         packet.withUnsafeMutableBytes {
@@ -55,12 +59,13 @@ struct RTPSender {
     /// - Parameters:
     ///   - moment: on the session's clock, now.
     ///   - wallClock: now, in seconds since 1900 as 32.32 fixed point.
-    func report(at moment: MediaTime, wallClock: UInt64, bye: Bool) -> [UInt8] {
+    ///   - isSilent: says nothing of the clocks.
+    func report(at moment: MediaTime, wallClock: UInt64, bye: Bool, isSilent: Bool = false) -> [UInt8] {
         let report = RTCPPacket.SenderReport(
             ssrc: ssrc, ntpTime: wallClock, rtpTime: timestamp(at: moment), packetCount: packetCount,
             octetCount: octetCount)
         var packets: [RTCPPacket] = [
-            .senderReport(report, []),
+            isSilent ? .receiverReport(ssrc: ssrc, []) : .senderReport(report, []),
             .sourceDescription([RTCPPacket.SourceDescription(ssrc: ssrc, canonicalName: "throughline-lab")]),
         ]
         if bye { packets.append(.bye(ssrcs: [ssrc], reason: nil)) }

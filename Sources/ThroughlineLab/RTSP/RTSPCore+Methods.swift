@@ -227,8 +227,17 @@ extension RTSPCore {
         if let range, range.unit != .npt { return (refusal(.invalidRange), nil) }
         let (scale, speed) = (headers.scale, headers.speed)
         if let speed, speed <= Rate(0) { return (refusal(.badRequest), nil) }
+        // The richest encode that there is room for, else the poorest.
+        var encode = session.programme
+        if let bandwidth = headers.bandwidth {
+            let all = ([programmes[session.path]].compactMap { $0 } + encodes[session.path, default: []])
+                .sorted { $0.bitsPerSecond < $1.bitsPerSecond }
+            encode = all.last { $0.bitsPerSecond <= bandwidth } ?? all.first ?? encode
+        }
+        let isOther = encode.bitsPerSecond != session.programme.bitsPerSecond
         let changes =
-            scale.map { $0 != session.plan?.scale ?? .normal } ?? false || speed.map { $0 != session.speed } ?? false
+            isOther || scale.map { $0 != session.plan?.scale ?? .normal } ?? false
+            || speed.map { $0 != session.speed } ?? false
         let isNew = range != nil || session.phase == .ready || changes
         if isNew {
             var start = range?.startTime ?? session.position ?? .zero
@@ -239,17 +248,18 @@ extension RTSPCore {
             for case .lateStart(let late) in effects { start += MediaTime(late) }
             let asked = speed ?? .normal
             let plan = PlayPlan(
-                of: session.programme, from: start, to: range?.endTime, flows: Set(session.flows.map(\.index)),
+                of: encode, from: start, to: range?.endTime, flows: Set(session.flows.map(\.index)),
                 scale: scale ?? .normal, speed: (asked * options.pace) ?? asked,
                 isExact: headers[.seekStyle]?.lowercased() == "rap")
             session.pause()
-            session.prepare(plan, speed: asked)
+            session.prepare(plan, of: encode, speed: asked)
         }
         let wasPlaying = session.phase == .playing
         var answer = RTSPHeaders([(.session, session.id)])
         if let (info, range) = session.answer(base: base(request.uri)) {
             if !effects.contains(.withoutRange) { answer.add(.range, range.description) }
             if headers[.scale] != nil { answer.add(.scale, (session.plan?.scale ?? .normal).description) }
+            if headers.bandwidth != nil { answer.add(.bandwidth, "\(session.programme.bitsPerSecond)") }
             if headers[.speed] != nil { answer.add(.speed, session.speed.description) }
             var told = info
             if effects.contains(.wrongRTPInfo) {

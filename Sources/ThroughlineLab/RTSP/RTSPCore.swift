@@ -6,6 +6,8 @@ internal import ThroughlineProtocols
 final class RTSPCore: OriginCore, @unchecked Sendable {
     // Unchecked: everything but `programmes` is touched on `loop` only.
     let programmes: [String: Programme]
+    /// Further encodes of a path.
+    let encodes: [String: [Programme]]
     let options: RTSPOrigin.Options
     var random: SeededGenerator
     /// Changes never, as the lab has nothing to lose.
@@ -14,8 +16,12 @@ final class RTSPCore: OriginCore, @unchecked Sendable {
 
     private var connections: [Int: RTSPConnection] = [:]
 
-    init(programmes: [String: Programme], faults: [Fault], options: RTSPOrigin.Options, loop: any EventLoop) {
+    init(
+        programmes: [String: Programme], encodes: [String: [Programme]], faults: [Fault], options: RTSPOrigin.Options,
+        loop: any EventLoop
+    ) {
         self.programmes = programmes
+        self.encodes = encodes
         self.options = options
         random = SeededGenerator(seed: options.seed ?? .random(in: .min ... .max))
         nonce = String(random.next(), radix: 16)

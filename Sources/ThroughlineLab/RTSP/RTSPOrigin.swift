@@ -46,6 +46,10 @@ public final class RTSPOrigin: Sendable {
         public var timeout: Duration = .seconds(60)
         /// How much faster than it is shown everything is delivered; positive.
         public var pace = Rate.normal
+        /// Further encodes of a path, by paths in the file system: with the same flows, at other rates. A PLAY with
+        /// `Bandwidth` (RFC 2326 section 12.6) gets the richest that it has room for, else the poorest, and the answer
+        /// says what that has, in bits of payload a second of media. Without `Bandwidth` it is the first file.
+        public var encodes: [String: [String]] = [:]
         /// How far the delivery is ahead of its time; that much comes at once.
         public var lead: Duration = .milliseconds(50)
         /// From one sender report of a flow to the next; the first comes with the first packets.
@@ -92,11 +96,23 @@ public final class RTSPOrigin: Sendable {
         let programmes = try await withCheckedThrowingContinuation { continuation in
             // Reading blocks: not on the threads of tasks.
             DispatchQueue.global().async {
-                continuation.resume(with: Result { try files.mapValues { try Programme(path: $0) } })
+                continuation.resume(
+                    with: Result {
+                        let first = try files.mapValues { try Programme(path: $0) }
+                        let others = try options.encodes.mapValues { try $0.map { try Programme(path: $0) } }
+                        for (path, encodes) in others {
+                            guard let flows = first[path]?.flows else { continue }
+                            for encode in encodes where encode.flows.map(\.clock) != flows.map(\.clock) {
+                                throw OriginError(description: "the encodes of \(path) differ in their flows")
+                            }
+                        }
+                        return (first, others)
+                    })
             }
         }
         let core = RTSPCore(
-            programmes: programmes, faults: faults, options: options, loop: SharedThread.group.next())
+            programmes: programmes.0, encodes: programmes.1, faults: faults, options: options,
+            loop: SharedThread.group.next())
         let port = try await core.loop.flatSubmit { core.start() }.get()
         return RTSPOrigin(core: core, port: port)
     }

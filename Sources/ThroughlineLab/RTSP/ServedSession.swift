@@ -40,7 +40,8 @@ final class ServedSession: @unchecked Sendable {
 
     let id: String
     let path: String
-    let programme: Programme
+    /// The encode that is played; all of a path have the same flows.
+    private(set) var programme: Programme
     /// The connection that its last request came on.
     var connection: RTSPConnection
     private(set) var phase = Phase.ready
@@ -72,6 +73,8 @@ final class ServedSession: @unchecked Sendable {
     private var done: Set<Int> = []
     private var requestCount: Int64 = 0
     private var isOver = false
+    /// The timestamp of the unit that is being sent, where a fault makes them up.
+    private var madeUp: UInt32?
 
     init(id: String, path: String, programme: Programme, seed: UInt64, connection: RTSPConnection, core: RTSPCore) {
         self.id = id
@@ -157,8 +160,11 @@ final class ServedSession: @unchecked Sendable {
     }
 
     /// Begins a PLAY; the packets come after `start`.
-    func prepare(_ plan: PlayPlan, speed: Rate) {
+    ///
+    /// - Parameter encode: what the plan is of, where it is another than before.
+    func prepare(_ plan: PlayPlan, of encode: Programme? = nil, speed: Rate) {
         finishPassage()
+        if let encode { programme = encode }
         clock += extent
         extent = .zero
         self.plan = plan
@@ -400,8 +406,15 @@ final class ServedSession: @unchecked Sendable {
         }
         if isActive({ $0 == .silentFlow(flow.index) }) { return }
         let isFrozen = isActive { $0 == .frozenTimestamps }
+        // One for all packets of a unit, as a sender has it whose clock is broken.
+        if index == 0, isActive({ $0 == .randomTimestamps }) {
+            madeUp = UInt32(truncatingIfNeeded: faultDice.next())
+        } else if index == 0 {
+            madeUp = nil
+        }
         flow.sender.stamp(
-            &packet, at: clock, plus: plan.ticks(of: unit, clock: flow.sender.clock), isFrozen: isFrozen)
+            &packet, at: clock, plus: plan.ticks(of: unit, clock: flow.sender.clock), isFrozen: isFrozen,
+            other: madeUp)
         if faultDice.happens(percent: percent { if case .loss(let value) = $0 { value } else { nil } }) { return }
         if flow.held == nil,
             faultDice.happens(percent: percent { if case .reorder(let value) = $0 { value } else { nil } })
@@ -458,7 +471,11 @@ final class ServedSession: @unchecked Sendable {
 
     private func control(_ flow: Flow, at now: Instant, bye: Bool) {
         let moment = clock + (plan?.progress(after: now - began) ?? .zero)
-        put(flow.sender.report(at: moment, wallClock: Self.wallClock(), bye: bye), flow, isControl: true)
+        let isSilent = isActive { $0 == .withoutReports }
+        if isSilent, !bye { return }
+        put(
+            flow.sender.report(at: moment, wallClock: Self.wallClock(), bye: bye, isSilent: isSilent), flow,
+            isControl: true)
     }
 
     /// Seconds since 1900 as 32.32 fixed point.
@@ -489,8 +506,8 @@ final class ServedSession: @unchecked Sendable {
     private func carryOut(_ effect: FaultSchedule.Effect) {
         let isNew = done.insert(effect.id).inserted
         switch effect.fault {
-        case .loss, .reorder, .duplicate, .frozenTimestamps, .silentFlow, .moved, .withoutRTPInfo, .wrongRTPInfo,
-            .withoutRange,
+        case .loss, .reorder, .duplicate, .frozenTimestamps, .randomTimestamps, .withoutReports, .silentFlow, .moved,
+            .withoutRTPInfo, .wrongRTPInfo, .withoutRange,
             .lateStart:
             return
         case .bye:

@@ -8,16 +8,21 @@ package struct RTSPPlayAnswer: Hashable, Sendable {
     package var speed: Rate
     /// `RTP-Info` by flow, in the order in which the flows were set up; nil where it says nothing.
     package var flows: [RTPInfo.Entry?]
+    /// What the server will send, where it was told what there is room for and answers: bits per second of all flows,
+    /// at scale 1. RFC 2326 section 12.6 knows `Bandwidth` in requests only, so few do.
+    package var bandwidth: Int64?
     /// Where the request asked to begin; nil where it asked for nothing.
     package var askedStart: NPT?
 
     package init(
-        range: RTSPRange?, scale: Rate, speed: Rate, flows: [RTPInfo.Entry?], askedStart: NPT? = nil
+        range: RTSPRange?, scale: Rate, speed: Rate, flows: [RTPInfo.Entry?], bandwidth: Int64? = nil,
+        askedStart: NPT? = nil
     ) {
         self.range = range
         self.scale = scale
         self.speed = speed
         self.flows = flows
+        self.bandwidth = bandwidth
         self.askedStart = askedStart
     }
 
@@ -33,6 +38,8 @@ package struct RTSPPlayRequest: Hashable, Sendable {
     package var scale: Rate = .normal
     package var speed: Rate = .normal
     /// RFC 7826 section 18.47; servers of RTSP 1.0 know it too, or pass it over.
+    /// `Bandwidth` (RFC 2326 section 12.6): what there is room for, in bits per second.
+    package var bandwidth: Int64?
     package var seekStyle: SeekStyle?
 
     package enum SeekStyle: String, Hashable, Sendable {
@@ -43,8 +50,10 @@ package struct RTSPPlayRequest: Hashable, Sendable {
     }
 
     package init(
-        start: NPT?, end: NPT? = nil, scale: Rate = .normal, speed: Rate = .normal, seekStyle: SeekStyle? = nil
+        start: NPT?, end: NPT? = nil, scale: Rate = .normal, speed: Rate = .normal, bandwidth: Int64? = nil,
+        seekStyle: SeekStyle? = nil
     ) {
+        self.bandwidth = bandwidth
         self.start = start
         self.end = end
         self.scale = scale

@@ -319,7 +319,7 @@ package struct RTSPSession: Sendable {
             range: headers.range,
             // A server that does not name them plays at normal speed, whatever it was asked for (RFC 2326 12.34).
             scale: headers.scale ?? .normal, speed: headers.speed ?? .normal,
-            flows: entries, askedStart: asked.start)
+            flows: entries, bandwidth: headers.bandwidth, askedStart: asked.start)
         if let gathered {
             answer.range = gathered.range ?? answer.range
             answer.flows = zip(gathered.flows, answer.flows).map { $0 ?? $1 }
@@ -461,6 +461,7 @@ package struct RTSPSession: Sendable {
             if let style = request.seekStyle { headers.add(.seekStyle, style.rawValue) }
         }
         if request.scale != .normal { headers.add(.scale, request.scale.description) }
+        if let bandwidth = request.bandwidth { headers.add(.bandwidth, "\(bandwidth)") }
         if request.speed != .normal { headers.add(.speed, request.speed.description) }
         guard isPerFlow else {
             send(.play, controls.aggregate, headers, .play(request, isLast: true), at: now)

@@ -22,6 +22,14 @@ internal import ThroughlineMedia
         #expect(map == expected)
     }
 
+    /// Before its first packet, MPEG audio over RTP is called layer 2.
+    @Test func aLayerThatIsNotKnownYetIsNoOtherCodec() throws {
+        let file = try FixtureReader("audio.mp3").flows
+        let described = try RTPFixture("audio.mp3").reader().flows
+        #expect(described.map(\.codecName) == ["mp2"])
+        #expect(FlowMapping.map(described, onto: file) == [0])
+    }
+
     @Test func languageBeforePlace() throws {
         let flows = try FixtureReader("main.mp4").flows
         // Only the second track of sound is played: it is not taken from the first.

@@ -68,9 +68,14 @@ final class RTSPIngest: Ingest {
     private var leaveAt: (npt: NPT, event: ChangeEvent)?
     /// What was told of the losses of each flow.
     private var toldLosses: [Int: FlowLosses] = [:]
+    /// What was told of each flow.
+    private var told: Set<Told> = []
     /// The furthest end of what was handed out.
     private var furthest: MediaTime?
 
+    /// Sparse flows do not say how far they were received. What is due at one moment is sent together, and pictures that
+    /// are reordered, or frames of sound that share a packet, reach some hundred milliseconds beyond it.
+    static let sparseReach: MediaTime = .milliseconds(500)
     /// How long UDP may be silent before it is taken to be blocked, and TCP asked for instead.
     static let udpPatience: Duration = .milliseconds(1500)
     static let mostRedirects = 5
@@ -87,12 +92,13 @@ final class RTSPIngest: Ingest {
     ///
     /// - Parameters:
     ///   - start: NPT to begin at.
+    ///   - bandwidth: bits per second that the server is to keep to; nil for whatever it likes.
     ///   - isExact: begin there, and not at the key frame before: what is needed to decode it comes at once.
     ///   - prepared: a session with the origin that was set up ahead.
     /// - Throws: the reason why the origin cannot be played, as the handoff controller takes it.
     init(
         origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, silence: SilenceWatcher,
-        transport: RTSPTransportChoice, start: NPT, isExact: Bool, rate: Rate,
+        transport: RTSPTransportChoice, start: NPT, isExact: Bool, rate: Rate, bandwidth: Int64?,
         prepared: RTSPOpening.Opened? = nil
     ) throws(IngestOpenError) {
         self.origin = origin
@@ -100,7 +106,8 @@ final class RTSPIngest: Ingest {
         self.abort = abort
         self.silence = silence
         url = redacted(supervisor.origin(origin).url)
-        request = RTSPPlayRequest(start: start, scale: rate, seekStyle: isExact ? .exact : nil)
+        request = RTSPPlayRequest(
+            start: start, scale: rate, bandwidth: bandwidth, seekStyle: isExact ? .exact : nil)
         let opening = RTSPOpening(
             origin: supervisor.origin(origin), bound: supervisor.openBound(for: origin), abort: abort,
             request: request)
@@ -157,10 +164,27 @@ final class RTSPIngest: Ingest {
         return news
     }
 
+    func position(of flow: Int) -> FlowPosition? { reader.accounts(of: flow, at: .now) }
+
+    private struct Told: Hashable {
+        let flow: Int
+        let subject: RTPReader.Finding.Subject
+    }
+
+    /// Each subject once for each flow: what comes and goes is not told again and again.
+    func takeFindings() -> [(flow: Int, text: String)] {
+        reader.takeFindings().compactMap { flow, finding in
+            guard let (subject, text) = finding.told else { return nil }
+            return told.insert(Told(flow: flow, subject: subject)).inserted ? (flow, text) : nil
+        }
+    }
+
     /// As late as can be, since a server that delivers in real time has to play all that is known already. If that was
     /// too late, since it does not begin where it was asked to, then from before, and at last from well before.
     func searchStarts(for position: NPT, overlap: NPT) -> [NPT] {
-        [startedAt ?? max(.zero, overlap), position - .milliseconds(300), position - .seconds(3)]
+        let hasSparse = zip(reader.flows, wanted).contains { $0.isSparse && $1 }
+        let latest = max(.zero, hasSparse ? overlap - Self.sparseReach : overlap)
+        return [startedAt ?? latest, position - .milliseconds(300), position - .seconds(3)]
     }
 
     func seek(to time: NPT, anyPacket: Bool) throws(MediaError) {
@@ -198,8 +222,9 @@ final class RTSPIngest: Ingest {
         reader.adjusted(.pause(), at: .now)
     }
 
-    func mustRejoin(at rate: Rate) -> Bool {
-        guard isPaused || request.scale != rate else { return false }
+    func mustRejoin(at rate: Rate, bandwidth: Int64?) -> Bool {
+        guard isPaused || request.scale != rate || request.bandwidth != bandwidth else { return false }
+        request.bandwidth = bandwidth
         request.scale = rate
         return true
     }
@@ -363,7 +388,8 @@ final class RTSPIngest: Ingest {
         playedFrom = answer.range?.startTime
         stalls.restart()
         for flow in reader.flows where flow.isSparse { stalls.ended(flow.index) }
-        reader.played(at: starts, speed: answer.speed, at: .now)
+        reader.played(
+            at: starts, speed: answer.speed, mediaScale: answer.scale, bandwidth: answer.bandwidth, at: .now)
         supervisor.playing(at: scale)
     }
 
