@@ -1,4 +1,5 @@
 public import ThroughlineCore
+internal import ThroughlineMedia
 
 /// A server that can deliver the stream.
 public struct Origin: Sendable, Hashable {
@@ -87,5 +88,14 @@ public struct Configuration: Sendable {
 
     var silenceWatcher: SilenceWatcher {
         SilenceWatcher(bound: silenceBound, buffer: pacing == .realtime ? buffer : nil)
+    }
+}
+
+extension Configuration.FlowSelection {
+    func includes(_ flow: FlowFormat) -> Bool {
+        switch self {
+        case .all: true
+        case .kinds(let kinds): kinds.contains(flow.kind)
+        }
     }
 }

@@ -17,13 +17,13 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     let configuration: Configuration
     let abort = AbortSwitch()
     let buffer: PlayoutBuffer
-    private let outputStop = DescriptorOutput.StopFlag()
-    private let shared: Guarded<Shared>
-    private let began = Instant.now
-    private let emit: @Sendable (Event) -> Void
-    private let outputs: [Output]
+    let outputStop = DescriptorOutput.StopFlag()
+    let shared: Guarded<Shared>
+    let began = Instant.now
+    let emit: @Sendable (Event) -> Void
+    let outputs: [Output]
 
-    private struct Shared {
+    struct Shared {
         var controller: HandoffController
         /// A handoff that is made, but of which no packet was accepted yet.
         var pending: PendingHandoff?
@@ -55,9 +55,9 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     }
 
     /// There are controls to be carried out.
-    private let hasControls = Atomic<Bool>(false)
+    let hasControls = Atomic<Bool>(false)
 
-    private struct PendingHandoff {
+    struct PendingHandoff {
         var move: HandoffController.Move
         var to: OriginID
         var grade: SpliceGrade
@@ -76,48 +76,48 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     }
 
     // Of the worker's thread.
-    private var line: SpliceLine?
-    private var batch = UniqueDeque<Packet>()
-    private var pacerThread: WorkerThread?
-    private var pacer: Pacer?
+    var line: SpliceLine?
+    var batch = UniqueDeque<Packet>()
+    var pacerThread: WorkerThread?
+    var pacer: Pacer?
     /// Where the event was seen that is being answered, and how full the buffer was.
-    private var eventNPT: NPT = .zero
-    private var eventLevel: MediaTime = .zero
+    var eventNPT: NPT = .zero
+    var eventLevel: MediaTime = .zero
     /// Flows of the output that have reached the end that was asked for.
-    private var flowsDone: Set<Int> = []
-    private var outputFlows: [FlowFormat] = []
+    var flowsDone: Set<Int> = []
+    var outputFlows: [FlowFormat] = []
     /// An ingest that has joined, and is to be read next.
-    private var replacement: (any Ingest)?
+    var replacement: (any Ingest)?
     /// Keeps the next origin ready, from the first opening on; where that was asked for.
-    private var standby: RTSPStandby?
+    var standby: RTSPStandby?
     /// An ingest that delivers still, and is to be left: it is let go once the next one has joined.
-    private var leaving: (any Ingest)?
+    var leaving: (any Ingest)?
     /// When the controller wants to go on with leaving the ingest that is read; `.never` when nothing is to be left.
-    private var staysUntil = Instant.never
+    var staysUntil = Instant.never
     /// By flow of the output.
-    private var losses: [Int: FlowLosses] = [:]
+    var losses: [Int: FlowLosses] = [:]
     /// By flow of the output, where the flow stands at the current ingest by the accounts kept there.
-    private var standings: [Int: FlowPosition] = [:]
+    var standings: [Int: FlowPosition] = [:]
     /// The same when the event was seen that is being answered.
-    private var eventStandings: [FlowStanding] = []
+    var eventStandings: [FlowStanding] = []
     /// When findings were last asked for.
-    private var lastFindings = Instant.now
+    var lastFindings = Instant.now
     /// A handoff was made and is not yet reported.
-    private var hasPending = false
+    var hasPending = false
     /// Where the stream begins, or where the viewer went last.
-    private var start: NPT
+    var start: NPT
     /// The rate at which the clock runs.
-    private var playedRate = Rate.normal
+    var playedRate = Rate.normal
 
     static let reportLimit = 1000
     /// Packets that go to the buffer at once, and bytes: large packets are handed on while the processor's cache holds
     /// them.
-    private let batchLimit: Int
-    private static let batchByteLimit = 256 << 10
-    private var batchBytes = 0
-    private var lastFlush = Instant.now
+    let batchLimit: Int
+    static let batchByteLimit = 256 << 10
+    var batchBytes = 0
+    var lastFlush = Instant.now
     /// When the controller was last told that media arrives.
-    private var lastNoted = Instant.now
+    var lastNoted = Instant.now
 
     init(configuration: Configuration, outputs: [Output], emit: @escaping @Sendable (Event) -> Void) {
         self.configuration = configuration
@@ -189,7 +189,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// Ends the stream from any thread; what was presented so far stays whole.
     func stop() { end(StreamError(code: .stopped, message: "stopped")) }
 
-    private func end(_ error: StreamError) {
+    func end(_ error: StreamError) {
         shared.withLockAndWake { state in
             if state.error == nil { state.error = error }
             state.isStopped = true
@@ -210,7 +210,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         }
     }
 
-    private func giveUp(_ reason: String) {
+    func giveUp(_ reason: String) {
         buffer.ranDry()
         let (move, hasPlayed) = shared.withLock { ($0.controller.move, $0.opened != nil) }
         let attempts = (move?.attempts ?? []).suffix(20).map { attempt in
@@ -241,13 +241,13 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     }
 
     /// Where the presentation ended; a subtitle that stays on screen beyond it does not count.
-    private var presentedEnd: NPT? {
+    var presentedEnd: NPT? {
         zip(pacer?.presented ?? [], outputFlows).filter { !$1.isSparse }.compactMap { $0.0.end }.max()
     }
 
     /// The least position of the flows that count: by what was received of each, or where its timestamps tell nothing, as
     /// it was counted.
-    private var position: NPT? {
+    var position: NPT? {
         zip(buffer.accounts, outputFlows).filter { !$1.isSparse }.compactMap { account, flow in
             guard let standing = standings[flow.index], standing.position.basis == .ledger else { return account.end }
             return standing.position.npt
@@ -255,7 +255,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     }
 
     /// Where every flow stands that is played.
-    private var allStandings: [FlowStanding] {
+    var allStandings: [FlowStanding] {
         zip(buffer.accounts, outputFlows).compactMap { account, flow in
             guard configuration.flows.includes(flow) else { return nil }
             let received = account.end.map {
@@ -266,7 +266,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     }
 
     /// Asks an ingest where its flows stand, and tells what it noticed.
-    private func noteAccounts(of ingest: any Ingest) {
+    func noteAccounts(of ingest: any Ingest) {
         guard let line else { return }
         lastFindings = lastFlush
         for flow in ingest.flows.indices {
@@ -281,7 +281,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
 
     // MARK: - The first ingest
 
-    private func open(_ origin: OriginID) -> HandoffController.Order? {
+    func open(_ origin: OriginID) -> HandoffController.Order? {
         let ingest: any Ingest
         do throws(IngestOpenError) {
             ingest = try connect(origin)
@@ -334,7 +334,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         return pump(ingest)
     }
 
-    private func beginStandby() {
+    func beginStandby() {
         guard configuration.standby == .warm, standby == nil, configuration.origins.count > 1 else { return }
         let prepared = configuration.origins.map { RTSPAddress.isRTSP($0.url) }
         guard prepared.contains(true) else { return }
@@ -362,7 +362,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     }
 
     /// - Parameter overlap: where it is to begin so as to be joined to what was received; nil for the first opening.
-    private func connect(
+    func connect(
         _ origin: OriginID, expected: [FlowFormat] = [], overlap: NPT? = nil
     ) throws(IngestOpenError) -> any Ingest {
         if RTSPAddress.isRTSP(configuration.origins[origin.index].url) {
@@ -379,7 +379,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             isPaced: configuration.pacing == .realtime, expected: expected)
     }
 
-    private func startOutputs(_ flows: [FlowFormat]) -> Bool {
+    func startOutputs(_ flows: [FlowFormat]) -> Bool {
         var opened: [any PacketOutput] = []
         do throws(OutputError) {
             for output in outputs {
@@ -419,7 +419,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// Reads an ingest until it ends or fails.
     ///
     /// - Returns: what to do next; nil when the stream is over.
-    private func pump(_ ingest: any Ingest) -> HandoffController.Order? {
+    func pump(_ ingest: any Ingest) -> HandoffController.Order? {
         guard let line else { return nil }
         standings = [:]
         let isPaused = shared.withLock { state in
@@ -469,7 +469,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     }
 
     /// Reads the ingest that is to be left on: between two attempts, or since nobody else can be had.
-    private func stay(until moment: Instant) -> HandoffController.Order? {
+    func stay(until moment: Instant) -> HandoffController.Order? {
         guard let ingest = leaving else { preconditionFailure("nothing to stay on") }
         leaving = nil
         staysUntil = moment
@@ -480,7 +480,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         return pump(ingest)
     }
 
-    private func stayEnded(_ ingest: any Ingest) -> HandoffController.Order {
+    func stayEnded(_ ingest: any Ingest) -> HandoffController.Order {
         staysUntil = .never
         leaving = ingest
         (eventNPT, eventLevel) = (position ?? .zero, buffer.level.duration)
@@ -488,7 +488,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     }
 
     /// Adds up what the network lost of the flows of an ingest, and tells.
-    private func noteLosses(of ingest: any Ingest) {
+    func noteLosses(of ingest: any Ingest) {
         for (flow, lost) in ingest.takeLosses().sorted(by: { $0.key < $1.key }) {
             guard let output = line?.output(of: flow), output < outputFlows.count else { continue }
             losses[output, default: FlowLosses()] += lost
@@ -496,28 +496,28 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         }
     }
 
-    private func isPlayed(_ flow: Int) -> Bool {
+    func isPlayed(_ flow: Int) -> Bool {
         guard configuration.flows != .all, let output = line?.output(of: flow) else { return true }
         return configuration.flows.includes(outputFlows[output])
     }
 
-    private func flushed() -> HandoffController.Order? {
+    func flushed() -> HandoffController.Order? {
         _ = flush()
         return nil
     }
 
-    private func isBeyondEnd(_ packet: borrowing Packet) -> Bool {
+    func isBeyondEnd(_ packet: borrowing Packet) -> Bool {
         guard let to = configuration.to else { return false }
         if let due = packet.due, due >= to { flowsDone.insert(packet.flow) }
         return (packet.pts ?? packet.dts).map { $0 >= to } ?? false
     }
 
-    private var isAllDone: Bool {
+    var isAllDone: Bool {
         outputFlows.allSatisfy { $0.isSparse || !configuration.flows.includes($0) || flowsDone.contains($0.index) }
     }
 
     /// The demuxer has no more packets: is that the end?
-    private func ended(_ ingest: any Ingest) -> HandoffController.Order? {
+    func ended(_ ingest: any Ingest) -> HandoffController.Order? {
         guard flush() else { return nil }
         if replacement != nil { return nil }
         if let order = ingest.pendingOrder { return order }
@@ -538,7 +538,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
 
     /// Hands the batch to the buffer, waiting for room. False when the stream is over.
     @discardableResult
-    private func flush() -> Bool {
+    func flush() -> Bool {
         guard !batch.isEmpty else { return !abort.isAborted }
         batchBytes = 0
         noteAcceptance()
@@ -548,398 +548,5 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             shared.withLock { $0.controller.delivered(at: lastFlush) }
         }
         return buffer.push(&batch)
-    }
-
-    // MARK: - The viewer
-
-    /// Asks for something from any thread; it is done soon.
-    func control(_ control: Control) {
-        if case .seek = control { buffer.discard() }
-        let interrupt = shared.withLock { state in
-            state.controls.append(control)
-            switch control {
-            case .pause: state.isPaused = true
-            case .resume: state.isPaused = false
-            case .setRate(let rate): state.rate = rate
-            case .limitBandwidth(let bandwidth): state.bandwidth = bandwidth
-            case .seek: break
-            }
-            return state.interrupt
-        }
-        hasControls.store(true, ordering: .releasing)
-        // The picture stands still at once; what that means for the origin is seen to by the worker.
-        switch control {
-        case .pause:
-            buffer.pause()
-            send(.paused(true, npt: buffer.playhead ?? .zero))
-        case .resume:
-            buffer.resume()
-            send(.paused(false, npt: buffer.playhead ?? .zero))
-        case .seek, .setRate, .limitBandwidth: break
-        }
-        interrupt?()
-    }
-
-    /// - Returns: an order to follow, where carrying them out failed.
-    private func carryOutControls(_ ingest: any Ingest) -> HandoffController.Order? {
-        hasControls.store(false, ordering: .relaxed)
-        let (controls, isPaused, rate, bandwidth) = shared.withLock { state in
-            defer { state.controls = [] }
-            return (state.controls, state.isPaused, state.rate, state.bandwidth)
-        }
-        var goesOn = false
-        for control in controls {
-            switch control {
-            case .pause:
-                ingest.pause()
-            case .resume:
-                goesOn = true
-            case .setRate:
-                goesOn = true
-                if !ingest.isRealtime { playing(at: rate) }
-            case .limitBandwidth: goesOn = true
-            case .seek(let npt):
-                seek(ingest, to: npt)
-                if isPaused { ingest.pause() }
-                goesOn = false
-            }
-        }
-        guard goesOn, !isPaused, ingest.mustRejoin(at: rate, bandwidth: bandwidth) else { return nil }
-        return rejoin(ingest)
-    }
-
-    private func seek(_ ingest: any Ingest, to npt: NPT) {
-        while !batch.isEmpty { _ = batch.removeFirst() }
-        batchBytes = 0
-        flowsDone = []
-        var target = max(.zero, npt)
-        if let duration, target >= duration { target = max(.zero, duration - .seconds(1)) }
-        line?.restart()
-        buffer.restart()
-        start = target
-        do throws(MediaError) {
-            try ingest.seek(to: target)
-            send(.sought(to: target))
-        } catch { warn("cannot go to \(target): \(error)") }
-    }
-
-    /// The same origin goes on, from a little before what was received: joined as another origin would be.
-    private func rejoin(_ ingest: any Ingest) -> HandoffController.Order? {
-        guard let line, flush() else { return nil }
-        do throws(SpliceJoin.Failure) {
-            var joined = UniqueDeque<Packet>()
-            let result = try spliceJoin(ingest, on: ingest.origin, line).run(into: &joined)
-            while !joined.isEmpty { batch.append(joined.removeFirst()) }
-            for warning in result.warnings { warn(warning) }
-            flush()
-            return nil
-        } catch {
-            guard case .attempt(let failure) = error else { return nil }
-            let cause: ChangeEvent.Cause = if case .undelivered(let event) = failure { event.cause } else { .other }
-            return observe(ChangeEvent(cause: cause, detail: failure.text), canResume: false)
-        }
-    }
-
-    func playing(at rate: Rate) {
-        let rate = rate.numerator > 0 ? rate : .normal
-        guard rate != playedRate else { return }
-        playedRate = rate
-        buffer.setRate(rate)
-        send(.rateChanged(rate))
-    }
-
-    private func spliceJoin(_ ingest: any Ingest, on origin: OriginID, _ line: SpliceLine) -> SpliceJoin {
-        SpliceJoin(
-            ingest: ingest, line: line, buffer: buffer,
-            outputs: outputFlows.filter { configuration.flows.includes($0) }, flowCount: outputFlows.count,
-            expectedDuration: duration, start: start, url: url(origin),
-            acceptsLoss: !shared.withLock { $0.controller.hasOthers || $0.controller.move?.isPlanned ?? false })
-    }
-
-    // MARK: - Handing off
-
-    /// Opens another ingest and joins it to what was received; it is read once the present one has returned.
-    func replace(on origin: OriginID) -> HandoffController.Order? {
-        guard let line else { preconditionFailure("replace before open") }
-        let ingest: any Ingest
-        do throws(IngestOpenError) {
-            let played = outputFlows.filter { configuration.flows.includes($0) }
-            ingest = try connect(
-                origin, expected: outputFlows, overlap: buffer.overlapStart(of: played) ?? position)
-        } catch {
-            return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
-        }
-        let join = spliceJoin(ingest, on: origin, line)
-        do throws(SpliceJoin.Failure) {
-            // A batch of its own: while the place is sought the input may ask to flush what there is.
-            var joined = UniqueDeque<Packet>()
-            let result = try join.run(into: &joined)
-            while !joined.isEmpty { batch.append(joined.removeFirst()) }
-            for warning in result.warnings { warn(warning) }
-            shared.withLock { state in
-                let move = state.controller.joined(at: .now)
-                state.pending = PendingHandoff(
-                    move: move, to: origin, grade: result.grade, evidence: result.evidence, byteOffset: nil,
-                    standby: ingest.standby)
-            }
-            standby?.changed()
-            hasPending = true
-            ingest.opened()
-            flush()
-            replacement = ingest
-            leaving = nil
-            return nil
-        } catch {
-            switch error {
-            case .aborted: return nil
-            case .attempt(let failure): return attemptFailed(failure, on: origin)
-            }
-        }
-    }
-
-    private var duration: MediaTime? { shared.withLock { $0.opened?.duration } }
-
-    /// - Parameter isPlanned: the origin delivers still, and is in `leaving`.
-    private func observe(
-        _ event: ChangeEvent, canResume: Bool, isPlanned: Bool = false
-    ) -> HandoffController.Order {
-        staysUntil = .never
-        if hasPending {
-            noteAcceptance()
-            reportHandoff()
-        }
-        eventNPT = position ?? .zero
-        eventStandings = allStandings
-        eventLevel = buffer.level.duration
-        let target = event.target.flatMap { originID(of: $0) }
-        // Bytes that go on where they broke are better than a session that stands ready.
-        let ready = canResume ? nil : standby?.ready
-        let (order, origin) = shared.withLock { state in
-            let origin = state.controller.current ?? OriginID(0)
-            return (
-                state.controller.changeObserved(
-                    event, canResume: canResume, isPlanned: isPlanned, target: target, standby: ready, at: .now,
-                    jitter: .random(in: 0..<1)),
-                origin
-            )
-        }
-        send(.changeObserved(event, origin: origin, url: url(origin)))
-        if let named = event.target, target == nil {
-            warn("\(redacted(named)) was named as the next origin, but it is none that was given: not asked")
-        }
-        return order
-    }
-
-    /// The origin that a server means with a URL.
-    private func originID(of url: String) -> OriginID? {
-        let origins = configuration.origins
-        return origins.indices.first { Self.isSame(origins[$0].url, url) }.map { OriginID($0) }
-    }
-
-    private static func isSame(_ a: String, _ b: String) -> Bool {
-        if let a = RTSPAddress(a), let b = RTSPAddress(b) {
-            return a.host == b.host && a.port == b.port && a.path == b.path
-        }
-        return a == b
-    }
-
-    private func attemptFailed(
-        _ failure: HandoffController.AttemptFailure, on origin: OriginID
-    ) -> HandoffController.Order {
-        send(.attemptFailed(origin: origin, url: url(origin), reason: failure.text))
-        return shared.withLock {
-            $0.controller.attemptFailed(failure, at: .now, jitter: .random(in: 0..<1))
-        }
-    }
-
-    /// New media is about to be accepted: a handoff is complete with the first packet, and reported once every flow is
-    /// through.
-    private func noteAcceptance() {
-        guard hasPending else { return }
-        let level = buffer.level.duration
-        shared.withLock { state in
-            if state.pending?.accepted == nil { state.pending?.accepted = (.now, level) }
-        }
-        if line?.isSettled ?? true { reportHandoff() }
-    }
-
-    private func reportHandoff() {
-        let flows = line?.splices ?? []
-        for warning in line?.takeWarnings() ?? [] { warn(warning) }
-        hasPending = false
-        let report: HandoffReport? = shared.withLock { state in
-            guard let pending = state.pending, let from = pending.move.from, let accepted = pending.accepted else {
-                return nil
-            }
-            state.pending = nil
-            let report = HandoffReport(
-                event: pending.move.event, from: from, fromURL: url(from), to: pending.to, toURL: url(pending.to),
-                grade: pending.grade, standby: pending.standby, evidence: pending.evidence, npt: eventNPT,
-                byteOffset: pending.byteOffset,
-                duration: accepted.at - pending.move.began, bufferBefore: eventLevel, bufferAfter: accepted.level,
-                attempts: pending.move.attempts.map { attempt in
-                    HandoffReport.Attempt(
-                        origin: attempt.origin, url: url(attempt.origin), method: attempt.order.method,
-                        duration: (attempt.ended ?? accepted.at) - attempt.began, failure: attempt.failure?.text)
-                }, flows: pending.grade == .byteExact ? [] : flows, positions: eventStandings)
-            state.handoffCount += 1
-            if state.handoffs.count < Self.reportLimit { state.handoffs.append(report) }
-            return report
-        }
-        if let report { send(.handoff(report)) }
-    }
-
-    // MARK: - SourceSupervisor
-
-    func sourceFailed(_ event: ChangeEvent, canResume: Bool) -> HandoffController.Order {
-        // What the demuxer gave out so far is whole, and is on its way before anything else is tried.
-        _ = flush()
-        return observe(event, canResume: canResume)
-    }
-
-    func resumeFailed(_ failure: HandoffController.AttemptFailure) -> HandoffController.Order {
-        let origin = shared.withLock { $0.controller.move?.attempts.last?.origin } ?? OriginID(0)
-        return attemptFailed(failure, on: origin)
-    }
-
-    func waitEnded() -> HandoffController.Order { shared.withLock { $0.controller.waitEnded(at: .now) } }
-
-    var hasAlternative: Bool { shared.withLock { $0.controller.hasAlternative } }
-
-    func resumed(on origin: OriginID, at byte: Int64, evidence: String) {
-        shared.withLock { state in
-            let move = state.controller.joined(at: .now)
-            state.pending = PendingHandoff(
-                move: move, to: origin, grade: .byteExact, evidence: evidence, byteOffset: byte)
-        }
-        standby?.changed()
-        hasPending = true
-    }
-
-    func reopened(at byte: Int64) {
-        let origin = shared.withLock { state in
-            state.reopenCount += 1
-            return state.controller.current ?? OriginID(0)
-        }
-        send(.reopened(origin: origin, url: url(origin), byte: byte))
-    }
-
-    func aboutToWait() {
-        // At full speed a short wait is nothing to wake the other thread for.
-        if configuration.pacing == .fast, batch.count < batchLimit / 2, Instant.now - lastFlush < .milliseconds(50) {
-            return
-        }
-        flush()
-    }
-
-    func origin(_ id: OriginID) -> Origin { configuration.origins[id.index] }
-
-    /// While there is someone else to ask, no origin may take more than a third of what is left in the buffer. The last
-    /// one is given time, and more with each failure: one that is slow, and not dead, is reached in the end.
-    func openBound(for origin: OriginID) -> Duration {
-        let (failures, isPlaying) = shared.withLock {
-            ($0.controller.roster[origin].failuresInARow, $0.opened != nil)
-        }
-        guard isPlaying else { return configuration.openBound }
-        let least = max(configuration.silenceBound, level ?? .zero, .milliseconds(250))
-        let patient = min(configuration.openBound, least * (1 << min(failures, 10)))
-        // Nothing presses where the old one delivers still: the buffer is not spent on one that hesitates.
-        let mayFail = shared.withLock { $0.controller.hasOthers || $0.controller.move?.isPlanned ?? false }
-        guard let level, mayFail else { return patient }
-        return min(patient, max(level / 3, .milliseconds(200)))
-    }
-
-    var level: Duration? {
-        guard configuration.pacing == .realtime else { return nil }
-        let level = buffer.level.duration
-        return (playedRate == .normal ? level : level * (playedRate.inverse ?? .normal)).duration
-    }
-
-    // MARK: - Telling
-
-    private func url(_ origin: OriginID) -> String { redacted(configuration.origins[origin.index].url) }
-
-    private func warn(_ text: String) {
-        shared.withLock { if $0.warnings.count < Self.reportLimit { $0.warnings.append(text) } }
-        send(.warning(text))
-    }
-
-    private func send(_ kind: Event.Kind) { emit(Event(time: Instant.now - began, kind: kind)) }
-
-    /// What happened, once `run` has returned.
-    func summary() -> Summary {
-        let elapsed = Instant.now - began
-        let presented = pacer?.presented ?? []
-        let standings = Dictionary(
-            allStandings.map { ($0.flow, $0.position) }, uniquingKeysWith: { first, _ in first })
-        return shared.withLock { state in
-            Summary(
-                error: state.error, elapsed: elapsed, startup: state.firstPresented,
-                container: state.opened?.container, duration: state.opened?.duration,
-                end: presentedEnd,
-                flows: (state.opened?.flows ?? []).map { flow in
-                    let account = flow.index < presented.count ? presented[flow.index] : FlowAccount()
-                    return Summary.Flow(
-                        description: flow, packets: account.packets, bytes: account.bytes, end: account.end,
-                        losses: losses[flow.index, default: FlowLosses()], position: standings[flow.index])
-                },
-                handoffs: state.handoffs, handoffCount: state.handoffCount, reopenCount: state.reopenCount,
-                gaps: buffer.gaps, gapTotal: buffer.gapTotal,
-                standby: configuration.standby == .cold
-                    ? nil : standby?.cost ?? StandbyCost(preparations: 0, failures: 0, held: .zero),
-                warnings: state.warnings,
-                origins: configuration.origins.enumerated().map { index, origin in
-                    let health = state.controller.roster[OriginID(index)]
-                    return Summary.OriginRecord(
-                        url: redacted(origin.url), failures: health.failures, ruledOut: health.ruledOut)
-                })
-        }
-    }
-
-    /// Where the stream is, for a status line.
-    func status() -> StreamStatus {
-        let (origin, handoffs) = shared.withLock { ($0.controller.current, $0.handoffCount) }
-        return StreamStatus(
-            npt: buffer.playhead, duration: duration, origin: origin.map { url($0) }, buffer: buffer.level.duration,
-            bufferBytes: buffer.level.bytes, handoffs: handoffs, gapTotal: buffer.gapTotal)
-    }
-}
-
-extension Configuration.FlowSelection {
-    func includes(_ flow: FlowFormat) -> Bool {
-        switch self {
-        case .all: true
-        case .kinds(let kinds): kinds.contains(flow.kind)
-        }
-    }
-}
-
-extension FlowFormat {
-    var flowDescription: FlowDescription {
-        FlowDescription(index: index, kind: kind, codec: codecName, language: language, text: description)
-    }
-}
-
-extension HandoffController.AttemptFailure {
-    /// For people.
-    var text: String {
-        switch self {
-        case .undelivered(let event): event.detail
-        case .differentObject(let reason): "not the same bytes: \(reason)"
-        case .refused(_, let reason): reason
-        }
-    }
-}
-
-extension HandoffController.Order {
-    var method: String {
-        switch self {
-        case .open: "open"
-        case .resume: "resume"
-        case .replace: "replace"
-        case .wait: "wait"
-        case .stay: "stay"
-        case .giveUp: "give-up"
-        }
     }
 }

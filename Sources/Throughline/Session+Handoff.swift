@@ -1,0 +1,206 @@
+internal import DequeModule
+internal import Synchronization
+internal import ThroughlineCore
+internal import ThroughlineMedia
+internal import ThroughlineProtocols
+internal import ThroughlineTransport
+
+/// Leaving one origin for another, and what the running input asks of its session meanwhile.
+extension Session {
+    /// Opens another ingest and joins it to what was received; it is read once the present one has returned.
+    func replace(on origin: OriginID) -> HandoffController.Order? {
+        guard let line else { preconditionFailure("replace before open") }
+        let ingest: any Ingest
+        do throws(IngestOpenError) {
+            let played = outputFlows.filter { configuration.flows.includes($0) }
+            ingest = try connect(
+                origin, expected: outputFlows, overlap: buffer.overlapStart(of: played) ?? position)
+        } catch {
+            return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
+        }
+        let join = spliceJoin(ingest, on: origin, line)
+        do throws(SpliceJoin.Failure) {
+            // A batch of its own: while the place is sought the input may ask to flush what there is.
+            var joined = UniqueDeque<Packet>()
+            let result = try join.run(into: &joined)
+            while !joined.isEmpty { batch.append(joined.removeFirst()) }
+            for warning in result.warnings { warn(warning) }
+            shared.withLock { state in
+                let move = state.controller.joined(at: .now)
+                state.pending = PendingHandoff(
+                    move: move, to: origin, grade: result.grade, evidence: result.evidence, byteOffset: nil,
+                    standby: ingest.standby)
+            }
+            standby?.changed()
+            hasPending = true
+            ingest.opened()
+            flush()
+            replacement = ingest
+            leaving = nil
+            return nil
+        } catch {
+            switch error {
+            case .aborted: return nil
+            case .attempt(let failure): return attemptFailed(failure, on: origin)
+            }
+        }
+    }
+
+    var duration: MediaTime? { shared.withLock { $0.opened?.duration } }
+
+    /// - Parameter isPlanned: the origin delivers still, and is in `leaving`.
+    func observe(
+        _ event: ChangeEvent, canResume: Bool, isPlanned: Bool = false
+    ) -> HandoffController.Order {
+        staysUntil = .never
+        if hasPending {
+            noteAcceptance()
+            reportHandoff()
+        }
+        eventNPT = position ?? .zero
+        eventStandings = allStandings
+        eventLevel = buffer.level.duration
+        let target = event.target.flatMap { originID(of: $0) }
+        // Bytes that go on where they broke are better than a session that stands ready.
+        let ready = canResume ? nil : standby?.ready
+        let (order, origin) = shared.withLock { state in
+            let origin = state.controller.current ?? OriginID(0)
+            return (
+                state.controller.changeObserved(
+                    event, canResume: canResume, isPlanned: isPlanned, target: target, standby: ready, at: .now,
+                    jitter: .random(in: 0..<1)),
+                origin
+            )
+        }
+        send(.changeObserved(event, origin: origin, url: url(origin)))
+        if let named = event.target, target == nil {
+            warn("\(redacted(named)) was named as the next origin, but it is none that was given: not asked")
+        }
+        return order
+    }
+
+    /// The origin that a server means with a URL.
+    func originID(of url: String) -> OriginID? {
+        let origins = configuration.origins
+        return origins.indices.first { Self.isSame(origins[$0].url, url) }.map { OriginID($0) }
+    }
+
+    static func isSame(_ a: String, _ b: String) -> Bool {
+        if let a = RTSPAddress(a), let b = RTSPAddress(b) {
+            return a.host == b.host && a.port == b.port && a.path == b.path
+        }
+        return a == b
+    }
+
+    func attemptFailed(
+        _ failure: HandoffController.AttemptFailure, on origin: OriginID
+    ) -> HandoffController.Order {
+        send(.attemptFailed(origin: origin, url: url(origin), reason: failure.text))
+        return shared.withLock {
+            $0.controller.attemptFailed(failure, at: .now, jitter: .random(in: 0..<1))
+        }
+    }
+
+    /// New media is about to be accepted: a handoff is complete with the first packet, and reported once every flow is
+    /// through.
+    func noteAcceptance() {
+        guard hasPending else { return }
+        let level = buffer.level.duration
+        shared.withLock { state in
+            if state.pending?.accepted == nil { state.pending?.accepted = (.now, level) }
+        }
+        if line?.isSettled ?? true { reportHandoff() }
+    }
+
+    func reportHandoff() {
+        let flows = line?.splices ?? []
+        for warning in line?.takeWarnings() ?? [] { warn(warning) }
+        hasPending = false
+        let report: HandoffReport? = shared.withLock { state in
+            guard let pending = state.pending, let from = pending.move.from, let accepted = pending.accepted else {
+                return nil
+            }
+            state.pending = nil
+            let report = HandoffReport(
+                event: pending.move.event, from: from, fromURL: url(from), to: pending.to, toURL: url(pending.to),
+                grade: pending.grade, standby: pending.standby, evidence: pending.evidence, npt: eventNPT,
+                byteOffset: pending.byteOffset,
+                duration: accepted.at - pending.move.began, bufferBefore: eventLevel, bufferAfter: accepted.level,
+                attempts: pending.move.attempts.map { attempt in
+                    HandoffReport.Attempt(
+                        origin: attempt.origin, url: url(attempt.origin), method: attempt.order.method,
+                        duration: (attempt.ended ?? accepted.at) - attempt.began, failure: attempt.failure?.text)
+                }, flows: pending.grade == .byteExact ? [] : flows, positions: eventStandings)
+            state.handoffCount += 1
+            if state.handoffs.count < Self.reportLimit { state.handoffs.append(report) }
+            return report
+        }
+        if let report { send(.handoff(report)) }
+    }
+
+    // MARK: - SourceSupervisor
+
+    func sourceFailed(_ event: ChangeEvent, canResume: Bool) -> HandoffController.Order {
+        // What the demuxer gave out so far is whole, and is on its way before anything else is tried.
+        _ = flush()
+        return observe(event, canResume: canResume)
+    }
+
+    func resumeFailed(_ failure: HandoffController.AttemptFailure) -> HandoffController.Order {
+        let origin = shared.withLock { $0.controller.move?.attempts.last?.origin } ?? OriginID(0)
+        return attemptFailed(failure, on: origin)
+    }
+
+    func waitEnded() -> HandoffController.Order { shared.withLock { $0.controller.waitEnded(at: .now) } }
+
+    var hasAlternative: Bool { shared.withLock { $0.controller.hasAlternative } }
+
+    func resumed(on origin: OriginID, at byte: Int64, evidence: String) {
+        shared.withLock { state in
+            let move = state.controller.joined(at: .now)
+            state.pending = PendingHandoff(
+                move: move, to: origin, grade: .byteExact, evidence: evidence, byteOffset: byte)
+        }
+        standby?.changed()
+        hasPending = true
+    }
+
+    func reopened(at byte: Int64) {
+        let origin = shared.withLock { state in
+            state.reopenCount += 1
+            return state.controller.current ?? OriginID(0)
+        }
+        send(.reopened(origin: origin, url: url(origin), byte: byte))
+    }
+
+    func aboutToWait() {
+        // At full speed a short wait is nothing to wake the other thread for.
+        if configuration.pacing == .fast, batch.count < batchLimit / 2, Instant.now - lastFlush < .milliseconds(50) {
+            return
+        }
+        flush()
+    }
+
+    func origin(_ id: OriginID) -> Origin { configuration.origins[id.index] }
+
+    /// While there is someone else to ask, no origin may take more than a third of what is left in the buffer. The last
+    /// one is given time, and more with each failure: one that is slow, and not dead, is reached in the end.
+    func openBound(for origin: OriginID) -> Duration {
+        let (failures, isPlaying) = shared.withLock {
+            ($0.controller.roster[origin].failuresInARow, $0.opened != nil)
+        }
+        guard isPlaying else { return configuration.openBound }
+        let least = max(configuration.silenceBound, level ?? .zero, .milliseconds(250))
+        let patient = min(configuration.openBound, least * (1 << min(failures, 10)))
+        // Nothing presses where the old one delivers still: the buffer is not spent on one that hesitates.
+        let mayFail = shared.withLock { $0.controller.hasOthers || $0.controller.move?.isPlanned ?? false }
+        guard let level, mayFail else { return patient }
+        return min(patient, max(level / 3, .milliseconds(200)))
+    }
+
+    var level: Duration? {
+        guard configuration.pacing == .realtime else { return nil }
+        let level = buffer.level.duration
+        return (playedRate == .normal ? level : level * (playedRate.inverse ?? .normal)).duration
+    }
+}

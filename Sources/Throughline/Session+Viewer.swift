@@ -1,0 +1,113 @@
+internal import DequeModule
+internal import Synchronization
+internal import ThroughlineCore
+internal import ThroughlineMedia
+internal import ThroughlineProtocols
+internal import ThroughlineTransport
+
+/// What the viewer asks for, from any thread, and how the worker carries it out.
+extension Session {
+    /// Asks for something from any thread; it is done soon.
+    func control(_ control: Control) {
+        if case .seek = control { buffer.discard() }
+        let interrupt = shared.withLock { state in
+            state.controls.append(control)
+            switch control {
+            case .pause: state.isPaused = true
+            case .resume: state.isPaused = false
+            case .setRate(let rate): state.rate = rate
+            case .limitBandwidth(let bandwidth): state.bandwidth = bandwidth
+            case .seek: break
+            }
+            return state.interrupt
+        }
+        hasControls.store(true, ordering: .releasing)
+        // The picture stands still at once; what that means for the origin is seen to by the worker.
+        switch control {
+        case .pause:
+            buffer.pause()
+            send(.paused(true, npt: buffer.playhead ?? .zero))
+        case .resume:
+            buffer.resume()
+            send(.paused(false, npt: buffer.playhead ?? .zero))
+        case .seek, .setRate, .limitBandwidth: break
+        }
+        interrupt?()
+    }
+
+    /// - Returns: an order to follow, where carrying them out failed.
+    func carryOutControls(_ ingest: any Ingest) -> HandoffController.Order? {
+        hasControls.store(false, ordering: .relaxed)
+        let (controls, isPaused, rate, bandwidth) = shared.withLock { state in
+            defer { state.controls = [] }
+            return (state.controls, state.isPaused, state.rate, state.bandwidth)
+        }
+        var goesOn = false
+        for control in controls {
+            switch control {
+            case .pause:
+                ingest.pause()
+            case .resume:
+                goesOn = true
+            case .setRate:
+                goesOn = true
+                if !ingest.isRealtime { playing(at: rate) }
+            case .limitBandwidth: goesOn = true
+            case .seek(let npt):
+                seek(ingest, to: npt)
+                if isPaused { ingest.pause() }
+                goesOn = false
+            }
+        }
+        guard goesOn, !isPaused, ingest.mustRejoin(at: rate, bandwidth: bandwidth) else { return nil }
+        return rejoin(ingest)
+    }
+
+    func seek(_ ingest: any Ingest, to npt: NPT) {
+        while !batch.isEmpty { _ = batch.removeFirst() }
+        batchBytes = 0
+        flowsDone = []
+        var target = max(.zero, npt)
+        if let duration, target >= duration { target = max(.zero, duration - .seconds(1)) }
+        line?.restart()
+        buffer.restart()
+        start = target
+        do throws(MediaError) {
+            try ingest.seek(to: target)
+            send(.sought(to: target))
+        } catch { warn("cannot go to \(target): \(error)") }
+    }
+
+    /// The same origin goes on, from a little before what was received: joined as another origin would be.
+    func rejoin(_ ingest: any Ingest) -> HandoffController.Order? {
+        guard let line, flush() else { return nil }
+        do throws(SpliceJoin.Failure) {
+            var joined = UniqueDeque<Packet>()
+            let result = try spliceJoin(ingest, on: ingest.origin, line).run(into: &joined)
+            while !joined.isEmpty { batch.append(joined.removeFirst()) }
+            for warning in result.warnings { warn(warning) }
+            flush()
+            return nil
+        } catch {
+            guard case .attempt(let failure) = error else { return nil }
+            let cause: ChangeEvent.Cause = if case .undelivered(let event) = failure { event.cause } else { .other }
+            return observe(ChangeEvent(cause: cause, detail: failure.text), canResume: false)
+        }
+    }
+
+    func playing(at rate: Rate) {
+        let rate = rate.numerator > 0 ? rate : .normal
+        guard rate != playedRate else { return }
+        playedRate = rate
+        buffer.setRate(rate)
+        send(.rateChanged(rate))
+    }
+
+    func spliceJoin(_ ingest: any Ingest, on origin: OriginID, _ line: SpliceLine) -> SpliceJoin {
+        SpliceJoin(
+            ingest: ingest, line: line, buffer: buffer,
+            outputs: outputFlows.filter { configuration.flows.includes($0) }, flowCount: outputFlows.count,
+            expectedDuration: duration, start: start, url: url(origin),
+            acceptsLoss: !shared.withLock { $0.controller.hasOthers || $0.controller.move?.isPlanned ?? false })
+    }
+}
