@@ -12,9 +12,7 @@ extension Session {
         guard let line else { preconditionFailure("replace before open") }
         let ingest: any Ingest
         do throws(IngestOpenError) {
-            let played = outputFlows.filter { configuration.flows.includes($0) }
-            ingest = try connect(
-                origin, expected: outputFlows, overlap: buffer.overlapStart(of: played) ?? position)
+            ingest = try connect(origin, expected: outputFlows, overlap: overlap)
         } catch {
             return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
         }
