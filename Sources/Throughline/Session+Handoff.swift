@@ -55,6 +55,7 @@ extension Session {
             noteAcceptance()
             reportHandoff()
         }
+        mustNote = true
         eventNPT = position ?? .zero
         eventStandings = allStandings
         eventLevel = buffer.level.duration
@@ -197,7 +198,8 @@ extension Session {
     }
 
     var level: Duration? {
-        guard configuration.pacing == .realtime else { return nil }
+        // Before the clock runs nothing is due, and what little there is runs out for nobody.
+        guard configuration.pacing == .realtime, buffer.isBeingPlayed else { return nil }
         let level = buffer.level.duration
         return (playedRate == .normal ? level : level * (playedRate.inverse ?? .normal)).duration
     }

@@ -118,6 +118,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var lastFlush = Instant.now
     /// When the controller was last told that media arrives.
     var lastNoted = Instant.now
+    /// A reason to leave was seen since.
+    var mustNote = false
 
     init(configuration: Configuration, outputs: [Output], emit: @escaping @Sendable (Event) -> Void) {
         self.configuration = configuration
@@ -552,8 +554,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         batchBytes = 0
         noteAcceptance()
         lastFlush = .now
-        if lastFlush - lastNoted > .seconds(1) {
-            lastNoted = lastFlush
+        if mustNote || lastFlush - lastNoted > .seconds(1) {
+            (mustNote, lastNoted) = (false, lastFlush)
             shared.withLock { $0.controller.delivered(at: lastFlush) }
         }
         return buffer.push(&batch)

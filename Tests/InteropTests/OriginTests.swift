@@ -187,6 +187,25 @@ internal import ThroughlineLab
         }
     }
 
+    @Test("a pause before anything is due is no reason to leave", .timeLimit(.minutes(25)))
+    func pauseAtTheStart() async throws {
+        try await Slots.shared.run {
+            let files = ["/film.mp4": Fixtures.path("main-fragmented.mp4")]
+            let pacing = Pacing(bytesPerSecond: 1 << 20, burst: 1 << 20)
+            // Before there is enough to begin with.
+            let first = try await HTTPOrigin.start(
+                serving: files, faults: [try Fault(parsing: "stall@byte=37228,for=500ms")], pace: pacing)
+            let second = try await HTTPOrigin.start(serving: files)
+            let play = try await Play.run([first.url(for: "/film.mp4"), second.url(for: "/film.mp4")]) {
+                $0.to = .seconds(3)
+            }
+            #expect(play.summary.error == nil && play.summary.handoffCount == 0, "\(play.story)")
+            #expect(play.summary.gapTotal == .zero, "\(play.story)")
+            try await first.stop()
+            try await second.stop()
+        }
+    }
+
     @Test("a damaged file plays to its end", .timeLimit(.minutes(25)), arguments: [true, false])
     func damaged(isFast: Bool) async throws {
         try await Slots.shared.run {

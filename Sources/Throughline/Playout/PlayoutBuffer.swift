@@ -340,6 +340,9 @@ final class PlayoutBuffer: Sendable {
         state.withLock { Level(duration: level(of: $0, at: .now), bytes: $0.bytes) }
     }
 
+    /// Whether the clock runs, or the viewer has stopped it.
+    var isBeingPlayed: Bool { state.withLock { $0.clock.isRunning } }
+
     /// NPT that is presented now: what is due, but no more than was received; what was released last where nothing is
     /// paced.
     var playhead: MediaTime? {

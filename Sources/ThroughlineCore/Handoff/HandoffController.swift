@@ -89,6 +89,8 @@ package struct HandoffController: Sendable {
     /// Pairs of origins whose objects differ.
     private var different: Set<[OriginID]> = []
     private let giveUpAfter: Duration
+    /// Since the first reason to leave an origin after which nothing new was received, whoever was joined meanwhile.
+    private var barrenSince: Instant?
 
     /// - Parameter giveUpAfter: how long to try without receiving anything new.
     package init(roster: OriginRoster, giveUpAfter: Duration) {
@@ -137,6 +139,7 @@ package struct HandoffController: Sendable {
     ) -> Order {
         guard case .playing(let origin) = state else { preconditionFailure("a change event in \(state)") }
         suspended = nil
+        if barrenSince == nil { barrenSince = now }
         var move = Move(event: event, from: origin, began: now, canResume: canResume, isPlanned: isPlanned)
         if let standby, standby != origin, roster[standby].ruledOut == nil { move.standby = standby }
         // A lone break of an origin with a clean record is best answered by asking the same origin again.
@@ -174,8 +177,10 @@ package struct HandoffController: Sendable {
         return move
     }
 
-    /// Media arrives from the current origin. Called now and then, not for every packet.
+    /// New media arrives from the current origin. Called now and then, not for every packet, and with the first after a
+    /// reason to leave.
     package mutating func delivered(at now: Instant) {
+        barrenSince = nil
         if case .playing(let origin) = state { roster.delivered(origin, at: now) }
     }
 
@@ -242,7 +247,9 @@ package struct HandoffController: Sendable {
         return advance(move, at: now)
     }
 
-    private func isTooLate(_ move: Move, at now: Instant) -> Bool { now >= move.began + giveUpAfter }
+    private func giveUpTime(_ move: Move) -> Instant { (barrenSince ?? move.began) + giveUpAfter }
+
+    private func isTooLate(_ move: Move, at now: Instant) -> Bool { now >= giveUpTime(move) }
 
     private mutating func advance(_ move: Move, at now: Instant) -> Order {
         if move.isPlanned, let from = move.from { return advance(move, awayFrom: from, at: now) }
@@ -260,7 +267,7 @@ package struct HandoffController: Sendable {
         if move.from == nil { return giveUp(move, because: "every origin was asked") }
         let soonest = usable.map { roster[$0].penaltyEnds ?? now }.min() ?? now
         state = .moving(move)
-        return .wait(until: min(max(soonest, now + Self.shortestWait), move.began + giveUpAfter))
+        return .wait(until: min(max(soonest, now + Self.shortestWait), giveUpTime(move)))
     }
 
     /// The origin that is left delivers meanwhile: nothing presses, and each of the others is asked once.

@@ -14,6 +14,54 @@ internal import ThroughlineCore
         return world
     }
 
+    // MARK: - Patience
+
+    /// An origin that breaks at the same byte again and again is joined each time, and never gives anything.
+    @Test func joiningWithoutReceivingIsNoProgress() {
+        var controller = HandoffController(
+            roster: OriginRoster([.init(priority: 0, weight: 1)]), giveUpAfter: .seconds(5))
+        _ = controller.start(at: .at(0))
+        controller.joined(at: .at(0))
+        controller.delivered(at: .at(1))
+        var now = 2.0
+        var order = controller.changeObserved(
+            ChangeEvent(cause: .reset, detail: ""), canResume: true, at: .at(now), jitter: 0.5)
+        while now < 60 {
+            switch order {
+            case .resume:
+                controller.joined(at: .at(now))
+                now += 0.01
+                order = controller.changeObserved(
+                    ChangeEvent(cause: .reset, detail: ""), canResume: true, at: .at(now), jitter: 0.5)
+                continue
+            case .wait(let moment):
+                now = max(now, Double((moment - .at(0)).wholeNanoseconds) / 1e9)
+                order = controller.waitEnded(at: moment)
+                continue
+            default: break
+            }
+            break
+        }
+        #expect(order == .giveUp(reason: "nothing new was received for 5 s"))
+        #expect(now >= 7 && now < 7.1)
+    }
+
+    @Test func whatIsReceivedBringsPatienceBack() {
+        var controller = HandoffController(
+            roster: OriginRoster([.init(priority: 0, weight: 1)]), giveUpAfter: .seconds(5))
+        _ = controller.start(at: .at(0))
+        controller.joined(at: .at(0))
+        for second in 1...30 {
+            let moment = Instant.at(Double(second))
+            var order = controller.changeObserved(
+                ChangeEvent(cause: .reset, detail: ""), canResume: true, at: moment, jitter: 0)
+            while case .wait(let end) = order { order = controller.waitEnded(at: end) }
+            #expect(order == .resume(OriginID(0)))
+            controller.joined(at: moment)
+            controller.delivered(at: moment)
+        }
+    }
+
     // MARK: - Starting
 
     @Test func theFirstOriginIsOpened() {

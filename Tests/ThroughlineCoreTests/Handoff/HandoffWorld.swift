@@ -106,6 +106,8 @@ struct HandoffWorld {
                     #expect(move.attempts.last?.origin == origin)
                     #expect(move.attempts.last?.failure == nil)
                     #expect(move.attempts.count <= HandoffController.attemptLimit)
+                    // An origin that answers gives new media with its answer.
+                    controller.delivered(at: now)
                     write("\(name(origin)) plays")
                     return
                 }
