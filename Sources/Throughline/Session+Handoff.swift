@@ -11,6 +11,7 @@ extension Session {
     func replace(on origin: OriginID) -> HandoffController.Order? {
         guard let line else { preconditionFailure("replace before open") }
         let ingest: any Ingest
+        let asked = Instant.now
         do throws(IngestOpenError) {
             let played = outputFlows.filter { configuration.flows.includes($0) }
             ingest = try connect(
@@ -18,6 +19,7 @@ extension Session {
         } catch {
             return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
         }
+        let opened = Instant.now
         let join = spliceJoin(ingest, on: origin, line)
         do throws(SpliceJoin.Failure) {
             // A batch of its own: while the place is sought the input may ask to flush what there is.
@@ -33,6 +35,7 @@ extension Session {
             }
             standby?.changed()
             hasPending = true
+            noteJoin(ingest, result.grade, opening: opened - asked, joining: .now - opened)
             ingest.opened()
             flush()
             replacement = ingest
@@ -40,7 +43,7 @@ extension Session {
             return nil
         } catch {
             switch error {
-            case .aborted: return nil
+            case .aborted, .otherPace: return nil
             case .attempt(let failure): return attemptFailed(failure, on: origin)
             }
         }
