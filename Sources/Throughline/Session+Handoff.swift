@@ -13,9 +13,7 @@ extension Session {
         let ingest: any Ingest
         let asked = Instant.now
         do throws(IngestOpenError) {
-            let played = outputFlows.filter { configuration.flows.includes($0) }
-            ingest = try connect(
-                origin, expected: outputFlows, overlap: buffer.overlapStart(of: played) ?? position)
+            ingest = try connect(origin, expected: outputFlows, overlap: overlap)
         } catch {
             return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
         }

@@ -264,6 +264,15 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         }.min()
     }
 
+    /// Where another origin is to begin so as to meet what was received. What was counted instead of timed may be behind
+    /// the times that its packets were given.
+    var overlap: NPT? {
+        let played = outputFlows.filter { configuration.flows.includes($0) }
+        guard let overlap = buffer.overlapStart(of: played), let position else { return position }
+        let received = played.filter { !$0.isSparse }.compactMap { buffer.accounts[$0.index].end }.min() ?? position
+        return min(overlap, overlap + (position - received))
+    }
+
     /// Where every flow stands that is played.
     var allStandings: [FlowStanding] {
         zip(buffer.accounts, outputFlows).compactMap { account, flow in

@@ -291,7 +291,9 @@ struct CommandLineTests {
     // MARK: - The demonstration
 
     @Test func theDemonstrationProvesItself() async throws {
-        let outcome = try await CommandLineTool.run(["demo", "--quick", "--keep", scratch.path])
+        let outcome = try await Slots.shared.run {
+            try await CommandLineTool.run(["demo", "--quick", "--keep", scratch.path])
+        }
         let text = String(decoding: outcome.output, as: UTF8.self)
         #expect(outcome.status == 0, "\(text)\(outcome.errors)")
         #expect(text.contains("Proven"))
