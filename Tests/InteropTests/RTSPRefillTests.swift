@@ -47,6 +47,9 @@ internal import ThroughlineLab
             #expect(play.summary.handoffCount == 1 && handoff.duration >= .milliseconds(500), "\(play.story)")
             #expect(handoff.bufferAfter < .milliseconds(1150), "\(play.story)")
             #expect(play.refills == [OriginID(1)], "\(play.story)")
+            let told = play.events.map(\.json).filter { $0.contains("\"event\":\"refilled\"") }
+            #expect(
+                told.count == 1 && told.allSatisfy { $0.contains("\"bufferBefore\":") && $0.contains("\"origin\":1") })
             #expect(level.withLock { $0 } > Self.buffer - .milliseconds(150), "\(play.story)")
             #expect(play.summary.flows.allSatisfy { $0.losses.packets == 0 && $0.losses.units == 0 })
             #expect(
