@@ -23,6 +23,9 @@ public struct Event: Sendable {
         case standbyReady(origin: OriginID, url: String, duration: Duration)
         /// The next origin could not be made ready, or does not stand ready any more. No handoff.
         case standbyLost(origin: OriginID, url: String, reason: String)
+        /// The origin delivered faster for so long that the buffer holds again what it is to hold.
+        case refilled(
+            origin: OriginID, url: String, duration: Duration, bufferBefore: MediaTime, bufferAfter: MediaTime)
         /// A connection that the origin closed while none of its bytes were wanted was opened again.
         case reopened(origin: OriginID, url: String, byte: Int64)
         /// The viewer stopped the stream, or let it go on.

@@ -11,11 +11,13 @@ extension Session {
     func replace(on origin: OriginID) -> HandoffController.Order? {
         guard let line else { preconditionFailure("replace before open") }
         let ingest: any Ingest
+        let asked = Instant.now
         do throws(IngestOpenError) {
             ingest = try connect(origin, expected: outputFlows, overlap: overlap)
         } catch {
             return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
         }
+        let opened = Instant.now
         let join = spliceJoin(ingest, on: origin, line)
         do throws(SpliceJoin.Failure) {
             // A batch of its own: while the place is sought the input may ask to flush what there is.
@@ -31,6 +33,7 @@ extension Session {
             }
             standby?.changed()
             hasPending = true
+            noteJoin(ingest, result.grade, opening: opened - asked, joining: .now - opened)
             ingest.opened()
             flush()
             replacement = ingest
@@ -38,7 +41,7 @@ extension Session {
             return nil
         } catch {
             switch error {
-            case .aborted: return nil
+            case .aborted, .otherPace: return nil
             case .attempt(let failure): return attemptFailed(failure, on: origin)
             }
         }

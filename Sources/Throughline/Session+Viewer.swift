@@ -43,6 +43,8 @@ extension Session {
             return (state.controls, state.isPaused, state.rate, state.bandwidth)
         }
         var goesOn = false
+        refill.interrupted()
+        ingest.deliver(at: .normal)
         for control in controls {
             switch control {
             case .pause:
@@ -80,19 +82,28 @@ extension Session {
 
     /// The same origin goes on, from a little before what was received: joined as another origin would be.
     func rejoin(_ ingest: any Ingest) -> HandoffController.Order? {
-        guard let line, flush() else { return nil }
         do throws(SpliceJoin.Failure) {
-            var joined = UniqueDeque<Packet>()
-            let result = try spliceJoin(ingest, on: ingest.origin, line).run(into: &joined)
-            while !joined.isEmpty { batch.append(joined.removeFirst()) }
-            for warning in result.warnings { warn(warning) }
-            flush()
+            try joinAgain(ingest)
             return nil
         } catch {
-            guard case .attempt(let failure) = error else { return nil }
-            let cause: ChangeEvent.Cause = if case .undelivered(let event) = failure { event.cause } else { .other }
-            return observe(ChangeEvent(cause: cause, detail: failure.text), canResume: false)
+            return rejoinFailed(error)
         }
+    }
+
+    /// - Parameter provesPace: as in `SpliceJoin`.
+    func joinAgain(_ ingest: any Ingest, provesPace: Bool = false) throws(SpliceJoin.Failure) {
+        guard let line, flush() else { return }
+        var joined = UniqueDeque<Packet>()
+        let result = try spliceJoin(ingest, on: ingest.origin, line, provesPace: provesPace).run(into: &joined)
+        while !joined.isEmpty { batch.append(joined.removeFirst()) }
+        for warning in result.warnings { warn(warning) }
+        flush()
+    }
+
+    func rejoinFailed(_ failure: SpliceJoin.Failure) -> HandoffController.Order? {
+        guard case .attempt(let failure) = failure else { return nil }
+        let cause: ChangeEvent.Cause = if case .undelivered(let event) = failure { event.cause } else { .other }
+        return observe(ChangeEvent(cause: cause, detail: failure.text), canResume: false)
     }
 
     func playing(at rate: Rate) {
@@ -103,11 +114,14 @@ extension Session {
         send(.rateChanged(rate))
     }
 
-    func spliceJoin(_ ingest: any Ingest, on origin: OriginID, _ line: SpliceLine) -> SpliceJoin {
+    func spliceJoin(
+        _ ingest: any Ingest, on origin: OriginID, _ line: SpliceLine, provesPace: Bool = false
+    ) -> SpliceJoin {
         SpliceJoin(
             ingest: ingest, line: line, buffer: buffer,
             outputs: outputFlows.filter { configuration.flows.includes($0) }, flowCount: outputFlows.count,
             expectedDuration: duration, start: start, url: url(origin),
-            acceptsLoss: !shared.withLock { $0.controller.hasOthers || $0.controller.move?.isPlanned ?? false })
+            acceptsLoss: !shared.withLock { $0.controller.hasOthers || $0.controller.move?.isPlanned ?? false },
+            provesPace: provesPace)
     }
 }

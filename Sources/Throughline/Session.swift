@@ -109,6 +109,15 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// The rate at which the clock runs.
     var playedRate = Rate.normal
 
+    /// Sees to it that the buffer is full again where the origin can deliver faster.
+    var refill: BufferRefill
+    /// When the level was looked at last for that.
+    var lastLook = Instant.now
+    /// Since when the buffer is being refilled, and what it held.
+    var refillBegan: (at: Instant, level: MediaTime) = (.now, .zero)
+    /// The origin that delivers was joined packet by packet, and can be again.
+    var isJoinedExactly = true
+
     static let reportLimit = 1000
     /// Packets that go to the buffer at once, and bytes: large packets are handed on while the processor's cache holds
     /// them.
@@ -126,6 +135,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         start = configuration.from
         self.outputs = outputs
         self.emit = emit
+        refill = BufferRefill(buffer: configuration.buffer)
         let isPaced = configuration.pacing == .realtime
         batchLimit = isPaced ? 64 : 128
         buffer = PlayoutBuffer(
@@ -447,6 +457,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             if hasControls.load(ordering: .relaxed), let order = carryOutControls(ingest) { return order }
             if staysUntil != .never, Instant.now >= staysUntil { return flush() ? stayEnded(ingest) : nil }
             if lastFlush - lastFindings > .seconds(1) { noteAccounts(of: ingest) }
+            if lastFlush - lastLook > Self.lookInterval, let order = keepFull(ingest) { return order }
             let packet: Packet?
             do throws(IngestReadError) {
                 packet = try ingest.read()

@@ -108,6 +108,11 @@ final class EventWords: Sendable {
             return (.plain, isVerbose ? "standby: \(url) stands ready after \(time.words)" : "", [])
         case .standbyLost(_, let url, let reason):
             return (.notice, isVerbose ? "standby: " + (reason.contains(url) ? "" : "\(url): ") + reason : "", [])
+        case .refilled(_, let url, let time, let before, let after):
+            return (
+                .plain, "the buffer is full again: \(url) delivered faster for \(time.words)",
+                isVerbose ? ["buffer \(before.words) before, \(after.words) after"] : []
+            )
         case .reopened(_, let url, let byte):
             guard isVerbose else { return (.plain, "", []) }
             return (.plain, "opened \(url) again at byte \(byte): the idle connection had been closed", [])

@@ -45,6 +45,8 @@ internal import ThroughlineLab
             Fault(.rtsp(.redirect("rtsp://h:1/a", from: .milliseconds(6500))), .atNPT(.seconds(4)))
         ),
         ("session-lost@1s", Fault(.rtsp(.sessionLost), .at(.seconds(1)))),
+        ("no-speed", Fault(.rtsp(.withoutSpeed))),
+        ("speed-in-timestamps", Fault(.rtsp(.speedInTimestamps))),
         ("no-rtp-info", Fault(.rtsp(.withoutRTPInfo))),
         ("wrong-rtp-info,once", Fault(.rtsp(.wrongRTPInfo), recovery: .once)),
         ("no-range", Fault(.rtsp(.withoutRange))),

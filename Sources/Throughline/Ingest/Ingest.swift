@@ -51,6 +51,13 @@ protocol Ingest: AnyObject {
     ///
     /// - Parameter bandwidth: bits per second that the origin is to keep to; nil for whatever it likes.
     func mustRejoin(at rate: Rate, bandwidth: Int64?) -> Bool
+    /// Asks for delivery at another speed when the origin is asked to play next, which `mustRejoin` tells to do; the times of
+    /// the media stay what they are.
+    func deliver(at speed: Rate)
+    /// Whether the origin may be able to deliver faster than the media is played.
+    var mayHurry: Bool { get }
+    /// The speed at which the origin says that it delivers.
+    var speed: Rate { get }
     /// Ends a `read` that waits with `.interrupted`, now or the next time; may be kept, and called from any thread.
     var interrupter: (@Sendable () -> Void)? { get }
     /// The next packet; nil at the end, or when it has failed.
@@ -59,6 +66,8 @@ protocol Ingest: AnyObject {
     var standby: Standby { get }
     /// Where the origin says that it began to play, if it says so.
     var playedFrom: NPT? { get }
+    /// Where it was asked to begin.
+    var askedFrom: NPT? { get }
     /// What of each flow never came, since the last time; flows without losses are left out.
     func takeLosses() -> [Int: FlowLosses]
     /// Where a flow stands, by the accounts that are kept of it; nil where its packets' own times are all there is.
@@ -71,10 +80,14 @@ protocol Ingest: AnyObject {
 
 extension Ingest {
     var playedFrom: NPT? { nil }
+    var askedFrom: NPT? { nil }
     var standby: Standby { .cold }
     func takeLosses() -> [Int: FlowLosses] { [:] }
     var deliversStill: Bool { false }
     func stays() {}
+    func deliver(at speed: Rate) {}
+    var mayHurry: Bool { false }
+    var speed: Rate { .normal }
     func position(of flow: Int) -> FlowPosition? { nil }
     func takeFindings() -> [(flow: Int, text: String)] { [] }
     var flowsCountApart: Bool { false }

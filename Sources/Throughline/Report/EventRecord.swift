@@ -20,6 +20,8 @@ struct EventRecord: Encodable {
     var reason: String?
     var handoff: Report.Handoff?
     var byte: Int64?
+    var bufferBefore: Double?
+    var bufferAfter: Double?
     var text: String?
 
     struct Flow: Encodable {
@@ -72,6 +74,13 @@ struct EventRecord: Encodable {
             self.origin = origin.index
             self.url = url
             self.reason = reason
+        case .refilled(let origin, let url, let duration, let before, let after):
+            event = "refilled"
+            self.origin = origin.index
+            self.url = url
+            self.duration = duration.reported
+            bufferBefore = before.reported
+            bufferAfter = after.reported
         case .reopened(let origin, let url, let byte):
             event = "reopened"
             self.origin = origin.index

@@ -11,6 +11,8 @@ internal import ThroughlineProtocols
 final class SpliceJoin {
     enum Failure: Error {
         case aborted
+        /// Its timestamps are not known to be those of the media, at the speed at which it delivers.
+        case otherPace
         case attempt(HandoffController.AttemptFailure)
 
         static func refused(_ reason: String) -> Failure { .attempt(.refused(.contentRefused, reason)) }
@@ -41,6 +43,7 @@ final class SpliceJoin {
     private let start: NPT
     private let url: String
     private let acceptsLoss: Bool
+    private let provesPace: Bool
     private var mapping: [Int?] = []
     private var tails: [FlowTail] = []
     private var staged = UniqueDeque<Packet>()
@@ -52,10 +55,13 @@ final class SpliceJoin {
     ///   - flowCount: the number of all flows of the output.
     ///   - start: where to begin when nothing was received yet.
     ///   - acceptsLoss: go on without pictures or sound that the new ingest lacks.
+    ///   - provesPace: the origin was asked to deliver faster; it is joined only where known packets show that its timestamps
+    ///     are none the slower for it.
     init(
         ingest: any Ingest, line: SpliceLine, buffer: PlayoutBuffer, outputs: [FlowFormat], flowCount: Int,
-        expectedDuration: MediaTime?, start: NPT, url: String, acceptsLoss: Bool
+        expectedDuration: MediaTime?, start: NPT, url: String, acceptsLoss: Bool, provesPace: Bool = false
     ) {
+        self.provesPace = provesPace
         self.acceptsLoss = acceptsLoss
         self.ingest = ingest
         self.line = line
@@ -97,6 +103,8 @@ final class SpliceJoin {
             result = try beginAgain(into: &batch)
         } else if let exact = try packetExact(into: &batch) {
             result = exact
+        } else if provesPace {
+            throw .otherPace
         } else {
             result = try frameAligned(into: &batch)
         }
@@ -205,12 +213,15 @@ final class SpliceJoin {
             var aligner = PacketAligner(
                 tails: tails, timelinesAgree: ingest.timelineAgrees, decodeTimesAreMade: ingest.makesDecodeTimes,
                 flowsCountApart: ingest.flowsCountApart)
+            var pace = provesPace ? PaceCheck(tails: tails) : nil
+            var lookedOn = 0
             var firsts = [MediaTime?](repeating: nil, count: flowCount)
             // The origin says that it begins behind what was received; asked for earlier it may not.
             var late: MediaTime?
             // It did not say so, and nothing of a flow was recognised that could have been.
             var isMissed = false
-            while aligner.status == .searching {
+            while aligner.status == .searching || pace?.finding == .unknown && lookedOn < Self.tailLimit {
+                if aligner.status != .searching { lookedOn += 1 }
                 guard let packet = try next() else {
                     aligner.ended()
                     break
@@ -223,6 +234,8 @@ final class SpliceJoin {
                 let fingerprint = packet.fingerprint(form: ingest.form(of: packet.flow))
                 if firsts[output] == nil { firsts[output] = packet.dts ?? packet.pts }
                 aligner.arrived(packet.trace(fingerprint: fingerprint), flow: output)
+                pace?.arrived(packet.trace(fingerprint: fingerprint), flow: output)
+                if pace?.finding == .other { throw .otherPace }
                 try stage(packet, fingerprint: fingerprint)
                 // Once: what is not recognised from well before either is another encode.
                 if !starts.isEmpty, ingest.flowsCountApart, !hasMissed, aligner.missedTheOverlap {
@@ -231,6 +244,7 @@ final class SpliceJoin {
                 }
             }
             if aligner.status == .aligned, late == nil, !isMissed {
+                if pace?.finding == .unknown { throw .otherPace }
                 let count = staged.count
                 line.adopt(
                     ingest.flows, mapping: mapping, gates: Array(repeating: .aligner, count: flowCount),

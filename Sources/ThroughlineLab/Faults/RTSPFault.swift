@@ -23,6 +23,12 @@ public enum RTSPFault: Sendable, Hashable {
     /// What is played begins this much behind what was asked for; the answer says so.
     case lateStart(Duration)
 
+    /// `Speed` is passed over, and the answer to PLAY does not have it.
+    case withoutSpeed
+    /// With a `Speed`, timestamps go by the clock on the wall, as some servers have it, and not as RFC 2326 section 12.35
+    /// does.
+    case speedInTimestamps
+
     // MARK: Requests of the server
 
     /// REDIRECT to this URL, from this NPT on if one is given. The media go on.
@@ -70,7 +76,8 @@ extension RTSPFault {
 
     var concern: Concern {
         switch self {
-        case .moved, .withoutRTPInfo, .wrongRTPInfo, .withoutRange, .lateStart: .requests
+        case .moved, .withoutRTPInfo, .wrongRTPInfo, .withoutRange, .lateStart, .withoutSpeed, .speedInTimestamps:
+            .requests
         case .sessionLost, .redirect, .announce, .playNotify, .teardown, .closePorts: .sessions
         case .bye, .newSource, .loss, .reorder, .duplicate, .garbage, .sequenceJump, .timestampJump, .frozenTimestamps,
             .randomTimestamps, .withoutReports, .silentFlow:

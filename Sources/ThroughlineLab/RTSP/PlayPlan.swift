@@ -14,16 +14,19 @@ struct PlayPlan: Sendable {
     let order: [Int]
     /// How fast it is delivered: scale, speed and the pace of the origin together; positive.
     private let rate: Rate
+    /// Media that goes by in a second of the timestamps.
+    let timestampRate: Rate
     private let firstDue: NPT
 
     /// - Parameters:
     ///   - range: what was asked for; the start is not negative.
     ///   - flows: indices of the flows that are set up.
     ///   - speed: of delivery, for the same timestamps (RFC 2326 section 12.35).
+    ///   - timestampSpeed: how much faster than the timestamps the media go, beside the scale.
     ///   - isExact: begin where it was asked for, and send the pictures from the key frame on too, all at once.
     init(
         of programme: Programme, from npt: NPT, to end: NPT? = nil, flows: Set<Int>, scale: Rate = .normal,
-        speed: Rate = .normal, isExact: Bool = false
+        speed: Rate = .normal, isExact: Bool = false, timestampSpeed: Rate = .normal
     ) {
         let isVideo = { (unit: Programme.Unit) in programme.flows[unit.flow].kind == .video }
         let keys = programme.units.filter { flows.contains($0.flow) && isVideo($0) && $0.isKey }
@@ -80,6 +83,7 @@ struct PlayPlan: Sendable {
         // What is only there to be decoded comes at once.
         if !isBackwards, isExact { firstDue = max(firstDue, start) }
         self.firstDue = firstDue
+        timestampRate = (self.scale * timestampSpeed) ?? self.scale
         let pace = self.scale.isNegative ? Rate(-self.scale.numerator, self.scale.denominator) : self.scale
         rate = (pace * speed) ?? pace
     }
@@ -97,7 +101,7 @@ struct PlayPlan: Sendable {
 
     /// How far the clock of the timestamps has gone so long after the answer.
     func progress(after time: Duration) -> MediaTime {
-        let pace = (rate * (scale.inverse ?? .normal)) ?? .normal
+        let pace = (rate * (timestampRate.inverse ?? .normal)) ?? .normal
         let forward = pace.isNegative ? Rate(-pace.numerator, pace.denominator) : pace
         return max(.zero, MediaTime(time) * forward)
     }
@@ -105,13 +109,13 @@ struct PlayPlan: Sendable {
     /// How far a unit's timestamp stands behind that of the start, in units of its flow's clock.
     func ticks(of unit: Programme.Unit, clock: TimeBase) -> Int64 {
         // To the tick where nothing is scaled: timestamps of the file are whole ticks.
-        if scale == .normal { return unit.ticks - start.value(in: clock) }
-        return ((unit.start - start) * (scale.inverse ?? .normal)).value(in: clock)
+        if timestampRate == .normal { return unit.ticks - start.value(in: clock) }
+        return ((unit.start - start) * (timestampRate.inverse ?? .normal)).value(in: clock)
     }
 
     /// The moment on the clock of the timestamps at which a unit ends, counted from the start.
     func extent(of unit: Programme.Unit) -> MediaTime {
-        ((scale.isNegative ? unit.start : unit.end) - start) * (scale.inverse ?? .normal)
+        ((scale.isNegative ? unit.start : unit.end) - start) * (timestampRate.inverse ?? .normal)
     }
 }
 

@@ -225,7 +225,7 @@ extension RTSPCore {
         let range = headers.range
         if headers[.range] != nil, range == nil { return (refusal(.badRequest), nil) }
         if let range, range.unit != .npt { return (refusal(.invalidRange), nil) }
-        let (scale, speed) = (headers.scale, headers.speed)
+        let (scale, speed) = (headers.scale, effects.contains(.withoutSpeed) ? nil : headers.speed)
         if let speed, speed <= Rate(0) { return (refusal(.badRequest), nil) }
         // The richest encode that there is room for, else the poorest.
         var encode = session.programme
@@ -250,7 +250,8 @@ extension RTSPCore {
             let plan = PlayPlan(
                 of: encode, from: start, to: range?.endTime, flows: Set(session.flows.map(\.index)),
                 scale: scale ?? .normal, speed: (asked * options.pace) ?? asked,
-                isExact: headers[.seekStyle]?.lowercased() == "rap")
+                isExact: headers[.seekStyle]?.lowercased() == "rap",
+                timestampSpeed: effects.contains(.speedInTimestamps) ? asked : .normal)
             session.pause()
             session.prepare(plan, of: encode, speed: asked)
         }
@@ -260,7 +261,7 @@ extension RTSPCore {
             if !effects.contains(.withoutRange) { answer.add(.range, range.description) }
             if headers[.scale] != nil { answer.add(.scale, (session.plan?.scale ?? .normal).description) }
             if headers.bandwidth != nil { answer.add(.bandwidth, "\(session.programme.bitsPerSecond)") }
-            if headers[.speed] != nil { answer.add(.speed, session.speed.description) }
+            if speed != nil { answer.add(.speed, session.speed.description) }
             var told = info
             if effects.contains(.wrongRTPInfo) {
                 for index in told.entries.indices {

@@ -188,7 +188,7 @@ final class ServedSession: @unchecked Sendable {
     func answer(base: String) -> (info: RTPInfo, range: RTSPRange)? {
         guard let plan else { return nil }
         let start = place == 0 && packetIndex == 0 ? plan.start : position ?? plan.end
-        let moment = clock + (start - plan.start) * (plan.scale.inverse ?? .normal)
+        let moment = clock + (start - plan.start) * (plan.timestampRate.inverse ?? .normal)
         let info = RTPInfo(
             flows.map {
                 RTPInfo.Entry(
@@ -508,7 +508,7 @@ final class ServedSession: @unchecked Sendable {
         switch effect.fault {
         case .loss, .reorder, .duplicate, .frozenTimestamps, .randomTimestamps, .withoutReports, .silentFlow, .moved,
             .withoutRTPInfo, .wrongRTPInfo, .withoutRange,
-            .lateStart:
+            .lateStart, .withoutSpeed, .speedInTimestamps:
             return
         case .bye:
             // It lasts: each PLAY ends as soon as it begins.

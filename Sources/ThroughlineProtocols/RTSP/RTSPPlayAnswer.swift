@@ -13,11 +13,14 @@ package struct RTSPPlayAnswer: Hashable, Sendable {
     package var bandwidth: Int64?
     /// Where the request asked to begin; nil where it asked for nothing.
     package var askedStart: NPT?
+    /// What the server calls itself (`Server`, section 12.36).
+    package var server: String?
 
     package init(
         range: RTSPRange?, scale: Rate, speed: Rate, flows: [RTPInfo.Entry?], bandwidth: Int64? = nil,
-        askedStart: NPT? = nil
+        askedStart: NPT? = nil, server: String? = nil
     ) {
+        self.server = server
         self.range = range
         self.scale = scale
         self.speed = speed

@@ -319,7 +319,7 @@ package struct RTSPSession: Sendable {
             range: headers.range,
             // A server that does not name them plays at normal speed, whatever it was asked for (RFC 2326 12.34).
             scale: headers.scale ?? .normal, speed: headers.speed ?? .normal,
-            flows: entries, bandwidth: headers.bandwidth, askedStart: asked.start)
+            flows: entries, bandwidth: headers.bandwidth, askedStart: asked.start, server: headers[.server])
         if let gathered {
             answer.range = gathered.range ?? answer.range
             answer.flows = zip(gathered.flows, answer.flows).map { $0 ?? $1 }

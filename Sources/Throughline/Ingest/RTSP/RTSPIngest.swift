@@ -29,6 +29,12 @@ final class RTSPIngest: Ingest {
 
     private(set) var playedFrom: NPT?
 
+    var askedFrom: NPT? { request.start }
+
+    private(set) var speed = Rate.normal
+    /// The server lets its timestamps go at the pace of delivery, whatever RFC 2326 section 12.35 says.
+    private var hasOwnPace = false
+
     private let url: String
     private let supervisor: any SourceSupervisor
     private let abort: AbortSwitch
@@ -56,6 +62,8 @@ final class RTSPIngest: Ingest {
     private var startedAt: NPT?
     /// The last request, to be made again elsewhere in the stream.
     private var request: RTSPPlayRequest
+    /// The speed that the last one asked for.
+    private var askedSpeed = Rate.normal
     /// Why nothing comes any more, where that was found out while something else was awaited.
     private var failure: ChangeEvent?
     /// Why it is to be left once all that came before was handed out.
@@ -76,6 +84,8 @@ final class RTSPIngest: Ingest {
     /// Sparse flows do not say how far they were received. What is due at one moment is sent together, and pictures that
     /// are reordered, or frames of sound that share a packet, reach some hundred milliseconds beyond it.
     static let sparseReach: MediaTime = .milliseconds(500)
+    /// Some frames of sound.
+    static let paceReach: MediaTime = .milliseconds(100)
     /// How long UDP may be silent before it is taken to be blocked, and TCP asked for instead.
     static let udpPatience: Duration = .milliseconds(1500)
     static let mostRedirects = 5
@@ -184,7 +194,9 @@ final class RTSPIngest: Ingest {
     func searchStarts(for position: NPT, overlap: NPT) -> [NPT] {
         let hasSparse = zip(reader.flows, wanted).contains { $0.isSparse && $1 }
         let latest = max(.zero, hasSparse ? overlap - Self.sparseReach : overlap)
-        return [startedAt ?? latest, position - .milliseconds(300), position - .seconds(3)]
+        // What is to show that the times are right at another speed must be met first.
+        let first = request.speed == .normal ? latest : max(.zero, latest - Self.paceReach)
+        return [startedAt ?? first, position - .milliseconds(300), position - .seconds(3)]
     }
 
     func seek(to time: NPT, anyPacket: Bool) throws(MediaError) {
@@ -212,6 +224,7 @@ final class RTSPIngest: Ingest {
         }
         (isPaused, hasStopped) = (false, false)
         playedFrom = nil
+        askedSpeed = request.speed
         source.give(.play(request))
     }
 
@@ -223,10 +236,20 @@ final class RTSPIngest: Ingest {
     }
 
     func mustRejoin(at rate: Rate, bandwidth: Int64?) -> Bool {
-        guard isPaused || request.scale != rate || request.bandwidth != bandwidth else { return false }
+        guard isPaused || request.scale != rate || request.bandwidth != bandwidth || request.speed != askedSpeed else {
+            return false
+        }
         request.bandwidth = bandwidth
         request.scale = rate
         return true
+    }
+
+    func deliver(at speed: Rate) { request.speed = speed }
+
+    /// What is live cannot come faster than it is made, and has no end that is known.
+    var mayHurry: Bool {
+        duration != nil && request.scale == .normal && !isPaused && leaveAt == nil && !endIsAnnounced && deliversStill
+            && !isEndDoubted && !hasOwnPace && done.isEmpty
     }
 
     var interrupter: (@Sendable () -> Void)? { { [queue = source.queue] in queue.put([.interrupted]) } }
@@ -386,6 +409,8 @@ final class RTSPIngest: Ingest {
                 rtpTime: flow < answer.flows.count ? answer.flows[flow]?.timestamp : nil)
         }
         playedFrom = answer.range?.startTime
+        speed = answer.speed
+        hasOwnPace = hasOwnPace || answer.server?.lowercased().contains("gstreamer") ?? false
         stalls.restart()
         for flow in reader.flows where flow.isSparse { stalls.ended(flow.index) }
         reader.played(

@@ -1,0 +1,69 @@
+internal import ThroughlineCore
+
+/// Keeping the buffer full: an origin that delivers in real time never makes up for what a handoff took, unless it is asked
+/// to deliver faster for a while.
+extension Session {
+    /// How often the level is looked at.
+    static let lookInterval: Duration = .milliseconds(30)
+    /// An origin that begins so much before what it was asked for begins at key frames.
+    static let exactness: MediaTime = .milliseconds(150)
+
+    /// Another origin goes on: what it took to join it tells what it will take again.
+    func noteJoin(_ ingest: any Ingest, _ grade: SpliceGrade, opening: Duration, joining: Duration) {
+        isJoinedExactly = grade == .packetExact
+        // Joining anew takes two rounds with the server, PAUSE and PLAY; a session that stands ready is asked once, and
+        // another one at least four times, from the connection on.
+        var cost: Duration? = joining + (ingest.standby == .warm ? opening * 2 : opening / 2)
+        // How far the next key frame is, the last one does not tell.
+        if let wanted = ingest.askedFrom, (ingest.playedFrom ?? .zero) < wanted - Self.exactness { cost = nil }
+        refill.joined(ingest.origin, cost: cost)
+    }
+
+    /// Looks at the level, and asks the origin for what is to be done about it.
+    ///
+    /// - Returns: an order to follow, where the origin could not be joined again.
+    func keepFull(_ ingest: any Ingest) -> HandoffController.Order? {
+        lastLook = lastFlush
+        guard isJoinedExactly, !hasPending, staysUntil == .never, playedRate == .normal, ingest.mayHurry,
+            let level, let position, let duration = ingest.duration,
+            // Where the times are made up nothing would show that they stay right.
+            standings.values.allSatisfy({ $0.position.basis != .ledger })
+        else { return nil }
+        let end = configuration.to.map { min($0, duration) } ?? duration
+        let facts = BufferRefill.Facts(
+            origin: ingest.origin, level: level, left: max(.zero, end - position).duration)
+        guard let order = refill.measured(facts, at: .now) else { return nil }
+        return carryOut(order, ingest)
+    }
+
+    private func carryOut(_ order: BufferRefill.Order, _ ingest: any Ingest) -> HandoffController.Order? {
+        let (began, before) = (Instant.now, buffer.level.duration)
+        do throws(SpliceJoin.Failure) {
+            switch order {
+            case .hurry(let speed):
+                refillBegan = (began, before)
+                ingest.deliver(at: speed)
+                try joinAgain(ingest, provesPace: true)
+                let now = Instant.now
+                let next = refill.hurried(
+                    at: ingest.speed, taking: now - began, level: buffer.level.duration.duration, now: now)
+                if let next { return carryOut(next, ingest) }
+            case .slowDown:
+                ingest.deliver(at: .normal)
+                try joinAgain(ingest)
+                refill.slowed()
+                send(
+                    .refilled(
+                        origin: ingest.origin, url: url(ingest.origin), duration: began - refillBegan.at,
+                        bufferBefore: refillBegan.level, bufferAfter: buffer.level.duration))
+            }
+            return nil
+        } catch {
+            refill.refused()
+            ingest.deliver(at: .normal)
+            // It plays on, and as fast as it likes: what comes of it has other times, and is not believed.
+            if case .otherPace = error { return rejoin(ingest) }
+            return rejoinFailed(error)
+        }
+    }
+}
