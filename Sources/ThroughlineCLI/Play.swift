@@ -14,7 +14,8 @@ struct Play: AsyncParsableCommand {
               throughline play A B --output - | ffplay -
 
             An RTSP origin delivers in real time: playing begins when the buffer is full, so that --buffer 1s means a \
-            second of waiting at the start, and what a handoff takes from the buffer does not come back.
+            second of waiting at the start, and what a handoff takes from the buffer comes back only from a server \
+            that can deliver faster (Speed).
 
             A time is 90, 1:30, 1:02:03.5, 500ms, 2s, 5m or 1h. Ctrl-C finishes the outputs and the reports; a second \
             one leaves at once. Standard output carries what --output - or --events - asks for and nothing else.
