@@ -35,9 +35,11 @@ internal import ThroughlineLab
             let file = try await Self.constant(place, seconds: 10, isRich: false)
             let faults = try [fault, "no-rtp-info", "no-reports"].map { try Fault(parsing: $0) }
             let files = ["/film.mp4": file]
-            let first = try await RTSPOrigin.start(serving: files, faults: faults)
-            let second = try await RTSPOrigin.start(serving: files)
             var options = RTSPOrigin.Options()
+            // Among thrown timestamps one in some thousands looks like a hole: a first one that does would be taken for it.
+            options.seed = 1
+            let first = try await RTSPOrigin.start(serving: files, faults: faults, options: options)
+            let second = try await RTSPOrigin.start(serving: files)
             options.pace = Rate(8)
             let healthy = try await RTSPOrigin.start(serving: files, options: options)
             let whole = try await Play.run([healthy.url(for: "/film.mp4")], pacing: .fast) { $0.rtspTransport = .tcp }

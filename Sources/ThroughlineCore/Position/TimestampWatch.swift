@@ -27,6 +27,9 @@ package struct TimestampWatch: Sendable {
     /// When they are then this close to where they should be, they are right, and the count was not.
     private static let near: MediaTime = .milliseconds(500)
 
+    /// A unit leaps that stands so far behind the end of the one before it, and four of its lengths.
+    private static let leap: MediaTime = .milliseconds(100)
+
     /// Whether the timestamps are dropped.
     package private(set) var isDropped = false
     /// Where the next unit stands when nothing is missing; nil before the first.
@@ -87,8 +90,9 @@ package struct TimestampWatch: Sendable {
             finding = .believed(at: place, shift: shift)
             return place
         }
+        let leap = max(Self.leap, (stated?.length ?? .zero) * Rate(4))
         // Behind others that were out of order, a leap is no better than they are.
-        let isWild = isOdd || history != 0 && shifted - next > Self.proof
+        let isWild = isOdd || history != 0 && shifted - next > leap
         history = history << 1 | (isWild ? 1 : 0)
         guard isWild else { return shifted }
         if history.nonzeroBitCount >= Self.limit {

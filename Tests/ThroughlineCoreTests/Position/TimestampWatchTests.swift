@@ -36,9 +36,9 @@ internal import ThroughlineCore
         #expect(findings == [.dropped(at: .milliseconds(20 * 6))])
     }
 
-    /// Dice may fall on a place that is not out of order.
-    @Test func aLeapAmongOthersIsNotBelieved() {
-        let (places, findings) = Self.places([0, 1, 2, 0, 100, 1, 0, 200, 5])
+    /// Dice may fall on a place that is not out of order, a little ahead or far.
+    @Test(arguments: [10, 40, 100] as [Int64]) func aLeapAmongOthersIsNotBelieved(leap: Int64) {
+        let (places, findings) = Self.places([0, 1, 2, 0, leap, 1, 0, 200, 5])
         #expect(places == Array(0...8))
         #expect(findings == [.dropped(at: .milliseconds(20 * 6))])
     }
