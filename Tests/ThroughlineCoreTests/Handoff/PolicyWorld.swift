@@ -22,9 +22,19 @@ struct PolicyWorld {
         var first = 100
 
         var handoff: Int { connect + open + first }
-        func isUp(at now: Int) -> Bool {
-            !outages.contains { $0.contains(now) }
+
+        func isUp(at now: Int) -> Bool { lastOutage(before: now).map { $0.upperBound <= now } ?? true }
+
+        /// The last outage that had begun.
+        func lastOutage(before now: Int) -> Range<Int>? {
+            var (low, high) = (0, outages.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if outages[middle].lowerBound <= now { low = middle + 1 } else { high = middle }
+            }
+            return low == 0 ? nil : outages[low - 1]
         }
+
         func rate(at now: Int) -> Int { speed.last { $0.from <= now }?.rate ?? 1000 }
     }
 
@@ -77,7 +87,7 @@ struct PolicyWorld {
         let origin = origins[current]
         let isUp = origin.isUp(at: now)
         if isUp {
-            if !wasUp, origin.catchesUp, let outage = origin.outages.last(where: { $0.upperBound <= now }) {
+            if !wasUp, origin.catchesUp, let outage = origin.lastOutage(before: now) {
                 credit += outage.count * 1000
             }
             credit = min(credit + origin.rate(at: now) * Self.step, 1000 * capacity * 1000)
