@@ -132,6 +132,8 @@ package struct DeadlinePolicy: Sendable {
     private var lowSince: Instant?
     /// When the buffer would be dry after the last arrival.
     private var lastDryAt: Instant?
+    /// The last moment that was decided on.
+    private var settledAt = Instant(nanoseconds: .min)
 
     package init(settings: Settings = Settings()) {
         self.settings = settings
@@ -273,14 +275,14 @@ package struct DeadlinePolicy: Sendable {
         for (sign, threat) in threats {
             if !threat.isSuspicious { next = min(next, suspicion(threat)) }
             if !isCommitted {
-                next = min(next, commitment(sign, threat, at: max(threat.since, prepareBegan ?? threat.since)))
+                next = min(next, commitment(sign, threat, at: settledAt))
                 next = min(next, preparation(threat))
             }
         }
         if !isCommitted, let lowSince, let alternate, alternate.canPrepare, case .none = standby {
             next = min(next, lowSince + settings.calm)
         }
-        if let calmSince, lowSince == nil, isHolding { next = min(next, calmSince + settings.calm) }
+        if !isCommitted, let calmSince, lowSince == nil, isHolding { next = min(next, calmSince + settings.calm) }
         return next
     }
 
@@ -305,11 +307,8 @@ package struct DeadlinePolicy: Sendable {
         }
     }
 
-    private var prepareBegan: Instant? {
-        if case .preparing(let since) = standby { since } else { nil }
-    }
-
     private mutating func settle(at now: Instant) -> [Order] {
+        settledAt = now
         for (sign, threat) in threats
         where !threat.isSuspicious && (suspicion(threat) <= now || commitment(sign, threat, at: now) <= now) {
             threats[sign]?.isSuspicious = true
@@ -369,6 +368,7 @@ package struct DeadlinePolicy: Sendable {
         isCommitted = false
         // Calling it off ends what was prepared.
         standby = .none
+        if lowSince != nil { lowSince = now }
         let stamp = stamp(at: now)
         record?.withdrawal = stamp
         close(.recovered, at: now)

@@ -53,3 +53,17 @@ package struct DeliveryRates: Sendable {
         return .move(others.first { (self.rate(of: $0, at: now) ?? 0) >= min(bestRate, 1000) } ?? best)
     }
 }
+
+extension DeliveryRates.Verdict: CustomStringConvertible {
+    /// For people.
+    package var description: String {
+        func percent(_ rate: Int) -> String { "\((rate + 5) / 10) %" }
+        return switch self {
+        case .move(let origin): "origin \(origin.index + 1) has a better prospect"
+        case .stayWithTheBest(let rate, let other, let otherRate):
+            "every origin is slow: this one delivers \(percent(rate)) of what is played, and the best of the others, "
+                + "origin \(other.index + 1), \(percent(otherRate))"
+        case .stayAlone: "there is nobody else to ask"
+        }
+    }
+}

@@ -66,9 +66,11 @@ internal import ThroughlineCore
         var origin = PolicyWorld.Origin()
         origin.speed = [(0, rate)]
         origin.lump = [10, 20, 40, 100, buffer / 5].randomElement(using: &random) ?? 40
+        // What was missed comes at once, or bit by bit.
+        origin.catchesUp = rate == 1050 || seed % 2 == 0
         var time = 0
         while time < 600_000 {
-            time += Int.random(in: 200...3000, using: &random)
+            time += Int.random(in: (origin.catchesUp ? 200 : 800)...3000, using: &random)
             let hiccup = Int.random(in: 10...min(200, buffer / 4), using: &random)
             origin.outages.append(time..<(time + hiccup))
             time += hiccup

@@ -47,4 +47,13 @@ internal import ThroughlineCore
         }
         #expect(moves <= 11)
     }
+
+    @Test func itSaysWhyItStays() {
+        var rates = DeliveryRates(origins: 2)
+        rates.measured(654, of: b, at: .at(0))
+        #expect(
+            rates.verdict(rate: 600, others: [b], at: .at(1)).description == """
+                every origin is slow: this one delivers 60 % of what is played, and the best of the others, origin 2, 65 %
+                """)
+    }
 }
