@@ -2,7 +2,7 @@ public import ThroughlineCore
 
 /// A server that can deliver the stream.
 public struct Origin: Sendable, Hashable {
-    /// `http:`, `https:`, `rtsp:`, `rtsps:` or `file:` URL, or the path of a file.
+    /// `http:`, `https:`, `rtsp:`, `rtsps:`, `rtspt:` (RTSP over TCP), `rtspu:` (over UDP) or `file:` URL, or the path of a file.
     public var url: String
     /// Lower is asked first.
     public var priority: Int

@@ -77,6 +77,11 @@ public final class ResilientStream: Sendable {
     /// - Parameter rate: from 1/8 to 8.
     /// - Throws: `StreamError.Code.usage` for any other rate.
     public func setRate(_ rate: Rate) throws(StreamError) {
+        guard !rate.isNegative else {
+            throw StreamError(
+                code: .usage,
+                message: "playing backwards is not possible: pictures that refer to each other come in the wrong order")
+        }
         guard rate >= Rate(1, 8), rate <= Rate(8) else {
             throw StreamError(code: .usage, message: "the rate must be 1/8 to 8, not \(rate)")
         }
@@ -111,7 +116,7 @@ extension Configuration {
             if url.utf8.count > 8192 { throw refuse("an origin's URL is longer than 8192 bytes") }
             guard let separator = url.firstRange(of: "://") else { continue }
             let scheme = url[..<separator.lowerBound].lowercased()
-            guard ["http", "https", "rtsp", "rtsps", "file"].contains(scheme) else {
+            guard ["http", "https", "rtsp", "rtsps", "rtspt", "rtspu", "file"].contains(scheme) else {
                 throw refuse(
                     "\(redacted(url)): the scheme '\(scheme)' is not known; use http, https, rtsp, rtsps or file")
             }

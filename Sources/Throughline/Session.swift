@@ -85,6 +85,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     private var replacement: (any Ingest)?
     /// An ingest that delivers still, and is to be left: it is let go once the next one has joined.
     private var leaving: (any Ingest)?
+    /// When the controller wants to go on with leaving the ingest that is read; `.never` when nothing is to be left.
+    private var staysUntil = Instant.never
     /// By flow of the output.
     private var losses: [Int: FlowLosses] = [:]
     /// A handoff was made and is not yet reported.
@@ -147,6 +149,12 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             case .wait(let moment):
                 guard sleep(until: moment) else { break run }
                 order = waitEnded()
+            case .stay(let moment):
+                guard let next = stay(until: moment) else {
+                    if replacement != nil { continue }
+                    break run
+                }
+                order = next
             case .giveUp(let reason):
                 giveUp(reason)
                 break run
@@ -350,6 +358,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         if isPaused { ingest.pause() }
         while true {
             if hasControls.load(ordering: .relaxed), let order = carryOutControls(ingest) { return order }
+            if staysUntil != .never, Instant.now >= staysUntil { return flush() ? stayEnded(ingest) : nil }
             let packet: Packet?
             do throws(IngestReadError) {
                 packet = try ingest.read()
@@ -361,8 +370,9 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                         ChangeEvent(cause: .contentBroken, detail: "\(url(ingest.origin)): \(media)"),
                         canResume: false)
                 case .changed(let event):
-                    if event.kind == .indicator || event.kind == .overload { leaving = ingest }
-                    return observe(event, canResume: false)
+                    let mayStay = [.indicator, .overload, .operatorRequest].contains(event.kind)
+                    if mayStay { leaving = ingest }
+                    return observe(event, canResume: false, isPlanned: mayStay && ingest.deliversStill)
                 case .interrupted: continue
                 }
             }
@@ -378,6 +388,25 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             batch.append(packet)
             if batch.count >= batchLimit || batchBytes >= Self.batchByteLimit, !flush() { return nil }
         }
+    }
+
+    /// Reads the ingest that is to be left on: between two attempts, or since nobody else can be had.
+    private func stay(until moment: Instant) -> HandoffController.Order? {
+        guard let ingest = leaving else { preconditionFailure("nothing to stay on") }
+        leaving = nil
+        staysUntil = moment
+        ingest.stays()
+        if moment == .never {
+            warn("\(url(ingest.origin)) was to be left, and nobody else could be had: it is played on")
+        }
+        return pump(ingest)
+    }
+
+    private func stayEnded(_ ingest: any Ingest) -> HandoffController.Order {
+        staysUntil = .never
+        leaving = ingest
+        (eventNPT, eventLevel) = (position ?? .zero, buffer.level.duration)
+        return shared.withLock { $0.controller.stayEnded(at: .now) }
     }
 
     /// Adds up what the network lost of the flows of an ingest, and tells.
@@ -544,7 +573,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             ingest: ingest, line: line, buffer: buffer,
             outputs: outputFlows.filter { configuration.flows.includes($0) }, flowCount: outputFlows.count,
             expectedDuration: duration, start: start, url: url(origin),
-            acceptsLoss: !shared.withLock { $0.controller.hasOthers })
+            acceptsLoss: !shared.withLock { $0.controller.hasOthers || $0.controller.move?.isPlanned ?? false })
     }
 
     // MARK: - Handing off
@@ -586,7 +615,11 @@ final class Session: SourceSupervisor, @unchecked Sendable {
 
     private var duration: MediaTime? { shared.withLock { $0.opened?.duration } }
 
-    private func observe(_ event: ChangeEvent, canResume: Bool) -> HandoffController.Order {
+    /// - Parameter isPlanned: the origin delivers still, and is in `leaving`.
+    private func observe(
+        _ event: ChangeEvent, canResume: Bool, isPlanned: Bool = false
+    ) -> HandoffController.Order {
+        staysUntil = .never
         if hasPending {
             noteAcceptance()
             reportHandoff()
@@ -598,7 +631,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             let origin = state.controller.current ?? OriginID(0)
             return (
                 state.controller.changeObserved(
-                    event, canResume: canResume, target: target, at: .now, jitter: .random(in: 0..<1)),
+                    event, canResume: canResume, isPlanned: isPlanned, target: target, at: .now,
+                    jitter: .random(in: 0..<1)),
                 origin
             )
         }
@@ -720,7 +754,9 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         guard isPlaying else { return configuration.openBound }
         let least = max(configuration.silenceBound, level ?? .zero, .milliseconds(250))
         let patient = min(configuration.openBound, least * (1 << min(failures, 10)))
-        guard let level, shared.withLock({ $0.controller.hasOthers }) else { return patient }
+        // Nothing presses where the old one delivers still: the buffer is not spent on one that hesitates.
+        let mayFail = shared.withLock { $0.controller.hasOthers || $0.controller.move?.isPlanned ?? false }
+        guard let level, mayFail else { return patient }
         return min(patient, max(level / 3, .milliseconds(200)))
     }
 
@@ -808,6 +844,7 @@ extension HandoffController.Order {
         case .resume: "resume"
         case .replace: "replace"
         case .wait: "wait"
+        case .stay: "stay"
         case .giveUp: "give-up"
         }
     }

@@ -33,7 +33,7 @@ struct Lab: AsyncParsableCommand {
                        notify=end-of-stream  teardown
               media    bye  new-source  close-ports  loss=5%  reorder=5%
                        duplicate=5%  garbage=100  sequence-jump=1000
-                       timestamp-jump=10s  frozen-timestamps
+                       timestamp-jump=10s  frozen-timestamps  silent-flow=1
             There --fault stall@3s --fault silent is a server that has died without a word.
 
             While it runs, a fault typed on standard input strikes too, and so do these words: kill (reset every \

@@ -54,7 +54,7 @@ package final class ControlConnection {
         guard
             port != 0, !host.isEmpty, host.utf8.count <= 255,
             host.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f && !"/\\?#@\"<>^`{|}".utf8.contains($0) })
-        else { throw TransportError(.invalidURL, "\"\(HTTPAddress.redacted(name))\" is not an address") }
+        else { throw TransportError(.invalidURL, "\"\(redacted(name))\" is not an address") }
         let scheme = usesTLS ? "https" : "http"
         // RFC 6874: the scope of an address follows an encoded percent sign.
         let encoded = isBare && !host.contains("%25") ? shown.split(separator: "%").joined(separator: "%25") : shown

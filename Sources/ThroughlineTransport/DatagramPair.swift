@@ -1,5 +1,6 @@
 internal import CPosix
 internal import Glibc
+internal import ThroughlineCore
 
 /// Two UDP sockets on neighbouring ports, RTP on the even one, RTCP on the odd one above it (RFC 3550 section 11).
 ///

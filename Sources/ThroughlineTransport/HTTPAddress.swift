@@ -1,4 +1,5 @@
 internal import CCurl
+internal import ThroughlineCore
 
 /// An `http` or `https` URL, taken apart by libcurl's own parser, so that what is checked is what is connected to.
 struct HTTPAddress: Sendable {
@@ -25,7 +26,7 @@ struct HTTPAddress: Sendable {
     }
 
     private init(_ text: String, relativeTo base: String?) throws(TransportError) {
-        let shown = "\"" + Self.redacted(text) + "\""
+        let shown = "\"" + ThroughlineCore.redacted(text) + "\""
         guard text.utf8.count <= Self.maximumLength else {
             throw TransportError(.invalidURL, "a URL of \(text.utf8.count) bytes; \(Self.maximumLength) are allowed")
         }
@@ -74,47 +75,5 @@ struct HTTPAddress: Sendable {
     }
 
     /// For messages: without user, password, and the query, which often holds a token.
-    var redacted: String { Self.redacted(url) }
-
-    /// The same for a text that may not be a URL; bounded, and without control characters.
-    static func redacted(_ text: String) -> String {
-        var rest = Substring(text)
-        if let fragment = rest.firstIndex(of: "#") { rest = rest[..<fragment] }
-        var query = ""
-        if let mark = rest.firstIndex(of: "?") {
-            query = "?..."
-            rest = rest[..<mark]
-        }
-        var scheme = ""
-        if let colon = rest.range(of: "://") {
-            scheme = String(rest[..<colon.upperBound])
-            rest = rest[colon.upperBound...]
-        }
-        let slash = rest.firstIndex(of: "/") ?? rest.endIndex
-        if let at = rest[..<slash].lastIndex(of: "@") { rest = rest[rest.index(after: at)...] }
-        return (scheme + rest + query).printable(limit: 256)
-    }
-}
-
-extension StringProtocol {
-    /// For messages: at most `limit` characters, control characters replaced.
-    func printable(limit: Int) -> String {
-        let shown = String(
-            String.UnicodeScalarView(
-                prefix(limit).unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7f ? "?" : $0 }
-            ))
-        return dropFirst(limit).isEmpty ? shown : shown + "..."
-    }
-}
-
-extension Substring {
-    /// The first place where `text` stands.
-    fileprivate func range(of text: String) -> Range<Index>? {
-        var from = startIndex
-        while let found = self[from...].firstIndex(of: text.first ?? " ") {
-            if self[found...].hasPrefix(text) { return found..<index(found, offsetBy: text.count) }
-            from = index(after: found)
-        }
-        return nil
-    }
+    var redacted: String { ThroughlineCore.redacted(url) }
 }

@@ -76,8 +76,9 @@ struct SocketAddress {
 
     /// Compares family, address and port. Scopes are not compared: one of the two may not tell.
     func isSame(as other: UnsafePointer<sockaddr>, onAnyPort: Bool) -> Bool {
-        guard Int32(other.pointee.sa_family) == family else { return false }
         let other = UnsafeRawPointer(other)
+        // The family is what every address begins with.
+        guard Int32(other.loadUnaligned(as: sa_family_t.self)) == family else { return false }
         return withPointer { own, _ in
             let own = UnsafeRawPointer(own)
             func isEqual(_ offset: Int, _ count: Int) -> Bool { memcmp(own + offset, other + offset, count) == 0 }

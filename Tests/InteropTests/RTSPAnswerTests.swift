@@ -252,11 +252,47 @@ internal import ThroughlineLab
         }
     }
 
+    @Test(
+        "parameter sets that come in band are waited for, so that muxers have them", .timeLimit(.minutes(25)),
+        arguments: ["main.ts", "hevc.ts"])
+    func setsInBand(_ file: String) async throws {
+        let expected = try await Beginnings.shared.frames(file, to: .seconds(3))
+        try await Slots.shared.run {
+            var options = RTSPOrigin.Options()
+            options.describesParameterSets = false
+            let pair = try await LabPair.start(file, faults: faults("close@npt=2 refuse"), options: options)
+            let play = try await Play.run(pair.urls, containers: ["mp4"]) {
+                $0.rtspTransport = .tcp
+                $0.to = .seconds(3)
+                $0.flows = .kinds([.video, .audio])
+            }
+            play.expectUnnoticed(expected)
+            #expect(play.summary.handoffCount == 1, "\(play.story)")
+            let written = try await Frames.byFFmpeg(play.output("mp4")).only("video")
+            #expect(written.flows.first?.frames.count == expected.only("video").flows.first?.frames.count)
+        }
+    }
+
+    @Test("the scheme of a URL forces the transport", .timeLimit(.minutes(25)), arguments: ["rtspt", "rtspu"])
+    func schemes(_ scheme: String) async throws {
+        let expected = try await Beginnings.shared.frames("main.mkv", to: .seconds(2))
+        try await Slots.shared.run {
+            var options = RTSPOrigin.Options()
+            options.transports = scheme == "rtspt" ? [.tcp] : [.udp]
+            let pair = try await LabPair.start(options: options)
+            let play = try await Play.run([scheme + pair.urls[0].dropFirst(4)]) {
+                $0.rtspTransport = scheme == "rtspt" ? .udp : .tcp
+                $0.to = .seconds(2)
+            }
+            play.expectUnnoticed(expected)
+        }
+    }
+
     @Test("reordering alone loses nothing", .timeLimit(.minutes(25)))
     func reordering() async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
         try await Slots.shared.run {
-            let pair = try await LabPair.start(faults: faults("reorder=20%@npt=1"))
+            let pair = try await LabPair.start(faults: faults("reorder=20%"))
             let play = try await Play.run([pair.urls[0]]) {
                 $0.rtspTransport = .udp
                 $0.to = Self.end

@@ -41,6 +41,8 @@ internal import ThroughlineLab
         Case(faults: "reset@npt=3,once", causes: [.reset], ends: 0),
         Case(faults: "stall@npt=3", causes: [.silence]),
         Case(faults: "stall@npt=3 silent", causes: [.silence]),
+        Case(faults: "silent-flow=0@npt=3", causes: [.silence]),
+        Case(faults: "silent-flow=1@npt=3", causes: [.silence]),
         Case(faults: "close-ports@npt=3", causes: [.portUnreachable], transports: [.udp]),
         Case(faults: "close-ports@npt=3", causes: [.portUnreachable], transports: [.auto]),
     ]
@@ -102,6 +104,29 @@ internal import ThroughlineLab
             play.expectUnnoticed(expected)
             #expect(play.changes.isEmpty, "\(play.story)")
             #expect(pair.second.log.isEmpty, "\(play.story)")
+        }
+    }
+
+    @Test("a goodbye in the last second is no end while another origin has more", .timeLimit(.minutes(25)))
+    func goodbyeTooEarly() async throws {
+        let expected = try await Beginnings.shared.frames("main.mkv", to: nil)
+        try await Slots.shared.run {
+            let pair = try await LabPair.start(faults: [Fault(parsing: "bye@npt=11.4")])
+            let play = try await Play.run(pair.urls) { $0.rtspTransport = .tcp }
+            play.expectUnnoticed(expected)
+            #expect(play.changes.map(\.cause) == [.endedByServer], "\(play.story)")
+        }
+    }
+
+    @Test("a goodbye in the last second is the end when nobody has more", .timeLimit(.minutes(25)), arguments: [1, 2])
+    func endBeforeTheRange(origins: Int) async throws {
+        try await Slots.shared.run {
+            let early = [try Fault(parsing: "bye@npt=11.4")]
+            let pair = try await LabPair.start(faults: early, secondFaults: early)
+            let play = try await Play.run(Array(pair.urls.prefix(origins))) { $0.rtspTransport = .tcp }
+            #expect(play.summary.error == nil, "\(play.story)")
+            #expect(play.summary.gapTotal == .zero, "\(play.story)")
+            #expect((play.summary.end ?? .zero) > .milliseconds(11_300), "\(play.story)")
         }
     }
 }

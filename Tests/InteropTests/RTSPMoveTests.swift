@@ -70,6 +70,45 @@ internal import ThroughlineLab
         }
     }
 
+    @Test(
+        "where nobody else can be had, the old session is played on", .timeLimit(.minutes(25)),
+        arguments: ["refuse", "status=404", "silent"], [true, false])
+    func nobodyElse(_ fault: String, isPlanned: Bool) async throws {
+        let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
+        try await Slots.shared.run {
+            let pair = try await LabPair.start(secondFaults: [Fault(parsing: fault)])
+            let redirect = RTSPFault.redirect(pair.urls[1], from: isPlanned ? .seconds(3) : nil)
+            pair.first.inject(Fault(.rtsp(redirect), .atNPT(.seconds(2))))
+            let play = try await Play.run(pair.urls, buffer: .seconds(2)) {
+                $0.rtspTransport = .tcp
+                $0.to = Self.end
+            }
+            play.expectUnnoticed(expected)
+            #expect(play.summary.handoffCount == 0, "\(play.story)")
+            #expect(play.changes.map(\.cause) == [.redirected], "\(play.story)")
+            #expect(play.summary.warnings.contains { $0.contains("nobody else could be had") }, "\(play.story)")
+            #expect(pair.first.methods.count { $0 == "PLAY" } == 1)
+        }
+    }
+
+    @Test("between attempts the old session is read, until one of the others joins", .timeLimit(.minutes(25)))
+    func oneAfterTheOther() async throws {
+        let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
+        try await Slots.shared.run {
+            let (pair, other) = (
+                try await LabPair.start(secondFaults: [Fault(parsing: "silent")]),
+                try await LabPair.start(faults: [Fault(parsing: "silent")])
+            )
+            pair.first.inject(Fault(.rtsp(.redirect(pair.urls[1])), .atNPT(.seconds(2))))
+            let play = try await Play.run(pair.urls + other.urls, buffer: .seconds(2)) {
+                $0.rtspTransport = .tcp
+                $0.to = Self.end
+            }
+            play.expectUnnoticed(expected)
+            #expect(play.summary.handoffs.map(\.to) == [OriginID(3)], "\(play.story)")
+        }
+    }
+
     @Test("a server that goes before the NPT that it named is left for the one that it named", .timeLimit(.minutes(25)))
     func goneBefore() async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)

@@ -62,6 +62,7 @@ internal import ThroughlineLab
         ("sequence-jump=1000", Fault(.rtsp(.sequenceJump(1000)))),
         ("timestamp-jump=10s", Fault(.rtsp(.timestampJump(.seconds(10))))),
         ("frozen-timestamps@npt=3", Fault(.rtsp(.frozenTimestamps), .atNPT(.seconds(3)))),
+        ("silent-flow=0@npt=3", Fault(.rtsp(.silentFlow(0)), .atNPT(.seconds(3)))),
         ("reset,once,path=/a@byte=1", Fault(.reset, .atByte(1), recovery: .once, path: "/a")),
     ]
 

@@ -29,6 +29,10 @@ protocol Ingest: AnyObject {
     /// The packets ended because something failed.
     var hasFailed: Bool { get }
 
+    /// Whether it can be read on after it has asked to be left.
+    var deliversStill: Bool { get }
+    /// It is read on, although it was to be left: nobody else could be had, or not yet.
+    func stays()
     /// It is played from here on: a failure is one of the stream, and no longer one of its opening.
     func opened()
     /// Only these flows are wanted.
@@ -57,6 +61,8 @@ protocol Ingest: AnyObject {
 extension Ingest {
     var playedFrom: NPT? { nil }
     func takeLosses() -> [Int: FlowLosses] { [:] }
+    var deliversStill: Bool { false }
+    func stays() {}
     var flowsCountApart: Bool { false }
     func seek(to time: NPT) throws(MediaError) { try seek(to: time, anyPacket: false) }
 }
@@ -79,31 +85,4 @@ enum IngestReadError: Error {
     case changed(ChangeEvent)
     /// Somebody has something to say to the reader.
     case interrupted
-}
-
-/// The URL without what may be secret: its user and password, and its query.
-func redacted(_ url: String) -> String {
-    let bare = withoutCredentials(url)
-    guard bare.contains("://"), let query = bare.firstIndex(of: "?") else { return bare }
-    return bare[..<query] + "?..."
-}
-
-private func withoutCredentials(_ url: String) -> String {
-    guard let scheme = url.range(of: "://") else { return url }
-    let rest = url[scheme.upperBound...]
-    let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
-    guard let at = authority.lastIndex(of: "@") else { return url }
-    return url[..<scheme.upperBound] + "***@" + rest[rest.index(after: at)...]
-}
-
-extension StringProtocol {
-    /// The first place where `other` stands.
-    fileprivate func range(of other: String) -> Range<Index>? {
-        var start = startIndex
-        while start < endIndex {
-            if self[start...].hasPrefix(other) { return start..<index(start, offsetBy: other.count) }
-            start = index(after: start)
-        }
-        return nil
-    }
 }

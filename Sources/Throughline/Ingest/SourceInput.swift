@@ -212,7 +212,7 @@ final class SourceInput: ByteInput {
                 guard let following = supervisor.replace(on: next) else { return false }
                 if abort.isAborted { return false }
                 order = following
-            case .open, .giveUp:
+            case .open, .giveUp, .stay:
                 pendingOrder = order
                 return false
             }

@@ -9,6 +9,9 @@
 ///
 /// The grades fall through by themselves: an origin is first asked for the same bytes (`resume`), and when its object
 /// turns out to be another, for the same packets or the same programme (`replace`).
+///
+/// An origin that delivers still, and is only to be left (a REDIRECT, overload, an operator's word), plays on until another
+/// has joined: between two attempts it is read (`stay`), and where nobody else can be had, it is kept.
 package struct HandoffController: Sendable {
     package enum Order: Hashable, Sendable {
         /// Open the first ingest on this origin.
@@ -19,6 +22,9 @@ package struct HandoffController: Sendable {
         case replace(OriginID)
         /// Nobody can be asked before this moment.
         case wait(until: Instant)
+        /// Read on the origin that was to be left, since nobody else has joined; until this moment, when `stayEnded` is to be
+        /// told, or for good (`.never`).
+        case stay(until: Instant)
         /// Nobody is left to ask, or the viewer's patience has ended.
         case giveUp(reason: String)
     }
@@ -50,6 +56,8 @@ package struct HandoffController: Sendable {
         package fileprivate(set) var attempts: [Attempt] = []
         /// The running ingest can go on with another source under it.
         fileprivate let canResume: Bool
+        /// The origin that is left delivers still.
+        package let isPlanned: Bool
         /// Origins that were asked since the last wait.
         fileprivate var asked: Set<OriginID> = []
         /// Origins that cannot help with this move, whatever the time.
@@ -65,11 +73,15 @@ package struct HandoffController: Sendable {
 
     /// No wait is shorter: origins that fail at once must not make a busy loop.
     package static let shortestWait: Duration = .milliseconds(50)
+    /// For how long the origin that is to be left is read between two attempts: what came of it meanwhile fills the buffer.
+    package static let breath: Duration = .milliseconds(100)
     /// Attempts that are kept for the report of one move.
     package static let attemptLimit = 200
 
     package private(set) var roster: OriginRoster
     private var state: State = .idle
+    /// A move that goes on when the origin that it leaves has been read for a moment.
+    private var suspended: Move?
     /// The origin whose bytes the running ingest was opened on.
     private var ingestOrigin: OriginID?
     /// Pairs of origins whose objects differ.
@@ -103,7 +115,8 @@ package struct HandoffController: Sendable {
     package mutating func start(at now: Instant) -> Order {
         guard case .idle = state else { preconditionFailure("started in \(state)") }
         let move = Move(
-            event: ChangeEvent(cause: .operatorRequest, detail: "start"), from: nil, began: now, canResume: false)
+            event: ChangeEvent(cause: .operatorRequest, detail: "start"), from: nil, began: now, canResume: false,
+            isPlanned: false)
         return advance(move, at: now)
     }
 
@@ -111,13 +124,17 @@ package struct HandoffController: Sendable {
     ///
     /// - Parameters:
     ///   - canResume: the running ingest can take the same bytes from elsewhere, from where it is.
+    ///   - isPlanned: the origin delivers still, and can be read on. Ended by another event while a move away from it is
+    ///     under way, that move is over.
     ///   - target: who is to be asked first, because the origin that is left said so.
     ///   - jitter: a random number in 0..<1.
     package mutating func changeObserved(
-        _ event: ChangeEvent, canResume: Bool, target: OriginID? = nil, at now: Instant, jitter: Double
+        _ event: ChangeEvent, canResume: Bool, isPlanned: Bool = false, target: OriginID? = nil, at now: Instant,
+        jitter: Double
     ) -> Order {
         guard case .playing(let origin) = state else { preconditionFailure("a change event in \(state)") }
-        var move = Move(event: event, from: origin, began: now, canResume: canResume)
+        suspended = nil
+        var move = Move(event: event, from: origin, began: now, canResume: canResume, isPlanned: isPlanned)
         // A lone break of an origin with a clean record is best answered by asking the same origin again.
         let isLoneBreak = event.cause.isBrokenConnection && roster.isTrusted(origin, at: now)
         roster.failed(origin, cause: event.cause, retryAfter: event.retryAfter, at: now, jitter: jitter)
@@ -206,9 +223,17 @@ package struct HandoffController: Sendable {
         return advance(move, at: now)
     }
 
+    /// The moment of the last `.stay` has come, and the origin that is to be left still delivers.
+    package mutating func stayEnded(at now: Instant) -> Order {
+        guard case .playing = state, let move = suspended else { preconditionFailure("a stay ended in \(state)") }
+        suspended = nil
+        return advance(move, at: now)
+    }
+
     private func isTooLate(_ move: Move, at now: Instant) -> Bool { now >= move.began + giveUpAfter }
 
     private mutating func advance(_ move: Move, at now: Instant) -> Order {
+        if move.isPlanned, let from = move.from { return advance(move, awayFrom: from, at: now) }
         let usable = roster.ids.filter { roster[$0].ruledOut == nil && !move.barred.contains($0) }
         guard !usable.isEmpty else { return giveUp(move, because: "no origin is left that could go on") }
         if isTooLate(move, at: now) {
@@ -221,6 +246,26 @@ package struct HandoffController: Sendable {
         let soonest = usable.map { roster[$0].penaltyEnds ?? now }.min() ?? now
         state = .moving(move)
         return .wait(until: min(max(soonest, now + Self.shortestWait), move.began + giveUpAfter))
+    }
+
+    /// The origin that is left delivers meanwhile: nothing presses, and each of the others is asked once.
+    private mutating func advance(_ move: Move, awayFrom from: OriginID, at now: Instant) -> Order {
+        let ready = roster.ids.filter {
+            roster[$0].ruledOut == nil && !move.barred.contains($0) && !move.asked.contains($0)
+                && !roster.isUnderPenalty($0, at: now)
+        }
+        guard let next = roster.ranked(ready).first else {
+            state = .playing(from)
+            roster.delivered(from, at: now)
+            return .stay(until: .never)
+        }
+        // The first attempt, or one that comes after a moment of reading.
+        if move.attempts.last.map({ now >= ($0.ended ?? now) + Self.breath }) ?? true {
+            return ask(next, for: move, at: now)
+        }
+        suspended = move
+        state = .playing(from)
+        return .stay(until: now + Self.breath)
     }
 
     private mutating func ask(_ origin: OriginID, for move: Move, at now: Instant) -> Order {

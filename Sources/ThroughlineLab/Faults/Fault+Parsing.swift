@@ -20,7 +20,7 @@ extension Fault: CustomStringConvertible {
     ///              / "redirect=" URL / "announce=" 1...9999 / "notify=" reason / "teardown"
     ///              / "bye" / "new-source" / "close-ports" / "loss=" number "%" / "reorder=" number "%"
     ///              / "duplicate=" number "%" / "garbage=" size / "sequence-jump=" count
-    ///              / "timestamp-jump=" time / "frozen-timestamps"
+    ///              / "timestamp-jump=" time / "frozen-timestamps" / "silent-flow=" number
     ///     method   = "options" / "describe" / "setup" / "play" / ...          ; RTSP only
     ///     trigger  = time / "byte=" size / number "%" / "npt=" npt / "requests=" count
     ///     option   = "once" / "for=" time / "path=" path / "retry-after=" seconds / "location=" URL / "range=" npt
@@ -121,6 +121,7 @@ extension RTSPFault {
         case .sequenceJump(let count): "sequence-jump=\(count)"
         case .timestampJump(let time): "timestamp-jump=\(time.text)"
         case .frozenTimestamps: "frozen-timestamps"
+        case .silentFlow(let flow): "silent-flow=\(flow)"
         }
     }
 
@@ -274,9 +275,9 @@ private struct FaultParser {
             else { throw problem("\(name) needs a percentage, like \(name)=5%") }
             return Double(billionths) / 1e9
         }
-        func number(_ limit: Int64) throws(FaultSyntaxError) -> Int {
-            guard let value, let number = size(value), number > 0, number <= limit else {
-                throw problem("\(name) needs a number from 1 to \(limit), like \(name)=\(min(limit, 2101))")
+        func number(_ limit: Int64, from least: Int64 = 1) throws(FaultSyntaxError) -> Int {
+            guard let value, let number = size(value), number >= least, number <= limit else {
+                throw problem("\(name) needs a number from \(least) to \(limit), like \(name)=\(min(limit, 2101))")
             }
             return Int(number)
         }
@@ -301,6 +302,7 @@ private struct FaultParser {
         case "duplicate": return .duplicate(percent: try percent())
         case "garbage": return .garbage(try number(1 << 20))
         case "sequence-jump": return .sequenceJump(try number(65_535))
+        case "silent-flow": return .silentFlow(try number(63, from: 0))
         default: return nil
         }
     }

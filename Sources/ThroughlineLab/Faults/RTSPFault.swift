@@ -56,6 +56,8 @@ public enum RTSPFault: Sendable, Hashable {
     case timestampJump(Duration)
     /// All packets of a flow carry the timestamp of the one before.
     case frozenTimestamps
+    /// Nothing comes of the flow with this number in the description, counted from 0; the others go on.
+    case silentFlow(Int)
 }
 
 extension RTSPFault {
@@ -66,7 +68,8 @@ extension RTSPFault {
         switch self {
         case .moved, .withoutRTPInfo, .wrongRTPInfo, .withoutRange, .lateStart: .requests
         case .sessionLost, .redirect, .announce, .playNotify, .teardown, .closePorts: .sessions
-        case .bye, .newSource, .loss, .reorder, .duplicate, .garbage, .sequenceJump, .timestampJump, .frozenTimestamps:
+        case .bye, .newSource, .loss, .reorder, .duplicate, .garbage, .sequenceJump, .timestampJump, .frozenTimestamps,
+            .silentFlow:
             .media
         }
     }

@@ -23,7 +23,7 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
     static let piecesInARow = 16
 
     let number: Int
-    private let core: OriginCore
+    private let core: HTTPCore
     private let channel: any Channel
     private var waiting: [HTTPRequestHead] = []
     private var current: Exchange?
@@ -70,7 +70,7 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
         deinit { source?.close() }
     }
 
-    init(number: Int, core: OriginCore, channel: any Channel) {
+    init(number: Int, core: HTTPCore, channel: any Channel) {
         self.number = number
         self.core = core
         self.channel = channel

@@ -40,9 +40,9 @@ public final class HTTPOrigin: Sendable {
     /// The port it listens on, also while it does not.
     public let port: Int
     private let host: String
-    private let core: OriginCore
+    private let core: HTTPCore
 
-    private init(core: OriginCore, host: String, port: Int) {
+    private init(core: HTTPCore, host: String, port: Int) {
         self.core = core
         self.host = host
         self.port = port
@@ -66,7 +66,7 @@ public final class HTTPOrigin: Sendable {
         if let fault = faults.first(where: { !$0.isForHTTP }) {
             throw OriginError(description: "\(fault) is for an origin that speaks RTSP")
         }
-        let core = OriginCore(files: files, faults: faults, options: options, loop: SharedThread.group.next())
+        let core = HTTPCore(files: files, faults: faults, options: options, loop: SharedThread.group.next())
         let port = try await core.loop.flatSubmit { core.start() }.get()
         return HTTPOrigin(core: core, host: options.host, port: port)
     }
@@ -149,14 +149,4 @@ public final class HTTPOrigin: Sendable {
 
     /// The latest requests in the order of their arrival, those in progress included.
     public var log: [RequestRecord] { core.log.withLock { $0.records } }
-}
-
-/// Why an origin could not be started.
-public struct OriginError: Error, Sendable, CustomStringConvertible {
-    public let description: String
-}
-
-/// The thread that all origins of the process share. It is never stopped.
-enum SharedThread {
-    static let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 }

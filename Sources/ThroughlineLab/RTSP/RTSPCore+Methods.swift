@@ -13,13 +13,13 @@ extension RTSPCore {
     /// What a URL names: a presentation, or one flow of it.
     func resource(_ uri: String) -> (path: String, flow: Int?) {
         var path = Substring(uri)
-        if let scheme = uri.range(of: "://") {
+        if let scheme = uri.firstRange(of: "://") {
             path = uri[scheme.upperBound...]
             path = path.firstIndex(of: "/").map { path[$0...] } ?? "/"
         }
         // What names a flow may stand behind a query.
         var flow: Int?
-        if let mark = path.range(of: "/stream=", options: true) {
+        if let mark = path.ranges(of: "/stream=").last {
             flow = Int(path[mark.upperBound...])
             path = path[..<mark.lowerBound]
         }
@@ -102,7 +102,7 @@ extension RTSPCore {
         text += "c=IN \(family) \(family == "IP6" ? "::" : "0.0.0.0")\r\nt=0 0\r\na=control:*\r\n"
         text += "a=range:\(RTSPRange.npt(from: .zero, to: programme.duration))\r\n"
         for (index, flow) in programme.flows.enumerated() {
-            text += flow.description
+            text += options.describesParameterSets ? flow.description : Self.withoutParameterSets(flow.description)
             if let language = flow.language { text += "a=lang:\(language)\r\n" }
             text += "a=control:stream=\(index)\r\n"
         }
@@ -110,10 +110,22 @@ extension RTSPCore {
         return RTSPResponse(status: .ok, headers: headers, body: Array(text.utf8))
     }
 
+    /// The description of a flow without the `sprop` parameters of its format (RFC 6184 section 8.1, RFC 7798 section 7.1).
+    private static func withoutParameterSets(_ description: String) -> String {
+        let lines = description.split(separator: "\r\n").map { line in
+            guard line.hasPrefix("a=fmtp:") else { return String(line) }
+            let parts = line.split(separator: ";").map { part in
+                String(part.drop { $0 == " " })
+            }
+            return parts.filter { !$0.hasPrefix("sprop-") }.joined(separator: ";")
+        }
+        return lines.map { $0 + "\r\n" }.joined()
+    }
+
     /// The URL that was asked for, without what names a flow.
     private func base(_ uri: String) -> String {
         var text = Substring(uri)
-        if let mark = text.range(of: "/stream=", options: true) { text = text[..<mark.lowerBound] }
+        if let mark = text.ranges(of: "/stream=").last { text = text[..<mark.lowerBound] }
         while text.hasSuffix("/") { text = text.dropLast() }
         return String(text)
     }
@@ -252,21 +264,5 @@ extension RTSPCore {
         }
         // The answer first, then the media.
         return (RTSPResponse(status: .ok, headers: answer), wasPlaying ? nil : { session.start() })
-    }
-}
-
-extension StringProtocol {
-    /// Where a text stands first; with `options`, where it stands last.
-    fileprivate func range(of text: String, options last: Bool = false) -> Range<Index>? {
-        var found: Range<Index>?
-        var start = startIndex
-        while start < endIndex {
-            if self[start...].hasPrefix(text) {
-                found = start..<index(start, offsetBy: text.count)
-                if !last { return found }
-            }
-            start = index(after: start)
-        }
-        return found
     }
 }

@@ -50,6 +50,9 @@ public final class RTSPOrigin: Sendable {
         public var lead: Duration = .milliseconds(50)
         /// From one sender report of a flow to the next; the first comes with the first packets.
         public var reportInterval: Duration = .seconds(5)
+        /// Whether the description has the parameter sets of pictures; where it has not, they come in band if the file has
+        /// them there, as transport streams do.
+        public var describesParameterSets = true
         /// Who may watch; nil for everyone.
         public var credentials: RTSPCredentials?
         /// For numbers that a server makes up, and for faults of chance; nil for others each time.

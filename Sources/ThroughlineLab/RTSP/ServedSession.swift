@@ -398,6 +398,7 @@ final class ServedSession: @unchecked Sendable {
                 byte += 1000
             }
         }
+        if isActive({ $0 == .silentFlow(flow.index) }) { return }
         let isFrozen = isActive { $0 == .frozenTimestamps }
         flow.sender.stamp(
             &packet, at: clock, plus: plan.ticks(of: unit, clock: flow.sender.clock), isFrozen: isFrozen)
@@ -488,7 +489,8 @@ final class ServedSession: @unchecked Sendable {
     private func carryOut(_ effect: FaultSchedule.Effect) {
         let isNew = done.insert(effect.id).inserted
         switch effect.fault {
-        case .loss, .reorder, .duplicate, .frozenTimestamps, .moved, .withoutRTPInfo, .wrongRTPInfo, .withoutRange,
+        case .loss, .reorder, .duplicate, .frozenTimestamps, .silentFlow, .moved, .withoutRTPInfo, .wrongRTPInfo,
+            .withoutRange,
             .lateStart:
             return
         case .bye:

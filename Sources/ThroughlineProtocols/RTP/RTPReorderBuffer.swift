@@ -6,6 +6,10 @@ package import ThroughlineCore
 /// copied into a slot and waits there until the packets before it have come, or have been waited for long enough; then
 /// the gap is told as a loss, and things go on behind it. What comes twice, or after its place was given up, is dropped.
 ///
+/// Where the count begins, the first packet to come does not tell for sure: another may have been overtaken by it. Unless
+/// it is the one that `RTP-Info` promises, the first few are held for a moment, and the lowest of them is where it begins.
+/// No more than that is made of the promise, since servers promise packets that they never send, and send some before it.
+///
 /// Memory is bounded by the slots, which keep their storage: in the long run nothing is allocated. Not thread-safe; the
 /// time is passed in.
 package struct RTPReorderBuffer: Sendable {
@@ -15,10 +19,19 @@ package struct RTPReorderBuffer: Sendable {
         /// How far ahead of the first missing packet one may be held, in sequence numbers: 1 to 1024. A gap is given up
         /// when a packet beyond that comes.
         package var window: Int
+        /// How long the first packet of a count waits for one that it may have overtaken.
+        package var beginning: Duration
+        /// So many packets are held at the beginning, and no more: 1 to 64.
+        package var beginningCount: Int
 
-        package init(patience: Duration = .milliseconds(100), window: Int = 64) {
+        package init(
+            patience: Duration = .milliseconds(100), window: Int = 64, beginning: Duration = .milliseconds(10),
+            beginningCount: Int = 4
+        ) {
             self.patience = patience
             self.window = max(1, min(1024, window))
+            self.beginning = beginning
+            self.beginningCount = max(1, min(64, beginningCount))
         }
     }
 
@@ -46,8 +59,13 @@ package struct RTPReorderBuffer: Sendable {
     private let policy: Policy
     /// By sequence number, modulo their count, which is a power of two.
     private var slots: [Slot]
-    /// The sequence number that is to be handed on next; nil before the first packet.
+    /// The sequence number that is to be handed on next; nil before the first packet was.
     private var next: UInt16?
+    /// That of the first packet, as `RTP-Info` has it.
+    private var promised: UInt16?
+    /// While `next` is nil: the lowest and the highest number that is held.
+    private var lowest: UInt16 = 0
+    private var highest: UInt16 = 0
     private var heldCount = 0
     /// When the longest held packet came; `.never` when none is held.
     private var oldest = Instant.never
@@ -66,17 +84,25 @@ package struct RTPReorderBuffer: Sendable {
     /// Packets whose numbers fitted nowhere, and were dropped.
     package private(set) var strays = 0
 
-    /// - Parameter first: the sequence number that `RTP-Info` promises; nil where the first packet to come is the first.
-    package init(policy: Policy = Policy(), first: UInt16? = nil) {
+    package init(policy: Policy = Policy()) {
         self.policy = policy
         var count = 1
         while count <= policy.window { count *= 2 }
         slots = Array(repeating: Slot(), count: count)
-        next = first
     }
 
     /// When `expire` is to be called at the latest; `.never` when nothing is waited for.
-    package var deadline: Instant { heldCount == 0 ? .never : oldest + policy.patience }
+    package var deadline: Instant {
+        if heldCount == 0 { return .never }
+        return oldest + (next == nil ? min(policy.beginning, policy.patience) : policy.patience)
+    }
+
+    /// `RTP-Info` tells the number of the first packet. Once a packet was handed on this changes nothing.
+    package mutating func promises(_ first: UInt16, deliver: (Output) -> Void) {
+        guard next == nil else { return }
+        promised = first
+        if heldCount > 0, lowest == first { begin(deliver) }
+    }
 
     /// A packet has come.
     ///
@@ -87,12 +113,10 @@ package struct RTPReorderBuffer: Sendable {
     package mutating func arrived(
         _ packet: UnsafeRawBufferPointer, sequence: UInt16, at now: Instant, deliver: (Output) -> Void
     ) {
-        guard let next else {
-            self.next = sequence &+ 1
-            handedOn = 1
-            deliver(.packet(packet))
-            return
+        if next == nil {
+            guard !meets(packet, sequence: sequence, at: now, deliver) else { return }
         }
+        guard let next else { return }
         let ahead = Int(Int16(bitPattern: sequence &- next))
         if ahead == 0 {
             handOn(.packet(packet), deliver)
@@ -110,23 +134,24 @@ package struct RTPReorderBuffer: Sendable {
 
     /// Gives up what has been waited for long enough.
     package mutating func expire(at now: Instant, deliver: (Output) -> Void) {
+        if next == nil, heldCount > 0, deadline <= now { begin(deliver) }
         while heldCount > 0, deadline <= now { skipToHeld(deliver) }
     }
 
     /// Gives up all that is missing, at the end or before a pause.
     package mutating func flush(deliver: (Output) -> Void) {
+        if next == nil, heldCount > 0 { begin(deliver) }
         while heldCount > 0 { skipToHeld(deliver) }
     }
 
     /// Forgets everything: another range begins, after a seek or with another connection.
-    ///
-    /// - Parameter first: as in `init`.
-    package mutating func reset(first: UInt16? = nil) {
+    package mutating func reset() {
         for index in slots.indices where slots[index].isHeld { release(index) }
         stray.isHeld = false
         oldest = .never
         handedOn = 0
-        next = first
+        next = nil
+        promised = nil
     }
 
     // MARK: Inside
@@ -142,6 +167,45 @@ package struct RTPReorderBuffer: Sendable {
     private mutating func release(_ index: Int) {
         slots[index].isHeld = false
         heldCount -= 1
+    }
+
+    /// Takes a packet before any was handed on.
+    ///
+    /// - Returns: false when the count has begun, and the packet is one like others.
+    private mutating func meets(
+        _ packet: UnsafeRawBufferPointer, sequence: UInt16, at now: Instant, _ deliver: (Output) -> Void
+    ) -> Bool {
+        guard heldCount > 0 else {
+            if sequence == promised || policy.beginning <= .zero || policy.beginningCount == 1 {
+                next = sequence
+                return false
+            }
+            (lowest, highest) = (sequence, sequence)
+            keep(packet, sequence: sequence, at: now)
+            return true
+        }
+        let (down, up) = (Int(Int16(bitPattern: lowest &- sequence)), Int(Int16(bitPattern: sequence &- highest)))
+        let span = Int(highest &- lowest)
+        guard max(down, up) + span <= policy.window else {
+            // Too far from the others to be one of them.
+            begin(deliver)
+            return false
+        }
+        guard down > 0 || up > 0 || !slots[index(sequence)].isHeld else {
+            duplicates += 1
+            return true
+        }
+        if down > 0 { lowest = sequence }
+        if up > 0 { highest = sequence }
+        keep(packet, sequence: sequence, at: now)
+        if heldCount >= policy.beginningCount || lowest == promised || deadline <= now { begin(deliver) }
+        return true
+    }
+
+    /// The count begins with the lowest that is held.
+    private mutating func begin(_ deliver: (Output) -> Void) {
+        next = lowest
+        drain(deliver)
     }
 
     private mutating func hold(
@@ -168,6 +232,11 @@ package struct RTPReorderBuffer: Sendable {
             duplicates += 1
             return
         }
+        keep(packet, sequence: sequence, at: now)
+    }
+
+    private mutating func keep(_ packet: UnsafeRawBufferPointer, sequence: UInt16, at now: Instant) {
+        let index = index(sequence)
         slots[index].bytes.removeAll(keepingCapacity: true)
         slots[index].bytes.append(contentsOf: packet)
         slots[index].arrival = now

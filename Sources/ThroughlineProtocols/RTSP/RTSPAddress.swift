@@ -1,6 +1,7 @@
-/// An `rtsp` or `rtsps` URL, taken apart.
+/// An `rtsp` or `rtsps` URL, taken apart; or one of `rtspt` or `rtspu`, which many players know: RTSP with the media over
+/// TCP, or over UDP.
 package struct RTSPAddress: Hashable, Sendable {
-    /// Without user, password and fragment.
+    /// As servers know it: `rtsp` or `rtsps`, without user, password and fragment.
     package let url: String
     package let host: String
     /// Path and query, without a slash at the end.
@@ -9,17 +10,22 @@ package struct RTSPAddress: Hashable, Sendable {
     package let usesTLS: Bool
     package let user: String?
     package let password: String?
+    /// How the media is to come, where the scheme says so.
+    package let lower: RTSPTransport.Lower?
 
     /// Nil for what is no such URL: another scheme, no host, a port that is none.
     package init?(_ text: String) {
         guard text.utf8.count <= 8192, text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f }) else { return nil }
         let reference = URLReference(text)
         switch reference.scheme?.lowercased() {
-        case "rtsp", "rtspt", "rtspu": usesTLS = false
-        case "rtsps": usesTLS = true
+        case "rtsp": (usesTLS, lower) = (false, nil)
+        case "rtspt": (usesTLS, lower) = (false, .tcp)
+        case "rtspu": (usesTLS, lower) = (false, .udp)
+        case "rtsps": (usesTLS, lower) = (true, nil)
         default: return nil
         }
         var bare = reference.withoutUser
+        if lower != nil { bare.scheme = "rtsp" }
         bare.fragment = nil
         guard let authority = bare.authority, !authority.isEmpty else { return nil }
         url = bare.description

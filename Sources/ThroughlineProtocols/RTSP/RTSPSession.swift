@@ -14,6 +14,8 @@ package struct RTSPSession: Sendable {
         package var url: String
         package var user: String?
         package var password: String?
+        /// Sent as `Authorization: Bearer` (RFC 6750 section 2.1) until the server asks for something else.
+        package var bearerToken: String?
         package var userAgent = "Throughline"
         /// Further header fields of every request.
         package var headers: [(name: String, value: String)] = []
@@ -100,6 +102,8 @@ package struct RTSPSession: Sendable {
     private var authorizer: RTSPAuthorizer?
     private var wantedPlay: RTSPPlayRequest?
     private var lastSent: Instant?
+    /// Answers are read: one that does not come is late.
+    private var isListening = true
     private var isPerFlow = false
     /// The first part of an answer that comes in several.
     private var gathered: RTSPPlayAnswer?
@@ -179,7 +183,7 @@ package struct RTSPSession: Sendable {
 
     /// When `timePassed` is to be called at the latest.
     package var deadline: Instant {
-        var deadline = pending.map(\.sentAt).min().map { $0 + settings.answerBound } ?? .never
+        var deadline = isListening ? pending.map(\.sentAt).min().map { $0 + settings.answerBound } ?? .never : .never
         if let keepAliveAt { deadline = min(deadline, keepAliveAt) }
         return state == .closed ? .never : deadline
     }
@@ -192,7 +196,7 @@ package struct RTSPSession: Sendable {
 
     package mutating func timePassed(at now: Instant) -> [Order] {
         guard state != .closed else { return [] }
-        if let late = pending.first(where: { now >= $0.sentAt + settings.answerBound }) {
+        if let late = lateRequest(at: now) {
             fail(
                 .silence,
                 "\(late.request.method) was not answered within \(settings.answerBound.secondsText) s")
@@ -200,6 +204,21 @@ package struct RTSPSession: Sendable {
             send(keepAliveMethod, controls.aggregate, RTSPHeaders(), .keepAlive, at: now)
         }
         return takeOrders()
+    }
+
+    /// Whether `timePassed` will find that an answer is late.
+    package func hasLateAnswer(at now: Instant) -> Bool { state != .closed && lateRequest(at: now) != nil }
+
+    private func lateRequest(at now: Instant) -> Pending? {
+        isListening ? pending.first { now >= $0.sentAt + settings.answerBound } : nil
+    }
+
+    /// The connection is read no longer, or again: what nobody reads cannot be late.
+    package mutating func listens(_ isListening: Bool, at now: Instant) {
+        if isListening, !self.isListening {
+            for index in pending.indices { pending[index].sentAt = max(pending[index].sentAt, now) }
+        }
+        self.isListening = isListening
     }
 
     // MARK: - Messages
@@ -325,7 +344,8 @@ package struct RTSPSession: Sendable {
 
     private mutating func challenged(_ request: Pending, _ response: RTSPResponse, at now: Instant) {
         guard let user = settings.user else {
-            fail(.rtspStatus, "it wants a user and a password: give them as in rtsp://user:password@host/")
+            let wants = "it wants a user and a password: give them as in rtsp://user:password@host/"
+            fail(.rtspStatus, settings.bearerToken == nil ? wants : "it refuses the token")
             return
         }
         let challenges = response.headers.challenges
@@ -390,6 +410,7 @@ package struct RTSPSession: Sendable {
     }
 
     private mutating func fail(_ cause: ChangeEvent.Cause, _ detail: String, retryAfter: Duration? = nil) {
+        guard state != .closed else { return }
         state = .closed
         orders.append(
             .failed(ChangeEvent(cause: cause, detail: "\(settings.url): \(detail)", retryAfter: retryAfter)))
@@ -454,8 +475,14 @@ package struct RTSPSession: Sendable {
     private mutating func send(
         _ method: RTSPMethod, _ uri: String, _ headers: RTSPHeaders, _ purpose: Purpose, at now: Instant
     ) {
-        guard pending.count < Self.mostPending else { return }
+        guard state != .closed else { return }
+        let isTooMuch = pending.count >= Self.mostPending
+        if isTooMuch, purpose != .keepAlive, purpose != .tearDown {
+            return fail(.protocolError, "\(pending.count) requests were not answered")
+        }
         transmit(RTSPRequest(method: method, uri: uri, headers: headers), purpose, challenges: 0, at: now)
+        // Where answers are not read signs of life go on; whether these were answered is not looked at any more.
+        if isTooMuch { pending.removeLast() }
     }
 
     private mutating func transmit(_ request: RTSPRequest, _ purpose: Purpose, challenges: Int, at now: Instant) {
@@ -469,9 +496,15 @@ package struct RTSPSession: Sendable {
                 method: request.method, uri: request.uri, clientNonce: settings.clientNonce(),
                 hash: { settings.hash($0, $1) ?? "" })
             if let value { headers.add(.authorization, value) }
+        } else if let token = settings.bearerToken {
+            headers.add(.authorization, "Bearer \(token)")
         }
-        for header in settings.headers { headers.add(RTSPHeaders.Name(header.name), header.value) }
-        let own: Set<RTSPHeaders.Name> = [.cseq, .userAgent, .session, .authorization]
+        var own: Set<RTSPHeaders.Name> = [.cseq, .userAgent, .session]
+        if headers[.authorization] != nil { own.insert(.authorization) }
+        for header in settings.headers where !own.contains(RTSPHeaders.Name(header.name)) {
+            headers.add(RTSPHeaders.Name(header.name), header.value)
+        }
+        own.insert(.authorization)
         for field in request.headers.fields where !own.contains(field.name) { headers.add(field.name, field.value) }
         request.headers = headers
         orders.append(.send(request.serialized()))

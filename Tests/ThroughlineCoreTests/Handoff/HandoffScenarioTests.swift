@@ -152,6 +152,75 @@ internal import ThroughlineCore
         #expect(world.transcript() == "22.000 A fails: silence\n22.000 replace B\n22.010 B plays")
     }
 
+    // MARK: - Leaving an origin that delivers
+
+    @Test func aPlannedMoveGoesToTheOneThatWasNamed() {
+        var world = playing(3)
+        world.fails(.redirected, canResume: false, isPlanned: true, target: "C")
+        #expect(world.transcript() == "20.000 A is to be left: redirected\n20.000 replace C\n20.010 C plays")
+    }
+
+    @Test func betweenAttemptsTheOldOneIsRead() {
+        var world = playing(4)
+        world.from(20, "C", .silent)
+        world.from(20, "B", .refuses)
+        world.fails(.redirected, canResume: false, isPlanned: true, target: "C")
+        #expect(
+            world.transcript() == """
+                20.000 A is to be left: redirected
+                20.000 replace C
+                21.000 stay 100 ms
+                21.100 replace B
+                21.101 stay 100 ms
+                21.201 replace D
+                21.211 D plays
+                """)
+        #expect(world.controller.roster[OriginID(0)].failuresInARow == 1, "it is not gone back to at once")
+    }
+
+    @Test func whereNobodyCanBeHadTheOldOneIsKept() {
+        var world = playing(3)
+        world.from(20, "B", .otherProgramme)
+        world.from(20, "C", .refuses)
+        world.fails(.overloaded, canResume: false, isPlanned: true)
+        #expect(
+            world.transcript() == """
+                20.000 A is to be left: overloaded
+                20.000 replace B
+                20.010 stay 100 ms
+                20.110 replace C
+                20.111 stay
+                """)
+        #expect(world.controller.current == OriginID(0) && world.isPlaying)
+        #expect(!world.controller.roster.isUnderPenalty(OriginID(0), at: world.now))
+        // Later it is left as any other.
+        world.from(30, "C", .delivers)
+        world.play(until: 30)
+        world.fails(.endedByServer, canResume: false)
+        #expect(world.transcript() == "30.000 A fails: ended-by-server\n30.000 replace C\n30.010 C plays")
+    }
+
+    @Test func theOnlyOriginIsKept() {
+        var world = playing(1)
+        world.fails(.redirected, canResume: false, isPlanned: true)
+        #expect(world.transcript() == "20.000 A is to be left: redirected\n20.000 stay")
+    }
+
+    @Test func oneThatFailsWhileItIsReadIsLeftAtOnce() {
+        let traits = (0..<3).map { _ in OriginRoster.Traits(priority: 0, weight: 1) }
+        var controller = HandoffController(roster: OriginRoster(traits), giveUpAfter: .seconds(30))
+        let event = ChangeEvent(cause: .redirected, detail: "script")
+        _ = controller.start(at: .at(0))
+        controller.joined(at: .at(0))
+        #expect(
+            controller.changeObserved(event, canResume: false, isPlanned: true, at: .at(1), jitter: 0)
+                == .replace(OriginID(1)))
+        let refused = HandoffController.AttemptFailure.undelivered(ChangeEvent(cause: .refused, detail: "script"))
+        #expect(controller.attemptFailed(refused, at: .at(1.5), jitter: 0) == .stay(until: .at(1.6)))
+        let reset = ChangeEvent(cause: .closedEarly, detail: "script")
+        #expect(controller.changeObserved(reset, canResume: false, at: .at(1.55), jitter: 0) == .replace(OriginID(2)))
+    }
+
     // MARK: - Nobody there
 
     @Test func theOnlyOriginIsWaitedFor() {

@@ -67,19 +67,24 @@ struct HandoffWorld {
     mutating func play(until seconds: Double) { now = max(now, .at(seconds)) }
 
     /// The origin that plays fails.
-    mutating func fails(_ cause: ChangeEvent.Cause, retryAfter: Duration? = nil, canResume: Bool = true) {
+    ///
+    /// - Parameter isPlanned: it delivers still, and is only to be left.
+    mutating func fails(
+        _ cause: ChangeEvent.Cause, retryAfter: Duration? = nil, canResume: Bool = true, isPlanned: Bool = false,
+        target: Character? = nil
+    ) {
         guard let origin = controller.current, isPlaying else {
             Issue.record("nothing plays that could fail")
             return
         }
-        write("\(name(origin)) fails: \(cause.rawValue)")
+        write("\(name(origin)) \(isPlanned ? "is to be left" : "fails"): \(cause.rawValue)")
         moveBegan = now
         let isLoneBreak = cause.isBrokenConnection && controller.roster.isTrusted(origin, at: now)
         mayAskAgain = isLoneBreak ? origin : nil
         settle(
             controller.changeObserved(
-                ChangeEvent(cause: cause, detail: "script", retryAfter: retryAfter), canResume: canResume, at: now,
-                jitter: jitter()))
+                ChangeEvent(cause: cause, detail: "script", retryAfter: retryAfter), canResume: canResume,
+                isPlanned: isPlanned, target: target.map { id($0) }, at: now, jitter: jitter()))
     }
 
     var isPlaying: Bool { controller.move == nil && controller.current != nil }
@@ -114,6 +119,11 @@ struct HandoffWorld {
                 write("wait \((moment - now).milliseconds) ms")
                 now = moment
                 order = controller.waitEnded(at: now)
+            case .stay(let moment):
+                write(moment == .never ? "stay" : "stay \((moment - now).milliseconds) ms")
+                guard moment != .never else { return }
+                now = moment
+                order = controller.stayEnded(at: now)
             case .giveUp(let reason):
                 write("give up")
                 self.reason = reason
@@ -181,6 +191,7 @@ extension HandoffController.Order {
         case .resume: "resume"
         case .replace: "replace"
         case .wait: "wait"
+        case .stay: "stay"
         case .giveUp: "give up"
         }
     }

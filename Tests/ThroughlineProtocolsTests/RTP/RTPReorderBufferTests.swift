@@ -9,8 +9,19 @@ internal import ThroughlineCore
         var buffer: RTPReorderBuffer
         var output: [String] = []
 
-        init(_ policy: RTPReorderBuffer.Policy = .init(patience: .milliseconds(100), window: 8), first: UInt16? = nil) {
-            buffer = RTPReorderBuffer(policy: policy, first: first)
+        /// The first packet is the first, unless said otherwise.
+        init(
+            _ policy: RTPReorderBuffer.Policy = .init(
+                patience: .milliseconds(100), window: 8, beginning: .zero)
+        ) { buffer = RTPReorderBuffer(policy: policy) }
+
+        /// The beginning is waited for.
+        static var patient: Bench { Bench(.init(patience: .milliseconds(100), window: 8)) }
+
+        mutating func promise(_ first: UInt16) {
+            var texts: [String] = []
+            buffer.promises(first) { texts.append(Self.text($0)) }
+            output += texts
         }
 
         static func text(_ output: RTPReorderBuffer.Output) -> String {
@@ -115,18 +126,66 @@ internal import ThroughlineCore
         #expect(bench.text == "1 -1 3 4")
     }
 
-    @Test func thePromisedFirstPacketIsWaitedFor() {
-        var bench = Bench(first: 10)
-        bench.arrive(11)
-        bench.arrive(10)
-        #expect(bench.text == "10 11")
-        var late = Bench(first: 10)
-        late.arrive(9)
-        late.arrive(10)
-        #expect(late.text == "10", "what was sent before the range is dropped")
-        var lie = Bench(first: 10)
-        for sequence in 40_000...40_002 as ClosedRange<UInt16> { lie.arrive(sequence) }
-        #expect(lie.text == "R 40000 40001 40002")
+    /// Sequence numbers as they come, a millisecond apart, and what comes out; with what `RTP-Info` promises.
+    @Test(
+        arguments: [
+            // The promised one ends the waiting, wherever it comes.
+            ([10, 11, 12], 10, "10 11 12"),
+            ([11, 10, 12], 10, "10 11 12"),
+            ([12, 11, 10], 10, "10 11 12"),
+            // Without a promise four of them do.
+            ([10], nil, ""),
+            ([10, 11, 12], nil, ""),
+            ([10, 11, 12, 13, 14], nil, "10 11 12 13 14"),
+            ([11, 10, 13, 12, 14], nil, "10 11 12 13 14"),
+            ([12, 11, 10, 11, 13], nil, "10 11 12 13"),
+            ([0, 65535, 1, 65534], nil, "65534 65535 0 1"),
+            // Promised, and never sent: nothing is called lost.
+            ([12, 13, 14, 15], 10, "12 13 14 15"),
+            // Sent before what was promised.
+            ([9, 10, 11, 12], 10, "9 10 11 12"),
+            // Lost in between.
+            ([10, 11, 13, 14, 12], nil, "10 11 12 13 14"),
+            // A promise that is a lie.
+            ([10, 12, 11, 13], 40_000, "10 11 12 13"),
+            // One that has nothing to do with the others does not disturb them.
+            ([10, 20_000, 11, 12], nil, "10 11 12"),
+            // Further ahead than the window lets it wait.
+            ([10, 30, 31, 32], nil, "10 -19 30 31 32"),
+        ] as [([UInt16], UInt16?, String)])
+    func howItBegins(arrivals: [UInt16], promised: UInt16?, text: String) {
+        var bench = Bench.patient
+        if let promised { bench.promise(promised) }
+        for (time, sequence) in arrivals.enumerated() { bench.arrive(sequence, at: Int64(time)) }
+        #expect(bench.text == text)
+    }
+
+    @Test func theBeginningIsNotWaitedForLong() {
+        var bench = Bench.patient
+        bench.arrive(12, at: 5)
+        bench.arrive(14, at: 8)
+        #expect(bench.buffer.deadline == .at(milliseconds: 15))
+        bench.expire(at: 14)
+        #expect(bench.text == "")
+        bench.expire(at: 15)
+        #expect(bench.text == "12")
+        #expect(bench.buffer.deadline == .at(milliseconds: 108), "13 has the time of any other")
+        bench.arrive(11, at: 16)
+        bench.arrive(13, at: 17)
+        #expect(bench.text == "12 13 14")
+        #expect(bench.buffer.tooLate == 1)
+        // The packet before it ends it too.
+        var other = Bench.patient
+        other.arrive(12, at: 5)
+        other.arrive(13, at: 30)
+        #expect(other.text == "12 13")
+        // And so does the answer that comes after it.
+        var promised = Bench.patient
+        promised.arrive(12, at: 5)
+        promised.promise(11)
+        #expect(promised.text == "")
+        promised.promise(12)
+        #expect(promised.text == "12")
     }
 
     @Test func flushingAndForgetting() {
@@ -163,7 +222,10 @@ internal import ThroughlineCore
         var random = SeededGenerator(seed: seed)
         let window = Int.random(in: 1...80, using: &random)
         var buffer = RTPReorderBuffer(
-            policy: .init(patience: .milliseconds(.random(in: 1...200, using: &random)), window: window))
+            policy: .init(
+                patience: .milliseconds(.random(in: 1...200, using: &random)), window: window,
+                beginning: .milliseconds(.random(in: 0...10, using: &random)),
+                beginningCount: .random(in: 1...6, using: &random)))
         let start = UInt64.random(in: 0..<65_536, using: &random)
         let lossOneIn = Int.random(in: 2...200, using: &random)
         let spread = UInt64.random(in: 0...90, using: &random)

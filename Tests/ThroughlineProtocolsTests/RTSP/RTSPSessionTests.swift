@@ -147,6 +147,54 @@ internal import ThroughlineProtocols
         #expect(talk.failure?.cause == .sessionLost)
     }
 
+    @Test func aTokenIsSentAsItIs() {
+        var talk = Talk {
+            $0.bearerToken = "abc"
+            $0.headers = [("Authorization", "Bearer other")]
+        }
+        #expect(talk.requests[0].headers.fields.filter { $0.name == .authorization }.map(\.value) == ["Bearer abc"])
+        talk.answer(401, [(.wwwAuthenticate, "Basic realm=\"x\"")])
+        #expect(talk.failure?.detail.contains("token") == true)
+        // A server that wants something else gets what there is for it.
+        var other = Talk {
+            $0.bearerToken = "abc"
+            ($0.user, $0.password) = ("u", "p")
+        }
+        other.answer(401, [(.wwwAuthenticate, "Basic realm=\"x\"")])
+        #expect(other.requests[0].headers[.authorization] == "Basic dTpw")
+    }
+
+    @Test func whatNobodyReadsIsNotLate() {
+        var talk = Talk()
+        talk.play(from: .seconds(4))
+        talk.session.listens(false, at: talk.now)
+        // Signs of life go on, however many of them wait for their answers.
+        for _ in 0..<100 {
+            talk.now = talk.session.deadline
+            talk.take(talk.session.timePassed(at: talk.now))
+        }
+        #expect(talk.requests.count == 100)
+        #expect(talk.failure == nil)
+        talk.session.listens(true, at: talk.now)
+        talk.now = talk.now + .milliseconds(4900)
+        #expect(!talk.session.hasLateAnswer(at: talk.now))
+        talk.now = talk.now + .milliseconds(100)
+        #expect(talk.session.hasLateAnswer(at: talk.now))
+        talk.take(talk.session.timePassed(at: talk.now))
+        #expect(talk.failure?.cause == .silence)
+    }
+
+    @Test func aServerThatAnswersNothingIsLeftOnce() {
+        var talk = Talk()
+        talk.play(from: .seconds(4))
+        for _ in 0..<70 { talk.take(talk.session.play(RTSPPlayRequest(start: .zero), at: talk.now)) }
+        #expect(talk.requests.count == 64)
+        let failures = talk.orders.count { if case .failed = $0 { true } else { false } }
+        #expect(failures == 1)
+        #expect(talk.failure?.cause == .protocolError)
+        #expect(talk.session.state == .closed)
+    }
+
     @Test func aPausedSessionIsKeptAliveToo() {
         var talk = Talk()
         talk.play(from: .seconds(4))

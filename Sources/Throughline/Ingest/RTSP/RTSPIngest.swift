@@ -14,6 +14,9 @@ final class RTSPIngest: Ingest {
     private(set) var duration: MediaTime?
     private(set) var openingFailure: ChangeEvent?
     private(set) var hasFailed = false
+    var deliversStill: Bool {
+        isEndDoubted || !hasFailed && !hasEnded && !isTornDown && doubt == nil && !source.queue.isClosed
+    }
     let pendingOrder: HandoffController.Order? = nil
     /// Servers count from where they like, and tell more or less exactly where they are.
     let timelineAgrees = false
@@ -30,11 +33,20 @@ final class RTSPIngest: Ingest {
     private let source: RTSPSource
     private let reader: RTPReader
     private var silence: SilenceWatcher
+    private var stalls: FlowStalls
+    /// Media is waited for; reports and notices are none.
+    private var awaitsMedia = false
     private var wanted: [Bool] = []
     private var batch = UniqueDeque<Packet>()
     /// Flows whose sender has said that it is done.
     private var done: Set<Int> = []
     private var hasEnded = false
+    /// The end came a little early, and another origin is asked whether there is more.
+    private var isEndDoubted = false
+    /// The furthest frame of what was handed out, and its length.
+    private var lastFrame: MediaTime = .zero
+    /// The server has ended the session.
+    private var isTornDown = false
     /// The server has said that the end is near; what is on its way still comes.
     private var endIsAnnounced = false
     private var isOpening = true
@@ -60,8 +72,12 @@ final class RTSPIngest: Ingest {
     /// How long UDP may be silent before it is taken to be blocked, and TCP asked for instead.
     static let udpPatience: Duration = .milliseconds(1500)
     static let mostRedirects = 5
-    /// A stream that stops this close to its end has ended.
+    /// How long parameter sets that come in band are waited for.
+    static let formatPatience: Duration = .seconds(2)
+    /// A stream that stops this close to its end, and a frame, has ended.
     static let endTolerance: MediaTime = .milliseconds(200)
+    /// A frame of video or sound is no longer.
+    static let longestFrame: MediaTime = .milliseconds(100)
     /// Silence after which nothing more is expected of a server that has announced the end.
     static let endPatience: Duration = .milliseconds(300)
 
@@ -90,6 +106,7 @@ final class RTSPIngest: Ingest {
         reader = opened.reader
         duration = opened.description.range?.endTime
         startedAt = start
+        stalls = FlowStalls(count: reader.flows.count)
         wanted = Array(repeating: true, count: reader.flows.count)
         for item in opened.items {
             do throws(IngestReadError) {
@@ -99,11 +116,25 @@ final class RTSPIngest: Ingest {
                 throw IngestOpenError(.undelivered(event))
             }
         }
+        do throws(IngestReadError) {
+            try awaitFormats()
+        } catch {
+            guard case .changed(let event) = error else { return }
+            throw IngestOpenError(.undelivered(event))
+        }
     }
 
     var flows: [FlowFormat] { reader.flows }
 
     func opened() { isOpening = false }
+
+    func stays() { leaveAt = nil }
+
+    /// What is not told by the description comes with the first packets, or with the first key frame.
+    private func awaitFormats() throws(IngestReadError) {
+        let deadline = Instant.now + min(Self.formatPatience, supervisor.openBound(for: origin))
+        while !reader.flowsAreKnown, let item = source.queue.take(until: deadline) { try take(item) }
+    }
 
     func select(_ isWanted: (FlowFormat) -> Bool) { wanted = reader.flows.map(isWanted) }
 
@@ -139,6 +170,7 @@ final class RTSPIngest: Ingest {
         doubt = nil
         hasEnded = false
         endIsAnnounced = false
+        isEndDoubted = false
         furthest = nil
         // What comes between a PLAY and its answer cannot be told apart while the server plays: it is stopped first.
         if !isPaused { source.give(.pause) }
@@ -198,10 +230,14 @@ final class RTSPIngest: Ingest {
         if let failure { throw .changed(failure) }
         while true {
             if !batch.isEmpty {
+                // Kept: if nobody else can be had, it is played from here.
+                if let leaveAt, wanted[batch[0].flow], let due = batch[0].due, due >= leaveAt.npt {
+                    throw .changed(leaveAt.event)
+                }
                 let packet = batch.removeFirst()
-                guard wanted[packet.flow] else { continue }
-                if let leaveAt, let due = packet.due, due >= leaveAt.npt { throw .changed(leaveAt.event) }
                 if let pts = packet.pts { furthest = max(furthest ?? pts, pts + packet.duration) }
+                if !flows[packet.flow].isSparse { lastFrame = min(packet.duration, Self.longestFrame) }
+                guard wanted[packet.flow] else { continue }
                 return packet
             }
             if let doubt { throw .changed(doubt) }
@@ -216,12 +252,10 @@ final class RTSPIngest: Ingest {
     }
 
     private func nextItem() throws(IngestReadError) -> RTSPItem? {
-        if let item = source.queue.take(until: Instant(nanoseconds: 0)) {
-            silence.bytesArrived(at: .now)
-            return item
-        }
+        if let item = source.queue.take(until: Instant(nanoseconds: 0)) { return heard(item) }
         if !isOpening { supervisor.aboutToWait() }
-        silence.waitEnded()
+        if !awaitsMedia || isPaused { silence.waitEnded() }
+        awaitsMedia = !isPaused
         if isPaused { return source.queue.take(until: .now + .seconds(1)) ?? endOfPause() }
         silence.waitBegan(at: .now, level: supervisor.level)
         let openDeadline: Instant = .now + supervisor.openBound(for: origin)
@@ -229,8 +263,7 @@ final class RTSPIngest: Ingest {
         while true {
             let deadline = isOpening ? openDeadline : silence.deadline
             if let item = source.queue.take(until: endIsAnnounced ? min(deadline, endDeadline) : deadline) {
-                silence.bytesArrived(at: .now)
-                return item
+                return heard(item)
             }
             if abort.isAborted { return nil }
             let now = Instant.now
@@ -238,7 +271,7 @@ final class RTSPIngest: Ingest {
                 throw .changed(ChangeEvent(cause: .closedEarly, detail: "\(url): the session is over"))
             }
             if isAtEnd || endIsAnnounced {
-                finish()
+                try ended("said that it was done")
                 return nil
             }
             if !isOpening, now < silence.deadline { continue }
@@ -246,6 +279,28 @@ final class RTSPIngest: Ingest {
             let silent = silence.silence(at: now).wholeNanoseconds / 1_000_000
             throw .changed(ChangeEvent(cause: .silence, detail: "\(url): no packet for \(silent) ms"))
         }
+    }
+
+    /// A server that goes on reporting, and sends no media, is silent.
+    private func heard(_ item: RTSPItem) -> RTSPItem {
+        guard case .packets = item else { return item }
+        silence.bytesArrived(at: .now)
+        awaitsMedia = false
+        return item
+    }
+
+    /// One flow is silent while others run: it is left while the buffer hides that.
+    private func checkStalls() throws(IngestReadError) {
+        guard !isOpening, !isPaused, let level = supervisor.level else { return }
+        let found = stalls.stalled { [silence] so in silence.allowance(level: level + so) }
+        guard let found, wanted[found.flow], supervisor.hasAlternative else { return }
+        // Told once: where nobody else has it, the others go on.
+        stalls.ended(found.flow)
+        let milliseconds = found.silence.wholeNanoseconds / 1_000_000
+        throw .changed(
+            ChangeEvent(
+                cause: .silence,
+                detail: "\(url): \(flows[found.flow]) is silent for \(milliseconds) ms while others run"))
     }
 
     /// While the viewer pauses nothing is missed; only the end of the session is news.
@@ -261,6 +316,7 @@ final class RTSPIngest: Ingest {
                 for entry in block.entries where doubt == nil {
                     let count = batch.count
                     let packet = UnsafeRawBufferPointer(rebasing: bytes[entry.start..<(entry.start + entry.count)])
+                    stalls.arrived(entry.flow, at: block.arrival)
                     reader.received(
                         packet, flow: entry.flow, lostBefore: entry.lostBefore, at: block.arrival, into: &batch)
                     guard reader.isAdrift(entry.flow) else { continue }
@@ -269,6 +325,7 @@ final class RTSPIngest: Ingest {
                     doubt = ChangeEvent(cause: .protocolError, detail: "\(url): its timestamps lead nowhere")
                 }
             }
+            try checkStalls()
         case .playing(let answer):
             played(answer)
             if let end = answer.range?.endTime, request.end == nil { duration = max(duration ?? end, end) }
@@ -277,6 +334,7 @@ final class RTSPIngest: Ingest {
                 flow: flow, ntpTime: report.ntpTime, timestamp: report.rtpTime, at: arrival)
         case .goodbye(let flow):
             done.insert(flow)
+            stalls.ended(flow)
             if reader.flows.allSatisfy({ $0.isSparse || done.contains($0.index) }) { try ended("said goodbye") }
         case .notice(let notice): try take(notice)
         case .failed(let event):
@@ -297,6 +355,8 @@ final class RTSPIngest: Ingest {
                 rtpTime: flow < answer.flows.count ? answer.flows[flow]?.timestamp : nil)
         }
         playedFrom = answer.range?.startTime
+        stalls.restart()
+        for flow in reader.flows where flow.isSparse { stalls.ended(flow.index) }
         reader.played(at: starts, speed: answer.speed, at: .now)
         supervisor.playing(at: scale)
     }
@@ -318,6 +378,7 @@ final class RTSPIngest: Ingest {
         case .playNotify(let reason, _):
             if reason.hasPrefix("end-of-stream") { try endAnnounced("notified the end") }
         case .teardown(let reason):
+            isTornDown = true
             throw .changed(
                 ChangeEvent(
                     cause: .endedByServer,
@@ -329,21 +390,29 @@ final class RTSPIngest: Ingest {
     /// The server says that this is all.
     private func ended(_ how: String) throws(IngestReadError) {
         finish()
-        try checkEnd(how)
+        try checkEnd(how, mayComeStill: false)
     }
 
     /// The server says that the end has come: the last packets may be on their way.
     private func endAnnounced(_ how: String) throws(IngestReadError) {
-        try checkEnd(how)
+        try checkEnd(how, mayComeStill: true)
         endIsAnnounced = true
     }
 
-    private func checkEnd(_ how: String) throws(IngestReadError) {
-        guard let duration, let furthest = lastEnd else { return }
-        let tolerance = max(MediaTime.seconds(1), MediaTime(flicks: duration.flicks / 50))
-        guard furthest + tolerance < duration else { return }
+    /// The range of the description may be longer than what is carried of it: an end that is a little early may be the
+    /// true one. It is believed when nobody else knows of more.
+    ///
+    /// - Parameter mayComeStill: the last packets may be on their way.
+    private func checkEnd(_ how: String, mayComeStill: Bool) throws(IngestReadError) {
+        guard let duration, let lastEnd, !isEndDoubted, !isAtEnd else { return }
+        let missing = duration - lastEnd
+        let isNear = missing <= max(MediaTime.seconds(1), MediaTime(flicks: duration.flicks / 50))
+        if isNear {
+            guard !mayComeStill, supervisor.hasAlternative else { return }
+            isEndDoubted = true
+        }
         throw .changed(
-            ChangeEvent(cause: .endedByServer, detail: "\(url): \(how) at \(furthest) of \(duration)"))
+            ChangeEvent(cause: .endedByServer, detail: "\(url): \(how) at \(lastEnd) of \(duration)"))
     }
 
     private func finish() {
@@ -362,6 +431,6 @@ final class RTSPIngest: Ingest {
 
     private var isAtEnd: Bool {
         guard let duration, let lastEnd else { return false }
-        return lastEnd + Self.endTolerance >= duration
+        return lastEnd + Self.endTolerance + lastFrame >= duration
     }
 }

@@ -21,6 +21,20 @@ enum RTSPItem: Sendable {
     case interrupted
     /// The last item: the source delivers nothing any more.
     case failed(ChangeEvent)
+
+    /// Memory that it takes while it waits, about. Nothing is free, so that a flood of small items has an end, too.
+    var byteCount: Int {
+        switch self {
+        case .packets(let block): Self.ownBytes + block.byteCount
+        case .notice(.redirect(let location, _)): Self.ownBytes + (location?.utf8.count ?? 0)
+        case .notice(.notice(let notice)): Self.ownBytes + notice.text.utf8.count + (notice.eventDate?.utf8.count ?? 0)
+        case .notice(.playNotify(let reason, _)): Self.ownBytes + reason.utf8.count
+        case .notice(.teardown(let reason)): Self.ownBytes + (reason?.utf8.count ?? 0)
+        default: Self.ownBytes
+        }
+    }
+
+    private static let ownBytes = 256
 }
 
 /// RTP packets that came together, in the order of their sequence numbers for each flow.
@@ -38,6 +52,9 @@ struct RTPBlock: Sendable {
     var arrival: Instant
 
     init(arrival: Instant) { self.arrival = arrival }
+
+    /// Bytes of the packets and of what is kept of each.
+    var byteCount: Int { bytes.count + entries.count * MemoryLayout<Entry>.stride }
 
     mutating func append(_ packet: UnsafeRawBufferPointer, flow: Int, lostBefore: Int) {
         entries.append(Entry(flow: flow, start: bytes.count, count: packet.count, lostBefore: lostBefore))

@@ -15,6 +15,8 @@ final class RTSPLoop {
     private let connection: ControlConnection
     private var session: RTSPSession
     private var framer = RTSPFramer()
+    /// By medium of the description, ticks of its RTP timestamps in a second.
+    private var clockRates: [Int64?] = []
     private var flows: [RTSPFlow] = []
     private var refused: [Int] = []
     /// Flow by channel of interleaved frames; RTCP has the odd place of each pair.
@@ -24,11 +26,16 @@ final class RTSPLoop {
     private var block: RTPBlock
     /// Packets that came between a PLAY and its answer: what they mean is known only then.
     private var held: [RTPBlock] = []
+    private var heldBytes = 0
     private var awaitsAnswer = false
+    /// Bytes of datagrams that may still be kept; what comes beyond is dropped.
+    private var room = 0
     private var isOver = false
     private var readsControl = true
     private var random = SystemRandomNumberGenerator()
     private let canonicalName: String
+    /// Bytes that may wait to be sent: a server that reads nothing, and asks on, is left.
+    private static let outgoingLimit = 1 << 20
     private let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
 
     init(
@@ -44,6 +51,7 @@ final class RTSPLoop {
         var settings = RTSPSession.Settings(url: address.url)
         settings.user = address.user
         settings.password = address.password
+        settings.bearerToken = options.bearerToken
         settings.headers = options.headers.map { ($0.name, $0.value) }
         settings.answerBound = options.bound
         settings.algorithms = Set(RTSPChallenge.Algorithm.allCases)
@@ -69,7 +77,10 @@ final class RTSPLoop {
                 try sendPending()
                 deliver()
                 if isOver { break }
-                _ = try waiter.wait(until: deadline)
+                // What TLS holds already the socket does not show.
+                let isAtHand = readsControl && connection.usesTLS && connection.hasBufferedInput
+                _ = try waiter.wait(until: isAtHand ? .now : deadline)
+                room = max(0, queue.room - heldBytes)
                 try receiveControl()
                 try receiveDatagrams()
                 keepTime()
@@ -84,9 +95,14 @@ final class RTSPLoop {
     }
 
     private func fail(_ event: ChangeEvent) {
+        guard !isOver else { return }
         isOver = true
         flushBlock()
         items.append(.failed(event))
+    }
+
+    private func broken(_ what: String) -> ChangeEvent {
+        ChangeEvent(cause: .protocolError, detail: "\(options.address.url): \(what)")
     }
 
     // MARK: - Commands and orders
@@ -96,7 +112,7 @@ final class RTSPLoop {
         switch command {
         case .setUp(let media): carryOut(try setUp(media, at: now))
         case .play(let request):
-            awaitsAnswer = session.state != .playing
+            if session.state != .playing { beginAnew() }
             carryOut(session.play(request, at: now))
         case .pause: carryOut(session.pause(at: now))
         case .setBandwidth(let rate): carryOut(session.setBandwidth(rate, at: now))
@@ -108,7 +124,7 @@ final class RTSPLoop {
 
     private func setUp(_ media: [Int], at now: Instant) throws(TransportError) -> [RTSPSession.Order] {
         var offers: [RTSPTransport] = []
-        for index in media.indices {
+        for (index, medium) in media.enumerated() {
             var datagrams: DatagramPair?
             if options.usesUDP {
                 let pair = try DatagramPair(localAddress: connection.localAddress ?? "0.0.0.0")
@@ -120,7 +136,8 @@ final class RTSPLoop {
                 // Known before they are agreed: media may come with the answer that agrees to them.
                 adopt(offered, for: index)
             }
-            flows.append(RTSPFlow(datagrams: datagrams, at: now, using: &random))
+            let clockRate = clockRates.indices.contains(medium) ? clockRates[medium] : nil
+            flows.append(RTSPFlow(datagrams: datagrams, clockRateHz: clockRate ?? 90_000, at: now, using: &random))
         }
         framer.channels = InterleavedChannels(channels.keys)
         return session.setUp(media, offers: offers, at: now)
@@ -137,6 +154,7 @@ final class RTSPLoop {
             switch order {
             case .send(let bytes): outgoing += bytes
             case .described(let description):
+                clockRates = description.media.map { $0.preferredMap.map { Int64($0.clockRateHz) } }
                 items.append(.described(description))
             case .agreed(let flow, let transport): agreed(flow, transport)
             case .flowRefused(let flow, _): refused.append(flow)
@@ -192,12 +210,25 @@ final class RTSPLoop {
         items.append(.playing(answer))
         items += held.map { .packets($0) }
         held = []
+        heldBytes = 0
         awaitsAnswer = false
         for index in flows.indices {
-            // A seek may begin another count; the first packet tells where.
-            flows[index].reorder?.reset()
             flows[index].saidGoodbye = false
+            let first = index < answer.flows.count ? answer.flows[index]?.sequence : nil
+            guard let first, var reorder = flows[index].reorder.take() else { continue }
+            reorder.promises(first) { take($0, flow: index) }
+            flows[index].reorder = reorder
         }
+    }
+
+    /// What comes from here on is of another PLAY, which may begin another count.
+    private func beginAnew() {
+        for index in flows.indices {
+            flushReorder(index)
+            flows[index].reorder?.reset()
+        }
+        flushBlock()
+        awaitsAnswer = true
     }
 
     // MARK: - The control connection
@@ -210,12 +241,15 @@ final class RTSPLoop {
             if count == 0 { break }
             outgoing.removeFirst(count)
         }
+        if outgoing.count > Self.outgoingLimit { fail(broken("it does not read what is sent to it")) }
         watchControl()
     }
 
     private func watchControl() {
-        // With datagrams the messages of the server are read whatever waits in the queue.
-        readsControl = channels.isEmpty || !queue.isFull
+        // With datagrams the messages of the server are read although the queue is full of media.
+        let reads = channels.isEmpty ? queue.takesMessages : !queue.isFull
+        if reads != readsControl { session.listens(reads, at: .now) }
+        readsControl = reads
         var interest: SocketWaiter.Interest = []
         if readsControl { interest.insert(.input) }
         if !outgoing.isEmpty { interest.insert(.output) }
@@ -228,25 +262,42 @@ final class RTSPLoop {
         }
         // So much at once and no more: timers, datagrams and the reader have their turn too.
         for _ in 0..<8 {
-            guard let count = try connection.receive(into: memory) else { return }
+            let count: Int
+            do throws(TransportError) {
+                guard let received = try connection.receive(into: memory) else { return }
+                count = received
+            } catch {
+                // Servers that are done close in the middle of their last words; what they meant is worth more than that.
+                finishMessage()
+                throw error
+            }
             block.arrival = .now
             let bytes = UnsafeRawBufferPointer(rebasing: memory[..<count])
-            // Taken out meanwhile: what a message leads to may change it.
-            var framer = RTSPFramer()
-            swap(&framer, &self.framer)
-            framer.feed(bytes) { element in
-                switch element {
-                case .message(let message):
-                    flushBlock()
-                    carryOut(session.received(message, at: block.arrival))
-                case .frame(let channel, let payload):
-                    guard let (flow, isControl) = channels[channel] else { return }
-                    isControl ? takeControl(payload, flow: flow) : take(payload, flow: flow)
-                }
-            }
-            swap(&framer, &self.framer)
-            if !channels.isEmpty { self.framer.channels = InterleavedChannels(channels.keys) }
-            if isOver || count < memory.count { return }
+            withFramer { framer in framer.feed(bytes) { take($0) } }
+            if isOver || items.count >= 256 || (count < memory.count && !connection.usesTLS) { return }
+        }
+    }
+
+    /// A message that will not be completed is taken as it is.
+    private func finishMessage() { withFramer { framer in framer.finish { take($0) } } }
+
+    private func withFramer(_ body: (inout RTSPFramer) -> Void) {
+        // Taken out meanwhile: what a message leads to may change it.
+        var framer = RTSPFramer()
+        swap(&framer, &self.framer)
+        body(&framer)
+        swap(&framer, &self.framer)
+        if !channels.isEmpty { self.framer.channels = InterleavedChannels(channels.keys) }
+    }
+
+    private func take(_ element: RTSPFramer.Element) {
+        switch element {
+        case .message(let message):
+            flushBlock()
+            carryOut(session.received(message, at: block.arrival))
+        case .frame(let channel, let payload):
+            guard let (flow, isControl) = channels[channel] else { return }
+            isControl ? takeControl(payload, flow: flow) : take(payload, flow: flow)
         }
     }
 
@@ -268,6 +319,7 @@ final class RTSPLoop {
             switch part {
             case .senderReport(let report, _):
                 flows[flow].statistics.senderReported(report, at: .now)
+                if flows[flow].datagrams != nil, !takesRoom(256) { continue }
                 flushBlock()
                 items.append(.senderReport(flow: flow, report, at: .now))
             case .bye:
@@ -329,11 +381,25 @@ final class RTSPLoop {
     private func take(_ output: RTPReorderBuffer.Output, flow: Int) {
         switch output {
         case .packet(let packet):
+            // Nobody reads, and nobody can be told to send no more.
+            guard takesRoom(packet.count + MemoryLayout<RTPBlock.Entry>.stride) else {
+                flows[flow].lostBefore += 1
+                return
+            }
             block.append(packet, flow: flow, lostBefore: flows[flow].lostBefore)
             flows[flow].lostBefore = 0
         case .lost(let count): flows[flow].lostBefore += count
         case .restarted: break
         }
+    }
+
+    private func takesRoom(_ byteCount: Int) -> Bool {
+        guard byteCount <= room else {
+            room = 0
+            return false
+        }
+        room -= byteCount
+        return true
     }
 
     private func send(_ compound: [UInt8], over pair: DatagramPair) throws(TransportError) {
@@ -353,7 +419,13 @@ final class RTSPLoop {
     private func flushBlock() {
         guard !block.entries.isEmpty else { return }
         if awaitsAnswer {
-            held.append(block)
+            heldBytes += block.byteCount
+            if heldBytes > options.byteLimit {
+                awaitsAnswer = false
+                fail(broken("it sends media and does not answer PLAY"))
+            } else {
+                held.append(block)
+            }
         } else {
             items.append(.packets(block))
         }
@@ -380,7 +452,11 @@ final class RTSPLoop {
 
     private func keepTime() {
         let now = Instant.now
-        if now >= session.deadline { carryOut(session.timePassed(at: now)) }
+        if now >= session.deadline {
+            // A length that was announced and is never reached holds an answer back that is whole.
+            if session.hasLateAnswer(at: now) { finishMessage() }
+            carryOut(session.timePassed(at: now))
+        }
         for index in flows.indices {
             if var reorder = flows[index].reorder.take() {
                 reorder.expire(at: now) { take($0, flow: index) }
@@ -439,9 +515,11 @@ struct RTSPFlow {
         return max(lastArrival + Self.rhythm, probedAt.map { $0 + Self.probeInterval } ?? lastArrival)
     }
 
-    init(datagrams: DatagramPair?, at now: Instant, using random: inout some RandomNumberGenerator) {
+    init(
+        datagrams: DatagramPair?, clockRateHz: Int64, at now: Instant, using random: inout some RandomNumberGenerator
+    ) {
         self.datagrams = datagrams
-        statistics = RTPReceptionStatistics(clockRateHz: 90_000, probation: datagrams == nil ? 0 : 2)
+        statistics = RTPReceptionStatistics(clockRateHz: clockRateHz, probation: datagrams == nil ? 0 : 2)
         schedule = RTCPSchedule(bytesPerSecond: nil, at: now, using: &random)
     }
 }

@@ -29,6 +29,8 @@ struct RTSPOpening {
 
     func run(over transport: RTSPTransportChoice) throws(IngestOpenError) -> Opened {
         var url = origin.url
+        var transport = transport
+        if let lower = RTSPAddress(url)?.lower { transport = lower == .tcp ? .tcp : .udp }
         var usesUDP = transport != .tcp
         var wasLost = false
         for _ in 0...RTSPIngest.mostRedirects {
@@ -65,7 +67,11 @@ struct RTSPOpening {
     private func attempt(_ address: RTSPAddress, usesUDP: Bool) throws(IngestOpenError) -> Outcome {
         let deadline = Instant.now + bound
         var options = RTSPSource.Options(address: address)
-        options.headers = origin.headers
+        // What is secret is for the origin's own host.
+        if address.host == RTSPAddress(origin.url)?.host {
+            options.headers = origin.headers
+            options.bearerToken = origin.bearerToken
+        }
         options.certificateAuthorities = origin.certificateAuthorities
         options.usesUDP = usesUDP
         options.bound = bound

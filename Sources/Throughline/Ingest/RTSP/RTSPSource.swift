@@ -10,10 +10,13 @@ final class RTSPSource: Sendable {
     struct Options: Sendable {
         var address: RTSPAddress
         var headers: [Origin.Header] = []
+        var bearerToken: String?
         var certificateAuthorities: String?
         var usesUDP = false
         /// How long the connection, and then each answer, may take.
         var bound: Duration = .seconds(5)
+        /// Bytes that may wait for the reader.
+        var byteLimit = RTSPQueue.byteLimit
     }
 
     enum Command: Sendable {
@@ -31,8 +34,10 @@ final class RTSPSource: Sendable {
 
     /// Starts to connect, and asks for the description.
     init(options: Options, abort: AbortSwitch) throws(TransportError) {
-        let (queue, commands) = (RTSPQueue(), Guarded<[Command]>([]))
         let waiter = try SocketWaiter(abort: abort)
+        // Where the queue was full the connection is not read: it is when there is room again.
+        let queue = RTSPQueue(byteLimit: options.byteLimit, drained: { waiter.wake() })
+        let commands = Guarded<[Command]>([])
         self.queue = queue
         self.commands = commands
         self.waiter = waiter
@@ -59,7 +64,4 @@ final class RTSPSource: Sendable {
         commands.withLock { $0.append(command) }
         waiter.wake()
     }
-
-    /// Packets were taken from the queue: the connection may be read again.
-    func queueDrained() { waiter.wake() }
 }

@@ -1,32 +1,52 @@
 internal import NIOCore
-internal import NIOHTTP1
 internal import ThroughlineCore
 
-/// The part of an origin that lives on its thread: the port, the connections, and the schedule of faults.
-final class OriginCore: @unchecked Sendable {
-    // Unchecked: everything but `files` and `log` is touched on `loop` only, which `synchronously` and `settle` assert.
+/// The part of an origin that lives on its thread, whatever it speaks: the port, the schedule of faults, and the log.
+class OriginCore: @unchecked Sendable {
+    // Unchecked: everything but `log` is touched on `loop` only, which `synchronously` and `settle` assert.
     let loop: any EventLoop
-    let files: Guarded<[String: ServedFile]>
     let log: Guarded<RequestLog>
-    let options: HTTPOrigin.Options
+    let host: String
     var schedule: FaultSchedule
 
-    private var connections: [Int: HTTPConnection] = [:]
+    private let onEvent: (@Sendable (OriginEvent) -> Void)?
+    private(set) var portNumber: Int
     private var connectionCount = 0
     private var isKilled = false
     private var isStopped = false
     private lazy var port = ListeningPort(
-        host: options.host, loop: loop, isWanted: { [unowned self] in wantsToListen },
+        host: host, loop: loop, isWanted: { [unowned self] in wantsToListen },
         accepted: { [unowned self] in try accepted($0) }, tell: { [unowned self] in tell($0) })
     private var timer: (at: Instant, task: Scheduled<Void>)?
 
-    init(files: [String: ServedFile], faults: [Fault], options: HTTPOrigin.Options, loop: any EventLoop) {
-        self.files = Guarded(files)
-        self.log = Guarded(RequestLog(capacity: max(1, options.logCapacity)))
-        self.options = options
+    /// - Parameter port: 0 lets the system choose.
+    init(
+        host: String, port: Int, faults: [Fault], logCapacity: Int, onEvent: (@Sendable (OriginEvent) -> Void)?,
+        loop: any EventLoop
+    ) {
+        self.host = host
         self.loop = loop
+        self.onEvent = onEvent
+        portNumber = port
+        log = Guarded(RequestLog(capacity: max(1, logCapacity)))
         schedule = FaultSchedule(faults, at: .now)
     }
+
+    // MARK: What the protocol adds
+
+    /// A connection was made; it is to be reset at once if `isDead`.
+    func accept(_ channel: any Channel, number: Int) throws { fatalError("an origin that speaks nothing") }
+
+    /// Faults have struck or passed: everything under way looks at the schedule again.
+    func lookAgain() { fatalError("an origin that speaks nothing") }
+
+    /// Ends everything under way as a process does that is killed.
+    func resetAll() { fatalError("an origin that speaks nothing") }
+
+    /// Connections that the kernel accepted just before the port was closed are reset.
+    var isDead: Bool { isKilled || isStopped }
+
+    // MARK: The thread
 
     /// Runs `body` on the loop and returns when it has.
     func synchronously(_ body: @escaping @Sendable (OriginCore) -> Void) {
@@ -43,7 +63,8 @@ final class OriginCore: @unchecked Sendable {
 
     func start() -> EventLoopFuture<Int> {
         do throws(OriginError) {
-            let number = try port.reserve(options.port)
+            let number = try port.reserve(portNumber)
+            portNumber = number
             return port.open().map {
                 self.settle()
                 return number
@@ -68,7 +89,7 @@ final class OriginCore: @unchecked Sendable {
     func kill() {
         isKilled = true
         port.closeIfUnwanted()
-        for connection in connections.values { connection.reset(.killed) }
+        resetAll()
     }
 
     func shutDown() {
@@ -79,29 +100,17 @@ final class OriginCore: @unchecked Sendable {
         port.release()
     }
 
-    // MARK: Connections
-
     private func accepted(_ channel: any Channel) throws {
         connectionCount += 1
-        let number = connectionCount
-        let connection = HTTPConnection(number: number, core: self, channel: channel)
-        try channel.pipeline.syncOperations.configureHTTPServerPipeline(
-            withPipeliningAssistance: false, withErrorHandling: true)
-        try channel.pipeline.syncOperations.addHandler(connection)
-        connections[number] = connection
-        tell(.connected(connection: number))
-        // Accepted by the kernel just before the port was closed.
-        if isKilled || isStopped { connection.reset(.killed) }
+        try accept(channel, number: connectionCount)
     }
-
-    func left(_ connection: HTTPConnection) { connections[connection.number] = nil }
 
     // MARK: Faults
 
-    /// Carries out what the schedule has decided: reports it, opens or closes the port, sets the timer, and has every
-    /// connection look again if anything changed.
+    /// Carries out what the schedule has decided: reports it, opens or closes the port, sets the timer, and has
+    /// everything under way look again if anything changed.
     ///
-    /// - Parameter always: every connection looks again in any case.
+    /// - Parameter always: it looks again in any case.
     func settle(always: Bool = false) {
         loop.preconditionInEventLoop()
         let changes = schedule.takeChanges()
@@ -120,13 +129,9 @@ final class OriginCore: @unchecked Sendable {
         if always {
             lookAgain()
         } else {
-            // Called from within a connection's own step: the others look when that is done.
+            // Called from within a step of one of them: the others look when that is done.
             loop.execute { self.lookAgain() }
         }
-    }
-
-    private func lookAgain() {
-        for number in connections.keys.sorted() { connections[number]?.lookAgain() }
     }
 
     private func setTimer() {
@@ -146,7 +151,7 @@ final class OriginCore: @unchecked Sendable {
 
     // MARK: Reports
 
-    func tell(_ event: OriginEvent) { options.onEvent?(event) }
+    func tell(_ event: OriginEvent) { onEvent?(event) }
 
     func began(_ connection: Int, method: String, path: String, range: String?) -> Int {
         let record = log.withLock { log in
@@ -170,31 +175,5 @@ final class OriginCore: @unchecked Sendable {
             }
         }
         if let record { tell(.ended(record)) }
-    }
-}
-
-/// The latest requests of an origin.
-struct RequestLog {
-    let capacity: Int
-    /// How many requests there were.
-    var count = 0
-    private var stored: [RequestRecord] = []
-
-    init(capacity: Int) { self.capacity = capacity }
-
-    /// Those remembered, numbered without gaps.
-    var records: [RequestRecord] { Array(stored.suffix(capacity)) }
-
-    mutating func append(_ record: RequestRecord) {
-        stored.append(record)
-        // Dropped in bulk, so that each request costs the same.
-        if stored.count >= 2 * capacity { stored.removeFirst(stored.count - capacity) }
-    }
-
-    @discardableResult
-    mutating func update(_ number: Int, _ change: (inout RequestRecord) -> Void) -> RequestRecord? {
-        guard let first = stored.first?.number, stored.indices.contains(number - first) else { return nil }
-        change(&stored[number - first])
-        return stored[number - first]
     }
 }

@@ -1,0 +1,21 @@
+internal import Testing
+internal import ThroughlineCore
+
+@Suite struct RedactionTests {
+    @Test(arguments: [
+        ("http://user:pass@host:80/path?token=1#x", "http://host:80/path?..."),
+        ("https://a:b@c@host/", "https://host/"),
+        ("rtsp://user@host/film", "rtsp://host/film"),
+        ("http://host/a@b", "http://host/a@b"),
+        ("http://host/a#b?c", "http://host/a"),
+        ("user:pass@host/x", "host/x"),
+        ("films/a@b?c#d.mp4", "films/a@b?c#d.mp4"),
+        ("http://ho\u{1b}st/", "http://ho?st/"),
+        ("", ""), ("://", "://"), ("?", "?"), ("@", "@"),
+    ])
+    func whatIsShown(url: String, shown: String) { #expect(redacted(url) == shown) }
+
+    @Test func isBounded() {
+        #expect(redacted("http://host/" + String(repeating: "x", count: 1000)).count == 259)
+    }
+}
