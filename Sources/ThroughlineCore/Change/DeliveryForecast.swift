@@ -92,6 +92,8 @@ package struct DeliveryForecast: Sendable {
     /// Media that came at once the last time.
     private var lump: Duration = .zero
     private var lastArrival: Instant?
+    /// The longest pause lately, fading: what was missed in it may still be on its way.
+    private var pause: Duration = .zero
     private var beginsAnew = true
     private var toldSlow = false
     /// The last forecast, while it is slow.
@@ -122,6 +124,7 @@ package struct DeliveryForecast: Sendable {
         let media = max(.zero, level - (isPlaying ? max(.zero, last.level - passed) : last.level))
         surplus += media - passed
         note(bytes: bytes, media: media)
+        pause = max(passed, pause - passed / 2)
         defer {
             let isSameLump = lastArrival.map { now - $0 < .milliseconds(10) } ?? false
             lump = isSameLump ? min(lump + media, .seconds(60)) : media
@@ -134,7 +137,7 @@ package struct DeliveryForecast: Sendable {
             return nil
         }
         keep(Sample(at: now, surplus: surplus, bytes: allBytes))
-        return judge(level: level, pause: passed, at: now)
+        return judge(level: level, at: now)
     }
 
     /// The buffer is full, and nothing is read: the origin keeps up. Called when it fills, and when there is room again.
@@ -228,7 +231,7 @@ package struct DeliveryForecast: Sendable {
         return rate.scaled(by: 1000, over: needed).map { Int(clamping: $0) }
     }
 
-    private mutating func judge(level: Duration, pause: Duration, at now: Instant) -> News? {
+    private mutating func judge(level: Duration, at now: Instant) -> News? {
         guard let latest = samples.last else { return nil }
         if toldSlow { return judgeRecovery(latest, level: level, at: now) }
         var worst: (decline: Duration, since: Sample)?

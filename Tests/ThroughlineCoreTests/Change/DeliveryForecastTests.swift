@@ -171,4 +171,16 @@ internal import ThroughlineCore
         guard case .slow(let news) = try #require(told) else { return }
         #expect((480...520).contains(news.ratio))
     }
+
+    /// A hiccup, after which what was missed comes bit by bit.
+    @Test func aPauseIsNoSlowDelivery() {
+        var forecast = DeliveryForecast()
+        for step in 0..<50 {
+            #expect(forecast.received(bytes: 1000, level: .milliseconds(500), at: .at(0.04 * Double(step))) == nil)
+        }
+        for (after, level) in [(200, 340), (210, 370), (220, 400), (230, 430), (240, 460), (250, 490)] {
+            let now = Instant.at(1.96) + .milliseconds(after)
+            #expect(forecast.received(bytes: 1000, level: .milliseconds(level), at: now) == nil)
+        }
+    }
 }

@@ -100,7 +100,6 @@ internal import ThroughlineCore
                 PolicyWorld([bad, good], capacity: buffer), canPrepare: canPrepare, learned: true)
             player.play(until: 2000 + 3 * buffer + 2000)
             #expect(player.world.handoffs == handoffs, "a pause of \(pause) ms: \(player.records)")
-            // A buffer of half a second that lacks a lump is too short for a suspicion and a handoff of 300 ms cold.
             #expect(player.world.gap == 0, "a pause of \(pause) ms: \(player.records)")
         }
     }
