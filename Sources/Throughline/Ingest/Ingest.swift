@@ -33,6 +33,16 @@ protocol Ingest: AnyObject {
     var deliversStill: Bool { get }
     /// It is read on, although it was to be left: nobody else could be had, or not yet.
     func stays()
+    /// How long the origin took to be set up; nil where that was done ahead.
+    var openingTime: Duration? { get }
+    /// Whether an origin could be made ready to go on under this ingest.
+    func canPrepare(_ origin: Origin) -> Bool
+    /// Makes another origin ready to go on from where this ingest stands, beside the one that it waits for.
+    func prepare(_ origin: OriginID)
+    /// What came of it, if that is known.
+    var preparation: Result<Void, ByteTrial.Failure>? { get }
+    /// What was made ready is not needed any more.
+    func letGo()
     /// It is played from here on: a failure is one of the stream, and no longer one of its opening.
     func opened()
     /// Only these flows are wanted.
@@ -85,6 +95,11 @@ extension Ingest {
     func takeLosses() -> [Int: FlowLosses] { [:] }
     var deliversStill: Bool { false }
     func stays() {}
+    var openingTime: Duration? { nil }
+    func canPrepare(_ origin: Origin) -> Bool { false }
+    func prepare(_ origin: OriginID) {}
+    var preparation: Result<Void, ByteTrial.Failure>? { nil }
+    func letGo() {}
     func deliver(at speed: Rate) {}
     var mayHurry: Bool { false }
     var speed: Rate { .normal }

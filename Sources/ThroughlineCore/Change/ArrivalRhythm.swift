@@ -35,6 +35,9 @@ package struct ArrivalRhythm: Sendable {
         /// For all that comes over a connection.
         package static let connection = Bounds(
             shortest: .milliseconds(100), unknown: .milliseconds(250), longest: .seconds(15))
+        /// For one flow among others that are sent as they are played.
+        package static let realtimeFlow = Bounds(
+            shortest: .milliseconds(500), unknown: .milliseconds(500), longest: .seconds(15))
         /// For one flow among others: containers keep their flows together in steps of up to a second or two.
         package static let flow = Bounds(
             shortest: .milliseconds(250), unknown: .seconds(2), longest: .seconds(15), learning: .seconds(10))

@@ -23,7 +23,7 @@ package struct FlowSilenceWatcher: Sendable {
     package static let flowLimit = 64
 
     private struct Flow: Sendable {
-        var rhythm = ArrivalRhythm(bounds: .flow)
+        var rhythm: ArrivalRhythm
         var isWatched = true
         var isSilent = false
     }
@@ -32,10 +32,12 @@ package struct FlowSilenceWatcher: Sendable {
     /// The last arrival of any watched flow.
     private var last: Instant?
 
-    /// - Parameter isSparse: for each flow, whether it may be silent for as long as it likes.
-    package init(isSparse: [Bool]) {
+    /// - Parameters:
+    ///   - isSparse: for each flow, whether it may be silent for as long as it likes.
+    ///   - bounds: what is suspicious of one that may not.
+    package init(isSparse: [Bool], bounds: ArrivalRhythm.Bounds = .flow) {
         flows = isSparse.prefix(Self.flowLimit).map {
-            var flow = Flow()
+            var flow = Flow(rhythm: ArrivalRhythm(bounds: bounds))
             flow.isWatched = !$0
             return flow
         }
