@@ -154,12 +154,12 @@ extension Session {
         let now = Instant.now
         lastAlternates = now
         // While a handoff is under way, nobody is looked for.
-        guard let found = shared.withLock({ $0.controller.alternates(at: now) }) else { return }
-        let alternates = found.filter { $0.notBefore == nil }.map { alternate in
+        guard let found = shared.withLock({ $0.controller.promising(at: now) }) else { return }
+        let alternates = found.map { alternate in
             // Bytes are proven at one place: when more of them come, that place is left.
             DeliveryWatch.Alternate(
-                alternate.origin, canPrepare: canPrepare(alternate.origin),
-                isForSilence: !RTSPAddress.isRTSP(configuration.origins[alternate.origin.index].url))
+                alternate, canPrepare: canPrepare(alternate),
+                isForSilence: !RTSPAddress.isRTSP(configuration.origins[alternate.index].url))
         }
         watch.alternatesAre(alternates, at: now)
     }

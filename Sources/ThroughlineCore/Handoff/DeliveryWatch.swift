@@ -142,6 +142,8 @@ package struct DeliveryWatch: Sendable {
     ///   - level: time until the media in the buffer is used up.
     ///   - isFull: the buffer holds so much that the origin keeps up.
     package mutating func received(bytes: Int, level: Duration, isFull: Bool, from origin: OriginID, at now: Instant) {
+        // Where one flow lags, that is no slowness of all.
+        if flows.hasLaggard(at: now) { return forecast.interrupted() }
         let news =
             isFull
             ? forecast.bufferIsFull(bytes: bytes, level: level, at: now)
