@@ -82,13 +82,12 @@ extension Session {
 
     /// A batch is in the buffer.
     ///
-    /// - Parameter bytes: of the batch, where the ingest does not tell how many came.
+    /// - Parameter bytes: of the batch.
     func noteDelivery(bytes: Int, flows: UInt64) {
         guard configuration.pacing == .realtime, let played else { return }
-        var bytes = bytes
+        var received = bytes
         if let all = played.bytesReceived {
-            // What a demuxer reads ahead of its order was delivered too.
-            bytes = Int(all - lastBytes)
+            received = Int(all - lastBytes)
             lastBytes = all
         }
         let contents = buffer.level
@@ -102,7 +101,7 @@ extension Session {
         }
         watch.checkFlows(at: now, level: level)
         watch.received(
-            bytes: bytes, level: level, reached: contents.reached.duration,
+            bytes: received, unpacked: received - bytes, level: level, reached: contents.reached.duration,
             isFull: level * 4 >= configuration.buffer * Self.full, from: played.origin, at: now)
         if now - lastAlternates > .seconds(1) { lookForAlternates() }
         watch.timePassed(at: now)

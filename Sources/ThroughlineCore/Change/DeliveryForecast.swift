@@ -80,6 +80,8 @@ package struct DeliveryForecast: Sendable {
     private var most: Duration = .zero
     /// A pause that is longer, and far longer than is usual and than what came before it lasts, is a silence.
     private static let silence: Duration = .milliseconds(500)
+    /// Media after which the average rate is known.
+    private static let learning: Duration = .seconds(1)
     /// An origin that sends so much is not slow, whatever becomes of it: a container may have to be read ahead of its order.
     private static let ample = 1200
 
@@ -98,6 +100,8 @@ package struct DeliveryForecast: Sendable {
     private var lumpBegan: Instant?
     /// The longest pause lately, fading: what was missed in it may still be on its way.
     private var pause: Duration = .zero
+    /// Bytes came of which no media was made at once.
+    private var isReadAhead = false
     private var beginsAnew = true
     private var toldSlow = false
     /// The last forecast, while it is slow.
@@ -116,9 +120,12 @@ package struct DeliveryForecast: Sendable {
     ///   - level: time until the media in the buffer is used up, with what came.
     ///   - reached: up to where the flows came on the average, from any beginning: a container may bring them one after
     ///     another. Nil where they come together.
+    ///   - unpacked: how many of the bytes no media was made of yet, less those of before of which it was now: a demuxer may
+    ///     have to read a whole fragment before it knows what comes first. They count as media at the average rate.
     ///   - isPlaying: media was used up since the last call.
     package mutating func received(
-        bytes: Int, level: Duration, reached: Duration? = nil, isPlaying: Bool = true, at now: Instant
+        bytes: Int, unpacked: Int = 0, level: Duration, reached: Duration? = nil, isPlaying: Bool = true,
+        at now: Instant
     ) -> News? {
         let level = max(.zero, level)
         defer { last = (now, level, reached) }
@@ -130,9 +137,11 @@ package struct DeliveryForecast: Sendable {
             return nil
         }
         let passed = now - last.at
-        let media = max(.zero, level - (isPlaying ? max(.zero, last.level - passed) : last.level))
-        surplus += media - passed
-        note(bytes: bytes, media: gain(reached) ?? media)
+        let media =
+            gain(reached) ?? max(.zero, level - (isPlaying ? max(.zero, last.level - passed) : last.level))
+        isReadAhead = isReadAhead || unpacked != 0
+        note(bytes: bytes, media: media)
+        surplus += media + duration(of: unpacked) - passed
         pause = max(passed, pause - passed / 2)
         defer {
             if let lumpBegan, now - lumpBegan < .milliseconds(10) {
@@ -200,6 +209,14 @@ package struct DeliveryForecast: Sendable {
         beginsAnew = false
     }
 
+    /// How long so many bytes play on the average; nothing while that is not known.
+    private func duration(of bytes: Int) -> Duration {
+        if let nominalByteRate { return .seconds(1) * bytes / nominalByteRate }
+        guard allBytes > 0, allMedia >= Self.learning else { return .zero }
+        let time = Int64(bytes.magnitude).scaled(by: allMedia.wholeNanoseconds, over: Int64(allBytes)) ?? 0
+        return .nanoseconds(bytes < 0 ? -time : time)
+    }
+
     private func gain(_ reached: Duration?) -> Duration? {
         guard let reached, let before = last?.reached else { return nil }
         return max(.zero, reached - before)
@@ -251,6 +268,7 @@ package struct DeliveryForecast: Sendable {
 
     private mutating func judge(level: Duration, at now: Instant) -> News? {
         guard let latest = samples.last else { return nil }
+        guard nominalByteRate != nil || allMedia >= Self.learning || !isReadAhead else { return nil }
         if toldSlow { return judgeRecovery(latest, level: level, at: now) }
         var worst: (decline: Duration, since: Sample)?
         let lumps = max(rhythm.usualPause ?? .zero, pause)

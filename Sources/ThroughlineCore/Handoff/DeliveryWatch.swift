@@ -145,18 +145,20 @@ package struct DeliveryWatch: Sendable {
     /// Media came and is in the buffer.
     ///
     /// - Parameters:
+    ///   - unpacked: as in `DeliveryForecast`.
     ///   - level: time until the media in the buffer is used up.
     ///   - reached: up to where the flows came on the average.
     ///   - isFull: the buffer holds so much that the origin keeps up.
     package mutating func received(
-        bytes: Int, level: Duration, reached: Duration, isFull: Bool, from origin: OriginID, at now: Instant
+        bytes: Int, unpacked: Int, level: Duration, reached: Duration, isFull: Bool, from origin: OriginID,
+        at now: Instant
     ) {
         // Where one flow lags, that is no slowness of all.
         if flows.hasLaggard(at: now) { return forecast.interrupted() }
         let news =
             isFull
             ? forecast.bufferIsFull(bytes: bytes, level: level, reached: reached, at: now)
-            : forecast.received(bytes: bytes, level: level, reached: reached, at: now)
+            : forecast.received(bytes: bytes, unpacked: unpacked, level: level, reached: reached, at: now)
         if isFull, reviewAt == .never { rates.measured(1000, of: origin, at: now) }
         switch news {
         case .slow: weigh(origin, at: now)
