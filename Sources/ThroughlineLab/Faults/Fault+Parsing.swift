@@ -16,7 +16,7 @@ extension Fault: CustomStringConvertible {
     ///     fault    = kind [":" method] *("," option) ["@" trigger *("," option)]
     ///     kind     = "reset" / "close" / "refuse" / "stall" / "silent" / "short" / "corrupt"
     ///              / "throttle=" size / "delay=" time / "status=" 300...599 / rtsp
-    ///     rtsp     = "session-lost" / "no-rtp-info" / "wrong-rtp-info" / "no-range" / "late=" time
+    ///     rtsp     = "session-lost" / "no-rtp-info" / "wrong-rtp-info" / "no-range" / "no-scale" / "late=" time
     ///              / "redirect=" URL / "announce=" 1...9999 / "notify=" reason / "teardown"
     ///              / "bye" / "new-source" / "close-ports" / "loss=" number "%" / "reorder=" number "%"
     ///              / "duplicate=" number "%" / "garbage=" size / "sequence-jump=" count
@@ -106,6 +106,7 @@ extension RTSPFault {
         case .withoutRTPInfo: "no-rtp-info"
         case .wrongRTPInfo: "wrong-rtp-info"
         case .withoutRange: "no-range"
+        case .withoutScale: "no-scale"
         case .lateStart(let time): "late=\(time.text)"
         case .redirect(let url, let npt):
             "redirect=\(url)" + (npt.map { ",range=\(decimalText($0.nanoseconds))" } ?? "")
@@ -130,7 +131,8 @@ extension RTSPFault {
 
     fileprivate static let simple: [Substring: RTSPFault] = [
         "session-lost": .sessionLost, "no-rtp-info": .withoutRTPInfo, "wrong-rtp-info": .wrongRTPInfo,
-        "no-range": .withoutRange, "teardown": .teardown, "bye": .bye, "new-source": .newSource,
+        "no-range": .withoutRange, "no-scale": .withoutScale, "teardown": .teardown, "bye": .bye,
+        "new-source": .newSource,
         "close-ports": .closePorts, "frozen-timestamps": .frozenTimestamps,
         "random-timestamps": .randomTimestamps, "no-reports": .withoutReports,
     ]

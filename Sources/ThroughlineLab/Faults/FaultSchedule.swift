@@ -287,7 +287,7 @@ struct FaultSchedule {
             else { continue }
             switch fault {
             case .moved where entries[index].fault.method == nil && method != "DESCRIBE": continue
-            case .withoutRTPInfo, .wrongRTPInfo, .withoutRange, .lateStart:
+            case .withoutRTPInfo, .wrongRTPInfo, .withoutRange, .withoutScale, .lateStart:
                 guard method == "PLAY" else { continue }
             default: break
             }
