@@ -9,15 +9,26 @@ internal import ThroughlineTransport
 extension Session {
     /// Asks for something from any thread; it is done soon.
     func control(_ control: Control) {
-        if case .seek = control { buffer.discard() }
+        var control = control
+        if case .setRate(let rate) = control, rate.isNegative || shared.withLock({ $0.rate.isNegative }) {
+            control = .turn(rate)
+        }
+        switch control {
+        case .seek, .turn: buffer.discard()
+        case .pause, .resume, .setRate, .limitBandwidth: break
+        }
+        // Whoever says how fast to go on from the beginning wants to go on.
+        var resumes = false
         let interrupt = shared.withLock { state in
             state.controls.append(control)
             switch control {
             case .pause: state.isPaused = true
-            case .resume: state.isPaused = false
-            case .setRate(let rate): state.rate = rate
+            case .resume: (state.isPaused, state.isAtBeginning) = (false, false)
+            case .setRate(let rate), .turn(let rate):
+                state.rate = rate
+                resumes = state.isAtBeginning && !rate.isNegative
             case .limitBandwidth(let bandwidth): state.bandwidth = bandwidth
-            case .seek: break
+            case .seek: state.isAtBeginning = false
             }
             return state.interrupt
         }
@@ -30,9 +41,10 @@ extension Session {
         case .resume:
             buffer.resume()
             send(.paused(false, npt: buffer.playhead ?? .zero))
-        case .seek, .setRate, .limitBandwidth: break
+        case .seek, .setRate, .turn, .limitBandwidth: break
         }
         interrupt?()
+        if resumes { self.control(.resume) }
     }
 
     /// - Returns: an order to follow, where carrying them out failed.
@@ -51,9 +63,13 @@ extension Session {
                 ingest.pause()
             case .resume:
                 goesOn = true
-            case .setRate:
+            case .setRate(let rate):
                 goesOn = true
                 if !ingest.isRealtime { playing(at: rate) }
+            case .turn(let rate):
+                turn(ingest, to: rate)
+                if shared.withLock({ $0.isPaused }) { ingest.pause() }
+                goesOn = false
             case .limitBandwidth: goesOn = true
             case .seek(let npt):
                 seek(ingest, to: npt)
@@ -62,6 +78,10 @@ extension Session {
             }
         }
         guard goesOn, !isPaused, ingest.mustRejoin(at: rate, bandwidth: bandwidth) else { return nil }
+        if isBackward {
+            goOnBackwards(ingest)
+            return nil
+        }
         return rejoin(ingest)
     }
 
@@ -71,8 +91,8 @@ extension Session {
         flowsDone = []
         var target = max(.zero, npt)
         if let duration, target >= duration { target = max(.zero, duration - .seconds(1)) }
-        line?.restart()
-        buffer.restart()
+        line?.restart(isBackward: isBackward)
+        buffer.restart(at: isBackward ? target : nil, isBackward: isBackward)
         start = target
         do throws(MediaError) {
             try ingest.seek(to: target)
@@ -107,10 +127,10 @@ extension Session {
     }
 
     func playing(at rate: Rate) {
-        let rate = rate.numerator > 0 ? rate : .normal
+        let rate = rate.numerator != 0 && rate.isNegative == isBackward ? rate : .normal
         guard rate != playedRate else { return }
         playedRate = rate
-        buffer.setRate(rate)
+        buffer.setRate(rate.magnitude)
         send(.rateChanged(rate))
     }
 

@@ -10,7 +10,7 @@ final class SpliceLine {
     enum Gate {
         /// By the fingerprints of packets.
         case aligner
-        /// By time: from this presentation time on.
+        /// By time: from this presentation time on; backwards, down from it.
         case from(MediaTime, tolerance: MediaTime)
     }
 
@@ -46,6 +46,8 @@ final class SpliceLine {
         var lastBefore: MediaTime?
     }
 
+    /// Key frames that lie closer together are one, by two origins that count a little differently.
+    static let leastStep: MediaTime = .milliseconds(20)
     /// How far a sparse flow may be from the others.
     static let sparseReach: MediaTime = .seconds(60)
 
@@ -58,6 +60,10 @@ final class SpliceLine {
     /// What the splice did to the flows that are through their gates.
     private(set) var splices: [FlowSplice] = []
     private var warnings: [String] = []
+    /// The stream is played backwards: key frames alone go on, and their times are turned round.
+    private(set) var isBackward = false
+    /// NPT of the last picture that was passed on backwards.
+    private(set) var lowest: NPT?
 
     /// The line as the first ingest feeds it: every flow as it comes.
     init(flows: [FlowFormat]) {
@@ -96,7 +102,11 @@ final class SpliceLine {
     }
 
     /// The ingest goes on elsewhere in the presentation, and nothing of what was received matters any more.
-    func restart() {
+    ///
+    /// - Parameter isBackward: from there back to the beginning.
+    func restart(isBackward: Bool = false) {
+        self.isBackward = isBackward
+        lowest = nil
         aligner = nil
         splices = []
         furthest = nil
@@ -108,16 +118,28 @@ final class SpliceLine {
         }
         for index in feeds.indices {
             guard feeds[index]?.gate != nil else { continue }
-            feeds[index]?.gate = .from(MediaTime(flicks: .min / 2), tolerance: .zero)
+            feeds[index]?.gate = .from(MediaTime(flicks: isBackward ? .max / 2 : .min / 2), tolerance: .zero)
         }
     }
+
+    /// What comes next backwards may repeat what was passed on: only what lies before it is new.
+    func dropRepeated() {
+        for index in feeds.indices where feeds[index] != nil { feeds[index]?.gate = gateBelow }
+    }
+
+    /// Opens for what backwards comes after the pictures that were passed on.
+    var gateBelow: Gate { .from(lowest.map { $0 - Self.leastStep } ?? MediaTime(flicks: .max / 2), tolerance: .zero) }
 
     /// What the output holds of a flow was cut: decode times go on from there.
     func cut(output: Int, lastDecode: MediaTime?) { outputs[output].clock.cut(to: lastDecode) }
 
     /// Whether every flow that counts is through its gate.
     var isSettled: Bool {
-        feeds.allSatisfy { $0.map { $0.gate == nil || outputs[$0.output].format.isSparse } ?? true }
+        feeds.allSatisfy { feed in
+            guard let feed, feed.gate != nil else { return true }
+            let format = outputs[feed.output].format
+            return format.isSparse || isBackward && format.kind != .video
+        }
     }
 
     /// Which flow of the output a flow of the current ingest feeds.
@@ -136,6 +158,12 @@ final class SpliceLine {
     /// - Parameter fingerprint: the packet's, if it was computed already.
     func pass(_ packet: inout Packet, form: PayloadForm, fingerprint: UInt64?? = nil) -> Bool {
         guard packet.flow < feeds.count, var feed = feeds[packet.flow] else { return false }
+        if isBackward {
+            let format = outputs[feed.output].format
+            guard format.kind == .video, !format.isAttachedPicture, packet.isKey, packet.pts != nil else {
+                return false
+            }
+        }
         if let gate = feed.gate {
             let flow = packet.flow
             guard opens(gate, &feed, for: packet, form: form, fingerprint: fingerprint) else { return false }
@@ -161,7 +189,10 @@ final class SpliceLine {
         if packet.duration > .zero { outputs[output].duration = packet.duration }
         var pts = packet.pts.map { $0 + feed.ptsShift }
         var dts = packet.dts.map { $0 + feed.dtsShift }
-        if let time = dts ?? pts {
+        if isBackward, let npt = pts {
+            lowest = npt
+            (pts, dts) = (-npt, -npt)
+        } else if let time = dts ?? pts {
             if outputs[output].format.isSparse {
                 // A damaged time in a sparse flow would be waited for.
                 if let furthest, (time - furthest).magnitude > Self.sparseReach { return false }
@@ -216,7 +247,10 @@ final class SpliceLine {
                 duration: packet.duration, isExact: isExact)
             return true
         case .from(let time, let tolerance):
-            guard let start = packet.pts ?? packet.dts, start >= time - tolerance else { return false }
+            guard let start = packet.pts ?? packet.dts else { return false }
+            guard isBackward ? start + feed.ptsShift <= time + tolerance : start >= time - tolerance else {
+                return false
+            }
             note(
                 feed, first: start, grade: .frameAligned, matched: 0, duration: packet.duration, isExact: false)
             return true

@@ -33,6 +33,8 @@ package struct SilenceWatcher: Sendable {
     private var waitingSince: Instant?
     private var borne: Duration = .zero
     private var level: Duration?
+    /// What is sent comes so far apart that a silence up to this long is none.
+    package var rhythm: Duration = .zero
 
     /// - Parameters:
     ///   - bound: silence that is borne where no buffer hides it.
@@ -83,7 +85,7 @@ package struct SilenceWatcher: Sendable {
     }
 
     /// When the silence will be too long; `.never` while no bytes are wanted.
-    package var deadline: Instant { waitingSince.map { $0 + borne } ?? .never }
+    package var deadline: Instant { waitingSince.map { $0 + max(borne, rhythm) } ?? .never }
 
     /// The silence so far.
     package func silence(at now: Instant) -> Duration { waitingSince.map { now - $0 } ?? .zero }

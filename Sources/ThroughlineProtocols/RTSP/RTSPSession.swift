@@ -156,8 +156,10 @@ package struct RTSPSession: Sendable {
         return takeOrders()
     }
 
+    /// Stops the delivery, also where the answer to PLAY is still to come.
     package mutating func pause(at now: Instant) -> [Order] {
-        guard state == .playing else { return [] }
+        let isAboutToPlay = pending.contains { if case .play = $0.purpose { true } else { false } }
+        guard state == .playing || state == .ready && isAboutToPlay else { return [] }
         send(.pause, controls.aggregate, RTSPHeaders(), .pause, at: now)
         return takeOrders()
     }

@@ -195,6 +195,20 @@ internal import ThroughlineProtocols
         #expect(talk.session.state == .closed)
     }
 
+    @Test func aPauseBeforeTheAnswerToPlay() {
+        var talk = Talk()
+        talk.play(from: .seconds(4))
+        talk.take(talk.session.pause(at: talk.now))
+        talk.answer(200)
+        talk.take(talk.session.play(RTSPPlayRequest(start: .seconds(1)), at: talk.now))
+        talk.take(talk.session.pause(at: talk.now))
+        #expect(talk.requests.map(\.method) == [.play, .pause])
+        talk.answer(200)
+        #expect(talk.session.state == .playing)
+        talk.answer(200)
+        #expect(talk.session.state == .ready)
+    }
+
     @Test func aPausedSessionIsKeptAliveToo() {
         var talk = Talk()
         talk.play(from: .seconds(4))

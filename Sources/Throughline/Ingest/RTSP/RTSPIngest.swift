@@ -51,6 +51,11 @@ final class RTSPIngest: Ingest {
     private var hasEnded = false
     /// The end came a little early, and another origin is asked whether there is more.
     private var isEndDoubted = false
+    /// It plays at this scale, where it was asked to play backwards.
+    private(set) var scaleInstead: Rate?
+    /// When the last picture came backwards, and the longest from one to the next.
+    private var lastPicture: Instant?
+    private var longestStep: Duration?
     /// The furthest frame of what was handed out, and its length.
     private var lastFrame: MediaTime = .zero
     /// The server has ended the session.
@@ -78,7 +83,7 @@ final class RTSPIngest: Ingest {
     private var toldLosses: [Int: FlowLosses] = [:]
     /// What was told of each flow.
     private var told: Set<Told> = []
-    /// The furthest end of what was handed out.
+    /// The furthest end of what was handed out; backwards, the least start.
     private var furthest: MediaTime?
 
     /// Sparse flows do not say how far they were received. What is due at one moment is sent together, and pictures that
@@ -95,6 +100,9 @@ final class RTSPIngest: Ingest {
     static let endTolerance: MediaTime = .milliseconds(200)
     /// A frame of video or sound is no longer.
     static let longestFrame: MediaTime = .milliseconds(100)
+    /// Backwards there are as many seconds from one picture to the next as from one key frame to the next: so long is the
+    /// first borne, and each after that by what was seen of them.
+    static let keyFramePatience: Duration = .seconds(10)
     /// Silence after which nothing more is expected of a server that has announced the end.
     static let endPatience: Duration = .milliseconds(300)
 
@@ -117,7 +125,8 @@ final class RTSPIngest: Ingest {
         self.silence = silence
         url = redacted(supervisor.origin(origin).url)
         request = RTSPPlayRequest(
-            start: start, scale: rate, bandwidth: bandwidth, seekStyle: isExact ? .exact : nil)
+            start: start, end: rate.isNegative ? .zero : nil, scale: rate, bandwidth: bandwidth,
+            seekStyle: isExact ? .exact : nil)
         let opening = RTSPOpening(
             origin: supervisor.origin(origin), bound: supervisor.openBound(for: origin), abort: abort,
             request: request)
@@ -151,6 +160,19 @@ final class RTSPIngest: Ingest {
     func opened() { isOpening = false }
 
     func stays() { leaveAt = nil }
+
+    let mayPlayBackwards = true
+
+    private var isBackward: Bool { request.scale.isNegative }
+
+    func turn(to time: NPT, at rate: Rate) throws(MediaError) {
+        request.scale = rate
+        startedAt = nil
+        // How often something comes in one direction says nothing of the other.
+        silence.originChanged()
+        try seek(to: time, anyPacket: false)
+        startedAt = time
+    }
 
     /// What is not told by the description comes with the first packets, or with the first key frame.
     private func awaitFormats() throws(IngestReadError) {
@@ -207,7 +229,10 @@ final class RTSPIngest: Ingest {
         startedAt = nil
         while !batch.isEmpty { _ = batch.removeFirst() }
         request.start = max(.zero, time)
+        request.end = isBackward ? .zero : nil
         request.seekStyle = anyPacket ? .exact : nil
+        scaleInstead = nil
+        (lastPicture, longestStep) = (nil, nil)
         done = []
         doubt = nil
         hasEnded = false
@@ -283,13 +308,16 @@ final class RTSPIngest: Ingest {
         startedAt = nil
         if let failure { throw .changed(failure) }
         while true {
+            if scaleInstead != nil { throw .playsForwards }
             if !batch.isEmpty {
                 // Kept: if nobody else can be had, it is played from here.
-                if let leaveAt, wanted[batch[0].flow], let due = batch[0].due, due >= leaveAt.npt {
+                if let leaveAt, wanted[batch[0].flow], let due = batch[0].due,
+                    isBackward ? due <= leaveAt.npt : due >= leaveAt.npt
+                {
                     throw .changed(leaveAt.event)
                 }
                 let packet = batch.removeFirst()
-                if let pts = packet.pts { furthest = max(furthest ?? pts, pts + packet.duration) }
+                note(packet, in: &furthest)
                 if !flows[packet.flow].isSparse { lastFrame = min(packet.duration, Self.longestFrame) }
                 guard wanted[packet.flow] else { continue }
                 return packet
@@ -302,6 +330,16 @@ final class RTSPIngest: Ingest {
             }
             guard let item = try nextItem() else { continue }
             try take(item)
+        }
+    }
+
+    /// How far a packet goes in the direction of playing.
+    private func note(_ packet: borrowing Packet, in furthest: inout MediaTime?) {
+        guard let pts = packet.pts else { return }
+        if isBackward {
+            furthest = min(furthest ?? pts, pts)
+        } else {
+            furthest = max(furthest ?? pts, pts + packet.duration)
         }
     }
 
@@ -338,9 +376,20 @@ final class RTSPIngest: Ingest {
     /// A server that goes on reporting, and sends no media, is silent.
     private func heard(_ item: RTSPItem) -> RTSPItem {
         guard case .packets = item else { return item }
+        if isBackward { notePicture(at: .now) }
         silence.bytesArrived(at: .now)
         awaitsMedia = false
         return item
+    }
+
+    /// From the rhythm of the pictures so far it is judged how long the next may take. Those that came before any was
+    /// waited for show no rhythm.
+    private func notePicture(at now: Instant) {
+        if let lastPicture, now - lastPicture > .milliseconds(50) {
+            longestStep = max(longestStep ?? .zero, now - lastPicture)
+        }
+        lastPicture = now
+        silence.rhythm = longestStep.map { $0 * 3 / 2 + SilenceWatcher.mostReserve } ?? Self.keyFramePatience
     }
 
     /// One flow is silent while others run: it is left while the buffer hides that.
@@ -367,7 +416,7 @@ final class RTSPIngest: Ingest {
         switch item {
         case .packets(let block):
             block.bytes.withUnsafeBytes { bytes in
-                for entry in block.entries where doubt == nil {
+                for entry in block.entries where doubt == nil && scaleInstead == nil {
                     let count = batch.count
                     let packet = UnsafeRawBufferPointer(rebasing: bytes[entry.start..<(entry.start + entry.count)])
                     stalls.arrived(entry.flow, at: block.arrival)
@@ -389,7 +438,7 @@ final class RTSPIngest: Ingest {
         case .goodbye(let flow):
             done.insert(flow)
             stalls.ended(flow)
-            if reader.flows.allSatisfy({ $0.isSparse || done.contains($0.index) }) { try ended("said goodbye") }
+            if reader.flows.allSatisfy({ isIdle($0) || done.contains($0.index) }) { try ended("said goodbye") }
         case .notice(let notice): try take(notice)
         case .failed(let event):
             hasFailed = true
@@ -400,7 +449,16 @@ final class RTSPIngest: Ingest {
         }
     }
 
+    /// Whether nothing need come of a flow.
+    private func isIdle(_ flow: FlowFormat) -> Bool { flow.isSparse || isBackward && flow.kind != .video }
+
     private func played(_ answer: RTSPPlayAnswer) {
+        if isBackward, !answer.scale.isNegative {
+            // Whatever comes now is not what was asked for.
+            scaleInstead = answer.scale.numerator > 0 ? answer.scale : .normal
+            return
+        }
+        silence.rhythm = isBackward ? Self.keyFramePatience : .zero
         // GStreamer plays a scale as a speed, and lets the timestamps go by the clock on the wall.
         let scale = answer.scale == .normal && request.scale != .normal ? answer.speed : answer.scale
         let starts = reader.flows.indices.map { flow in
@@ -412,7 +470,7 @@ final class RTSPIngest: Ingest {
         speed = answer.speed
         hasOwnPace = hasOwnPace || answer.server?.lowercased().contains("gstreamer") ?? false
         stalls.restart()
-        for flow in reader.flows where flow.isSparse { stalls.ended(flow.index) }
+        for flow in reader.flows where isBackward || flow.isSparse { stalls.ended(flow.index) }
         reader.played(
             at: starts, speed: answer.speed, mediaScale: answer.scale, bandwidth: answer.bandwidth, at: .now)
         supervisor.playing(at: scale)
@@ -461,6 +519,7 @@ final class RTSPIngest: Ingest {
     ///
     /// - Parameter mayComeStill: the last packets may be on their way.
     private func checkEnd(_ how: String, mayComeStill: Bool) throws(IngestReadError) {
+        if isBackward { return try checkBeginning(how) }
         guard let duration, let lastEnd, !isEndDoubted, !isAtEnd else { return }
         let missing = duration - lastEnd
         let isNear = missing <= max(MediaTime.seconds(1), MediaTime(flicks: duration.flicks / 50))
@@ -472,6 +531,16 @@ final class RTSPIngest: Ingest {
             ChangeEvent(cause: .endedByServer, detail: "\(url): \(how) at \(lastEnd) of \(duration)"))
     }
 
+    /// Backwards the end is the beginning: the first key frame of all may stand a little behind it.
+    private func checkBeginning(_ how: String) throws(IngestReadError) {
+        let reached = lastEnd ?? request.start ?? .zero
+        let most = max(MediaTime.seconds(1), MediaTime(flicks: (duration ?? .zero).flicks / 50))
+        // One that has nothing to show of what lies before is believed when nobody else can be asked.
+        guard reached > most, lastEnd != nil || supervisor.hasAlternative else { return }
+        throw .changed(
+            ChangeEvent(cause: .endedByServer, detail: "\(url): \(how) backwards at \(reached), before the beginning"))
+    }
+
     private func finish() {
         reader.end(at: .now, into: &batch)
         hasEnded = true
@@ -481,12 +550,13 @@ final class RTSPIngest: Ingest {
     private var lastEnd: MediaTime? {
         var end = furthest
         for index in 0..<batch.count {
-            if let pts = batch[index].pts { end = max(end ?? pts, pts + batch[index].duration) }
+            note(batch[index], in: &end)
         }
         return end
     }
 
     private var isAtEnd: Bool {
+        if isBackward { return lastEnd.map { $0 <= Self.endTolerance } ?? false }
         guard let duration, let lastEnd else { return false }
         return lastEnd + Self.endTolerance + lastFrame >= duration
     }
