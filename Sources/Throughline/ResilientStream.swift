@@ -77,8 +77,9 @@ public final class ResilientStream: Sendable {
     /// A negative rate plays backwards, from an RTSP origin that can: it sends the key frames alone, in falling order, and
     /// there is no sound. Outputs go on without a break in their timestamps; what the viewer is shown to be at falls. At the
     /// beginning the stream stands paused, at rate 1; `resume`, or a positive rate, goes on forwards from there. An origin
-    /// that does not play backwards is played on forwards from where the viewer is, at the scale that it gives, with a
-    /// warning.
+    /// that does not play backwards is played on forwards from where the viewer is, at the rate that it had, with a warning;
+    /// one that is known not to, as GStreamer's server, is not asked, and the play goes on undisturbed. Where that is the next
+    /// origin after one that failed backwards, it is played forwards from where the viewer is.
     ///
     /// - Parameter rate: from 1/8 to 8, or from -8 to -1/8.
     /// - Throws: `StreamError.Code.usage` for any other rate, and for a negative one while an origin over HTTP or a file is

@@ -27,6 +27,14 @@ extension Session {
             && RTSPAddress.isRTSP(configuration.origins[origin.index].url)
     }
 
+    /// Whether the origin that is played is known not to play backwards; the viewer is told so. From any thread.
+    func refusesToTurn() -> Bool {
+        let (hasNoWayBack, origin) = shared.withLock { ($0.hasNoWayBack, $0.controller.current) }
+        guard hasNoWayBack, let origin else { return false }
+        warn("\(url(origin)) does not play backwards, and its server cannot be asked to; it goes on as it is")
+        return true
+    }
+
     /// From where another origin is asked to go on backwards: a little below what was received, since what comes first is
     /// wanted at once, and what is known already would be waited for.
     var backwardStart: NPT {
@@ -60,8 +68,10 @@ extension Session {
         go(ingest, from: buffer.playhead ?? start, at: rate)
     }
 
+    /// - Parameter rate: what the origin gives instead; where it was played forwards before, that rate stays.
     /// - Returns: the rate from here on.
     private func notBackwards(at rate: Rate, because reason: String) -> Rate {
+        let rate = playedRate.isNegative ? rate : playedRate
         warn("\(reason); it goes on forwards")
         return shared.withLock { state in
             // The viewer may want something else by now.
@@ -154,16 +164,22 @@ extension Session {
     /// Whether a server may have meant that it cannot play backwards.
     private func isRefusal(_ event: ChangeEvent) -> Bool { [.rtspStatus, .rangeNotHonoured].contains(event.cause) }
 
-    /// An ingest has failed that was playing backwards, or was asked to.
+    /// An ingest is to be left that was playing backwards, or was asked to.
     ///
+    /// - Parameter isPlanned: it delivers still, and is played on where nobody else can be had.
     /// - Returns: false when the stream is over.
-    func failedBackwards(_ event: ChangeEvent, at origin: OriginID) -> Bool {
+    func failedBackwards(_ event: ChangeEvent, _ ingest: any Ingest, isPlanned: Bool) -> Bool {
         if isBeginningReceived {
             // Nobody is needed to go on backwards.
             guard let isShown = playsOut() else { return false }
-            if isShown, let place = pauseAtBeginning() { beginAnew(at: place, isBackward: false) }
+            if isShown, isPlanned {
+                standAtBeginning(ingest)
+            } else if isShown, let place = pauseAtBeginning() {
+                beginAnew(at: place, isBackward: false)
+            }
         } else if isRefusal(event), line?.lowest == nil, !playedRate.isNegative {
-            _ = notBackwards(at: .normal, because: "\(url(origin)) does not play backwards: \(event.detail)")
+            let url = url(ingest.origin)
+            _ = notBackwards(at: .normal, because: "\(url) does not play backwards: \(event.detail)")
             beginAnew(at: buffer.playhead ?? start, isBackward: false)
         }
         return true

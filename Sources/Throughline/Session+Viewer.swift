@@ -12,6 +12,8 @@ extension Session {
         var control = control
         if case .setRate(let rate) = control, rate.isNegative || shared.withLock({ $0.rate.isNegative }) {
             control = .turn(rate)
+            // It is not disturbed for what cannot be.
+            if rate.isNegative, refusesToTurn() { return }
         }
         switch control {
         case .seek, .turn: buffer.discard()
@@ -50,9 +52,9 @@ extension Session {
     /// - Returns: an order to follow, where carrying them out failed.
     func carryOutControls(_ ingest: any Ingest) -> HandoffController.Order? {
         hasControls.store(false, ordering: .relaxed)
-        let (controls, isPaused, rate, bandwidth) = shared.withLock { state in
+        let (controls, isPaused, bandwidth) = shared.withLock { state in
             defer { state.controls = [] }
-            return (state.controls, state.isPaused, state.rate, state.bandwidth)
+            return (state.controls, state.isPaused, state.bandwidth)
         }
         var goesOn = false
         refill.interrupted()
@@ -77,7 +79,10 @@ extension Session {
                 goesOn = false
             }
         }
-        guard goesOn, !isPaused, ingest.mustRejoin(at: rate, bandwidth: bandwidth) else { return nil }
+        // A turn that was refused, or that led to the beginning, has changed what is wanted.
+        guard goesOn, !shared.withLock({ $0.isPaused }), ingest.mustRejoin(at: askedRate, bandwidth: bandwidth) else {
+            return nil
+        }
         if isBackward {
             goOnBackwards(ingest)
             return nil

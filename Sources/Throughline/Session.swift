@@ -43,6 +43,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         var rate = Rate.normal
         /// Paused since the beginning was reached backwards.
         var isAtBeginning = false
+        /// The origin that is read cannot be asked to play backwards.
+        var hasNoWayBack = false
         /// Bits per second that origins are to keep to.
         var bandwidth: Int64?
         /// Wakes the current ingest.
@@ -458,6 +460,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         standings = [:]
         let isPaused = shared.withLock { state in
             state.interrupt = ingest.interrupter
+            state.hasNoWayBack = !ingest.mayPlayBackwards
             return state.isPaused
         }
         defer {
@@ -487,10 +490,11 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                     if shared.withLock({ $0.isPaused }) { ingest.pause() }
                     continue
                 case .changed(let event):
-                    if isBackward, !failedBackwards(event, at: ingest.origin) { return nil }
                     let mayStay = [.indicator, .overload, .operatorRequest].contains(event.kind)
+                    let isPlanned = mayStay && ingest.deliversStill
+                    if isBackward, !failedBackwards(event, ingest, isPlanned: isPlanned) { return nil }
                     if mayStay { leaving = ingest }
-                    return observe(event, canResume: false, isPlanned: mayStay && ingest.deliversStill)
+                    return observe(event, canResume: false, isPlanned: isPlanned)
                 case .interrupted: continue
                 }
             }

@@ -60,13 +60,16 @@ internal import ThroughlineLab
         }
     }
 
-    @Test("goes on backwards at another origin", .timeLimit(.minutes(25)), arguments: [false, true])
-    func survives(paused: Bool) async throws {
+    @Test(
+        "goes on backwards at another origin", .timeLimit(.minutes(25)),
+        arguments: [(false, Standby.cold), (true, .cold), (false, .warm)])
+    func survives(paused: Bool, standby: Standby) async throws {
         try await Slots.shared.run {
             let lab = try await LabPair.start()
             let play = try await Play.run(lab.urls) {
                 $0.rtspTransport = .tcp
                 $0.from = .seconds(9)
+                $0.standby = standby
             } whilePlaying: { stream in
                 guard await stream.rises(to: .milliseconds(10_200)) else { return }
                 try? stream.setRate(Rate(-2))
@@ -91,6 +94,36 @@ internal import ThroughlineLab
             #expect(play.summary.handoffCount == 1 && play.summary.gapTotal == .zero, "\(play.story)")
             let asked = lab.second.log.first { $0.method == "PLAY" }?.range
             #expect(asked?.hasSuffix("-0.000") ?? false, "\(asked ?? "no range")")
+            #expect(play.summary.handoffs.map(\.standby) == [standby], "\(play.story)")
+        }
+    }
+
+    @Test(
+        "moves backwards where the server says so, and stays where nobody else can be had", .timeLimit(.minutes(25)),
+        arguments: [(nil, true), (NPT.seconds(5), true), (nil, false)])
+    func moves(at npt: NPT?, isThereAnother: Bool) async throws {
+        try await Slots.shared.run {
+            let lab = try await LabPair.start(secondFaults: isThereAnother ? [] : [Fault(.refuse)])
+            let play = try await Play.run(lab.urls) {
+                $0.rtspTransport = .tcp
+                $0.from = .seconds(9)
+            } whilePlaying: { stream in
+                guard await stream.rises(to: .milliseconds(10_200)) else { return }
+                try? stream.setRate(Rate(-2))
+                guard await stream.falls(to: .milliseconds(9500)) else { return }
+                lab.first.inject(Fault(.rtsp(.redirect(lab.urls[1], from: npt))))
+                guard await stream.falls(to: .milliseconds(1500)) else { return }
+                stream.stop()
+            }
+            let (_, then) = try await pictures(play)
+            #expect([[250, 200, 150, 100, 50], [250, 200, 150, 100, 50, 0]].contains(then), "\(then)\n\(play.story)")
+            #expect(play.frames.timesRise && play.summary.gapTotal == .zero, "\(play.story)")
+            #expect(play.changes.map(\.cause) == [.redirected], "\(play.story)")
+            #expect(play.summary.handoffs.map(\.to) == (isThereAnother ? [OriginID(1)] : []), "\(play.story)")
+            guard isThereAnother, npt != nil else { return }
+            // Not before the time that was named is reached from above: the next key frame but one lies below it.
+            let asked = try #require(lab.second.log.first { $0.method == "PLAY" }?.range)
+            #expect(asked.hasPrefix("npt=5.9") && asked.hasSuffix("-0.000"), "\(asked)")
         }
     }
 
@@ -142,6 +175,54 @@ internal import ThroughlineLab
             #expect(then.count > 30 && then.starts(with: 200..<230), "\(then)\n\(play.story)")
             #expect(play.frames.timesRise, "\(play.story)")
             #expect(play.summary.warnings.contains { $0.contains("does not play backwards") }, "\(play.story)")
+        }
+    }
+
+    @Test(
+        "GStreamer's server is not asked, and nothing is seen of it", .timeLimit(.minutes(25)),
+        arguments: [("main.mkv", RTSPTransportChoice.tcp), ("main-fragmented.mp4", .udp)])
+    func isNotAsked(_ file: String, _ transport: RTSPTransportChoice) async throws {
+        let expected = try await RTSPReferences.shared.frames(file)
+        try await Slots.shared.run {
+            let server = try await RTSPServer.start()
+            let play = try await Play.run([server.url(file)]) {
+                $0.rtspTransport = transport
+            } whilePlaying: { stream in
+                guard await stream.rises(to: .seconds(2)) else { return }
+                try? stream.setRate(Rate(-1))
+            }
+            play.expectUnnoticed(expected)
+            #expect(play.summary.warnings.contains { $0.contains("does not play backwards") }, "\(play.story)")
+            #expect(play.changes.isEmpty && play.summary.handoffCount == 0, "\(play.story)")
+        }
+    }
+
+    @Test(
+        "goes on forwards where only GStreamer's server is left", .timeLimit(.minutes(25)),
+        arguments: ["main.mkv", "main.mp4"])
+    func goesOnForwards(_ file: String) async throws {
+        try await Slots.shared.run {
+            let lab = try await LabPair.start()
+            let server = try await RTSPServer.start()
+            let play = try await Play.run([lab.urls[0], server.url(file)]) {
+                $0.rtspTransport = .tcp
+                $0.from = .seconds(7)
+            } whilePlaying: { stream in
+                guard await stream.rises(to: .milliseconds(8200)) else { return }
+                try? stream.setRate(Rate(-1))
+                guard await stream.falls(to: .milliseconds(6500)) else { return }
+                lab.first.kill()
+                guard await stream.rises(to: .seconds(9)) else { return }
+                stream.stop()
+            }
+            let (_, then) = try await pictures(play)
+            #expect(then.first == 200, "\(then)\n\(play.story)")
+            // Forwards as after a seek, from the key frame at or before.
+            let again = Array(then.drop { $0 > 150 })
+            #expect(again.starts(with: 150..<200), "\(then)\n\(play.story)")
+            #expect(play.frames.timesRise, "\(play.story)")
+            #expect(play.summary.warnings.contains { $0.contains("does not play backwards") }, "\(play.story)")
+            #expect(play.summary.handoffCount == 1, "\(play.story)")
         }
     }
 

@@ -167,7 +167,8 @@ final class SpliceJoin {
                 case .broken(let media):
                     throw .attempt(.undelivered(ChangeEvent(cause: .contentBroken, detail: "\(url): \(media)")))
                 case .changed(let event): throw .attempt(.undelivered(event))
-                case .interrupted, .playsForwards: continue
+                case .interrupted: continue
+                case .playsForwards: throw .refused("\(url): it does not play backwards")
                 }
             }
             guard let packet else {

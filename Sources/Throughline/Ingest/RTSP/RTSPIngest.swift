@@ -33,7 +33,8 @@ final class RTSPIngest: Ingest {
 
     private(set) var speed = Rate.normal
     /// The server lets its timestamps go at the pace of delivery, whatever RFC 2326 section 12.35 says.
-    private var hasOwnPace = false
+    private var hasOwnPace: Bool { isGStreamer }
+    private var isGStreamer = false
 
     private let url: String
     private let supervisor: any SourceSupervisor
@@ -161,7 +162,7 @@ final class RTSPIngest: Ingest {
 
     func stays() { leaveAt = nil }
 
-    let mayPlayBackwards = true
+    var mayPlayBackwards: Bool { !isGStreamer }
 
     private var isBackward: Bool { request.scale.isNegative }
 
@@ -453,6 +454,7 @@ final class RTSPIngest: Ingest {
     private func isIdle(_ flow: FlowFormat) -> Bool { flow.isSparse || isBackward && flow.kind != .video }
 
     private func played(_ answer: RTSPPlayAnswer) {
+        isGStreamer = isGStreamer || answer.isGStreamer
         if isBackward, !answer.scale.isNegative {
             // Whatever comes now is not what was asked for.
             scaleInstead = answer.scale.numerator > 0 ? answer.scale : .normal
@@ -468,7 +470,6 @@ final class RTSPIngest: Ingest {
         }
         playedFrom = answer.range?.startTime
         speed = answer.speed
-        hasOwnPace = hasOwnPace || answer.server?.lowercased().contains("gstreamer") ?? false
         stalls.restart()
         for flow in reader.flows where isBackward || flow.isSparse { stalls.ended(flow.index) }
         reader.played(
