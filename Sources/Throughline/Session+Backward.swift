@@ -217,7 +217,8 @@ extension Session {
             aligner: nil, ends: Array(repeating: nil, count: outputFlows.count), isOtherEncode: true)
         noteJoin(ingest, .frameAligned, opening: opened - asked, joining: .now - opened)
         hasJoined(
-            ingest, .frameAligned, evidence: "backwards: goes on with the key frames before \(place), by their time")
+            ingest, .frameAligned, evidence: "backwards: goes on with the key frames before \(place), by their time",
+            opening: opened - asked, joining: nil)
         return nil
     }
 

@@ -35,8 +35,10 @@ extension Session {
             let result = try join.run(into: &joined)
             while !joined.isEmpty { batch.append(joined.removeFirst()) }
             for warning in result.warnings { warn(warning) }
-            noteJoin(ingest, result.grade, opening: opened - asked, joining: .now - opened)
-            hasJoined(ingest, result.grade, evidence: result.evidence)
+            let joining = Instant.now - opened
+            noteJoin(ingest, result.grade, opening: opened - asked, joining: joining)
+            hasJoined(
+                ingest, result.grade, evidence: result.evidence, opening: opened - asked, joining: joining)
             return nil
         } catch {
             switch error {
@@ -47,19 +49,33 @@ extension Session {
     }
 
     /// An ingest is to be read next.
-    func hasJoined(_ ingest: any Ingest, _ grade: SpliceGrade, evidence: String) {
+    ///
+    /// - Parameter joining: from when it was open until its media had come; nil where that was not waited for.
+    func hasJoined(
+        _ ingest: any Ingest, _ grade: SpliceGrade, evidence: String, opening: Duration, joining: Duration?
+    ) {
         shared.withLock { state in
             let move = state.controller.joined(at: .now)
             state.pending = PendingHandoff(
                 move: move, to: ingest.origin, grade: grade, evidence: evidence, byteOffset: nil,
                 standby: ingest.standby)
         }
+        noteDecision(ingest, opening: opening, joining: joining)
         standby?.changed()
         hasPending = true
         ingest.opened()
         flush()
         replacement = ingest
         leaving = nil
+    }
+
+    /// Another ingest goes on: how long it took tells what it will take again.
+    private func noteDecision(_ ingest: any Ingest, opening: Duration, joining: Duration?) {
+        let decision =
+            ingest.standby == .warm
+            ? noteJoined(ingest.origin, opening: nil, media: joining.map { opening + $0 })
+            : noteJoined(ingest.origin, opening: opening, media: joining)
+        shared.withLock { $0.pending?.decision = decision }
     }
 
     var duration: MediaTime? { shared.withLock { $0.opened?.duration } }
@@ -77,7 +93,7 @@ extension Session {
         eventNPT = position ?? .zero
         eventStandings = allStandings
         eventLevel = buffer.level.duration
-        let target = event.target.flatMap { originID(of: $0) }
+        let target = departureTarget.take() ?? event.target.flatMap { originID(of: $0) }
         // Bytes that go on where they broke are better than a session that stands ready.
         let ready = canResume ? nil : standby?.ready
         let (order, origin) = shared.withLock { state in
@@ -133,7 +149,7 @@ extension Session {
         let flows = line?.splices ?? []
         for warning in line?.takeWarnings() ?? [] { warn(warning) }
         hasPending = false
-        let report: HandoffReport? = shared.withLock { state in
+        let report = shared.withLock { state -> HandoffReport? in
             guard let pending = state.pending, let from = pending.move.from, let accepted = pending.accepted else {
                 return nil
             }
@@ -147,7 +163,8 @@ extension Session {
                     HandoffReport.Attempt(
                         origin: attempt.origin, url: url(attempt.origin), method: attempt.order.method,
                         duration: (attempt.ended ?? accepted.at) - attempt.began, failure: attempt.failure?.text)
-                }, flows: pending.grade == .byteExact ? [] : flows, positions: eventStandings)
+                }, flows: pending.grade == .byteExact ? [] : flows, positions: eventStandings,
+                decision: pending.decision.map { HandoffReport.Decision($0, since: began) })
             state.handoffCount += 1
             if state.handoffs.count < Self.reportLimit { state.handoffs.append(report) }
             return report
@@ -172,12 +189,17 @@ extension Session {
 
     var hasAlternative: Bool { shared.withLock { $0.controller.hasAlternative } }
 
-    func resumed(on origin: OriginID, at byte: Int64, evidence: String) {
-        shared.withLock { state in
+    func resumed(on origin: OriginID, at byte: Int64, standby readiness: Standby, evidence: String) {
+        let took = shared.withLock { state in
             let move = state.controller.joined(at: .now)
             state.pending = PendingHandoff(
-                move: move, to: origin, grade: .byteExact, evidence: evidence, byteOffset: byte)
+                move: move, to: origin, grade: .byteExact, evidence: evidence, byteOffset: byte, standby: readiness)
+            return move.attempts.last.map { ($0.ended ?? .now) - $0.began } ?? .zero
         }
+        let decision =
+            readiness == .warm
+            ? noteJoined(origin, opening: nil, media: took) : noteJoined(origin, opening: took, media: .zero)
+        shared.withLock { $0.pending?.decision = decision }
         standby?.changed()
         hasPending = true
     }

@@ -58,6 +58,7 @@ extension Session {
         }
         var goesOn = false
         refill.interrupted()
+        watch.interrupted(at: .now)
         ingest.deliver(at: .normal)
         for control in controls {
             switch control {

@@ -72,6 +72,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         var byteOffset: Int64?
         /// How ready it was.
         var standby = Standby.cold
+        /// How the origin was watched that was left.
+        var decision: DeadlineRecord?
         /// When the first new packet was accepted, and how full the buffer was.
         var accepted: (at: Instant, level: MediaTime)?
     }
@@ -116,6 +118,27 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// The rate at which the clock runs; negative where it runs back.
     var playedRate = Rate.normal
 
+    /// Judges the delivery of the ingest that is read.
+    var watch: DeliveryWatch
+    /// The ingest that is read.
+    var played: (any Ingest)?
+    /// It is to be left.
+    var departure: Departure?
+    /// Who is to be asked first for it.
+    var departureTarget: OriginID?
+    /// The origin that is being made ready.
+    var preparing: OriginID?
+    /// Origins that hold other bytes, so that nothing can be made ready there.
+    var unprepared: Set<OriginID> = []
+    /// When it was last looked who could be asked.
+    var lastAlternates = Instant.now
+    /// A standby that is kept only while it may be needed soon is wanted.
+    let standbyIsWanted = Atomic<Bool>(false)
+    /// Bytes that the ingest had received by the last batch.
+    var lastBytes: Int64 = 0
+    /// Flows of the output of which packets are in the batch, a bit for each.
+    var batchFlows: UInt64 = 0
+
     /// Sees to it that the buffer is full again where the origin can deliver faster.
     var refill: BufferRefill
     /// When the level was looked at last for that.
@@ -143,6 +166,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         self.outputs = outputs
         self.emit = emit
         refill = BufferRefill(buffer: configuration.buffer)
+        watch = DeliveryWatch(origins: configuration.origins.count, bound: configuration.silenceBound)
         let isPaced = configuration.pacing == .realtime
         batchLimit = isPaced ? 64 : 128
         buffer = PlayoutBuffer(
@@ -362,12 +386,13 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 origin: origin, url: url(origin), container: ingest.container,
                 duration: ingest.duration, flows: described))
         ingest.opened()
-        beginStandby()
+        noteJoined(origin, opening: ingest.openingTime, media: nil)
+        if configuration.standby == .warm { makeStandby() }
         return pump(ingest)
     }
 
-    func beginStandby() {
-        guard configuration.standby == .warm, standby == nil, configuration.origins.count > 1 else { return }
+    func makeStandby() {
+        guard standby == nil, configuration.origins.count > 1 else { return }
         let prepared = configuration.origins.map { RTSPAddress.isRTSP($0.url) }
         guard prepared.contains(true) else { return }
         // It is stopped, and its thread joined, before the session ends.
@@ -375,7 +400,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             transport: configuration.rtspTransport, abort: abort,
             RTSPStandby.Surroundings(
                 candidates: { [unowned self] in
-                    shared.withLock { $0.controller.alternates(at: .now) }?.map { origin, notBefore in
+                    guard configuration.standby == .warm || standbyIsWanted.load(ordering: .relaxed) else { return [] }
+                    return shared.withLock { $0.controller.alternates(at: .now) }?.map { origin, notBefore in
                         StandbyKeeper.Candidate(
                             origin: origin, canBePrepared: prepared[origin.index], notBefore: notBefore)
                     }
@@ -403,16 +429,15 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             let begin = place ?? (isBackward ? backwardStart : start)
             let hasSparse = outputFlows.contains { $0.isSparse && configuration.flows.includes($0) }
             return try RTSPIngest(
-                origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher,
-                transport: configuration.rtspTransport,
+                origin: origin, supervisor: self, abort: abort, transport: configuration.rtspTransport,
                 start: overlap.map { max(.zero, hasSparse ? $0 - RTSPIngest.sparseReach : $0) } ?? begin,
                 isExact: overlap != nil, rate: place == nil ? askedRate : .normal,
                 bandwidth: shared.withLock { $0.bandwidth },
                 prepared: overlap == nil && !isBackward ? nil : standby?.take(origin))
         }
         return try ByteIngest(
-            origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher,
-            isPaced: configuration.pacing == .realtime, expected: expected)
+            origin: origin, supervisor: self, abort: abort, isPaced: configuration.pacing == .realtime,
+            expected: expected)
     }
 
     func startOutputs(_ flows: [FlowFormat]) -> Bool {
@@ -463,7 +488,12 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             state.hasNoWayBack = !ingest.mayPlayBackwards
             return state.isPaused
         }
+        played = ingest
+        lastBytes = ingest.bytesReceived ?? 0
+        watchFlows()
         defer {
+            letGo()
+            played = nil
             shared.withLock { $0.interrupt = nil }
             noteAccounts(of: ingest)
             noteLosses(of: ingest)
@@ -471,7 +501,14 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         if isPaused { ingest.pause() }
         while true {
             if hasControls.load(ordering: .relaxed), let order = carryOutControls(ingest) { return order }
-            if staysUntil != .never, Instant.now >= staysUntil { return flush() ? stayEnded(ingest) : nil }
+            if staysUntil != .never, Instant.now >= staysUntil {
+                guard flush() else { return nil }
+                if let order = follow(stayEnded(ingest), ingest) { return order }
+            }
+            if departure != nil {
+                if let order = depart(ingest) { return order }
+                if abort.isAborted { return nil }
+            }
             if lastFlush - lastFindings > .seconds(1) { noteAccounts(of: ingest) }
             if lastFlush - lastLook > Self.lookInterval, let order = keepFull(ingest) { return order }
             let packet: Packet?
@@ -511,6 +548,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 continue
             }
             batchBytes += packet.byteCount
+            batchFlows |= 1 << UInt64(min(packet.flow, 63))
             batch.append(packet)
             if batch.count >= batchLimit || batchBytes >= Self.batchByteLimit, !flush() { return nil }
         }
@@ -523,6 +561,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         staysUntil = moment
         ingest.stays()
         if moment == .never {
+            watch.stays(at: .now)
             warn("\(url(ingest.origin)) was to be left, and nobody else could be had: it is played on")
         }
         return pump(ingest)
@@ -588,13 +627,16 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     @discardableResult
     func flush() -> Bool {
         guard !batch.isEmpty else { return !abort.isAborted }
-        batchBytes = 0
+        let (bytes, flows) = (batchBytes, batchFlows)
+        (batchBytes, batchFlows) = (0, 0)
         noteAcceptance()
         lastFlush = .now
         if mustNote || lastFlush - lastNoted > .seconds(1) {
             (mustNote, lastNoted) = (false, lastFlush)
             shared.withLock { $0.controller.delivered(at: lastFlush) }
         }
-        return buffer.push(&batch)
+        guard buffer.push(&batch) else { return false }
+        noteDelivery(bytes: bytes, flows: flows)
+        return true
     }
 }

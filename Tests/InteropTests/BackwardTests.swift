@@ -32,7 +32,7 @@ internal import ThroughlineLab
         try await Slots.shared.run {
             let lab = try await LabPair.start()
             let places = Guarded<[NPT]>([])
-            let play = try await Play.run([lab.urls[0]]) {
+            let play = try await Play.run(lab.urls) {
                 $0.rtspTransport = turn.transport
                 $0.from = .seconds(7)
             } whilePlaying: { stream in
@@ -124,6 +124,28 @@ internal import ThroughlineLab
             // Not before the time that was named is reached from above: the next key frame but one lies below it.
             let asked = try #require(lab.second.log.first { $0.method == "PLAY" }?.range)
             #expect(asked.hasPrefix("npt=5.9") && asked.hasSuffix("-0.000"), "\(asked)")
+        }
+    }
+
+    @Test("a server that falls silent is left, when the next key frame is overdue", .timeLimit(.minutes(25)))
+    func survivesSilence() async throws {
+        try await Slots.shared.run {
+            let lab = try await LabPair.start()
+            let play = try await Play.run(lab.urls, buffer: .seconds(2)) {
+                $0.rtspTransport = .tcp
+                $0.from = .seconds(7)
+            } whilePlaying: { stream in
+                guard await stream.rises(to: .milliseconds(8200)) else { return }
+                try? stream.setRate(Rate(-2))
+                guard await stream.falls(to: .milliseconds(5500)) else { return }
+                lab.first.inject(Fault(.stall))
+                guard await stream.falls(to: .milliseconds(1500)) else { return }
+                stream.stop()
+            }
+            let (_, then) = try await pictures(play)
+            #expect([[200, 150, 100, 50], [200, 150, 100, 50, 0]].contains(then), "\(then)\n\(play.story)")
+            #expect(play.frames.timesRise, "\(play.story)")
+            #expect(play.changes.map(\.cause) == [.silence] && play.summary.handoffCount == 1, "\(play.story)")
         }
     }
 

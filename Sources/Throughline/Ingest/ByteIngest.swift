@@ -23,14 +23,14 @@ final class ByteIngest: Ingest {
     ///     start.
     /// - Throws: the reason why the origin cannot be played, as the handoff controller takes it.
     init(
-        origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, silence: SilenceWatcher,
-        isPaced: Bool, expected: [FlowFormat] = []
+        origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, isPaced: Bool,
+        expected: [FlowFormat] = []
     ) throws(IngestOpenError) {
         self.origin = origin
         let url = redacted(supervisor.origin(origin).url)
         do throws(TransportError) {
             input = try SourceInput(
-                origin: origin, supervisor: supervisor, abort: abort, silence: silence, prefetches: !isPaced)
+                origin: origin, supervisor: supervisor, abort: abort, prefetches: !isPaced)
         } catch { throw IngestOpenError(.undelivered(ChangeEvent(error)), isAborted: error.code == .aborted) }
         if input.length == 0 { throw IngestOpenError(.refused(.notMedia, "\(url): the object is empty (0 bytes)")) }
         var options = Demuxer.Options()
@@ -90,6 +90,15 @@ final class ByteIngest: Ingest {
     var pendingOrder: HandoffController.Order? { input.pendingOrder }
     var hasFailed: Bool { demuxer.inputFailed }
     func opened() { input.isOpening = false }
+    var canResume: Bool { input.isSeekable }
+    func follow(_ order: HandoffController.Order) -> HandoffController.Order? { input.follow(order) }
+    var bytesReceived: Int64? { input.byteCount }
+    var openingTime: Duration? { input.openingTime }
+    func canPrepare(_ origin: Origin) -> Bool { input.canPrepare && !RTSPAddress.isRTSP(origin.url) }
+    func prepare(_ origin: OriginID) { input.prepare(origin) }
+    var preparation: Result<Void, ByteTrial.Failure>? { input.preparation }
+    func letGo() { input.letGo() }
+    var deliversStill: Bool { !demuxer.inputFailed }
     func select(_ isWanted: (FlowFormat) -> Bool) { demuxer.select(isWanted) }
     func seek(to time: NPT, anyPacket: Bool) throws(MediaError) { try demuxer.seek(to: time, anyPacket: anyPacket) }
 }

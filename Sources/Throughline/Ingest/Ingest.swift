@@ -33,6 +33,22 @@ protocol Ingest: AnyObject {
     var deliversStill: Bool { get }
     /// It is read on, although it was to be left: nobody else could be had, or not yet.
     func stays()
+    /// How long the origin took to be set up; nil where that was done ahead.
+    var openingTime: Duration? { get }
+    /// Whether it can go on with the same bytes from another origin.
+    var canResume: Bool { get }
+    /// Carries out what it can of an order, while it delivers still.
+    ///
+    /// - Returns: nil when it goes on with the bytes of another origin; otherwise what is left to do.
+    func follow(_ order: HandoffController.Order) -> HandoffController.Order?
+    /// Whether an origin could be made ready to go on under this ingest.
+    func canPrepare(_ origin: Origin) -> Bool
+    /// Makes another origin ready to go on from where this ingest stands, beside the one that it waits for.
+    func prepare(_ origin: OriginID)
+    /// What came of it, if that is known.
+    var preparation: Result<Void, ByteTrial.Failure>? { get }
+    /// What was made ready is not needed any more.
+    func letGo()
     /// It is played from here on: a failure is one of the stream, and no longer one of its opening.
     func opened()
     /// Only these flows are wanted.
@@ -80,6 +96,8 @@ protocol Ingest: AnyObject {
     func position(of flow: Int) -> FlowPosition?
     /// What was noticed of the flows, for people, since the last time: each thing once.
     func takeFindings() -> [(flow: Int, text: String)]
+    /// Bytes that were received, whether packets were made of them already or not; nil where that is not counted.
+    var bytesReceived: Int64? { get }
     /// How a flow carries its payload, once a packet of it was read.
     func form(of flow: Int) -> PayloadForm
 }
@@ -94,6 +112,14 @@ extension Ingest {
     func takeLosses() -> [Int: FlowLosses] { [:] }
     var deliversStill: Bool { false }
     func stays() {}
+    var canResume: Bool { false }
+    func follow(_ order: HandoffController.Order) -> HandoffController.Order? { order }
+    var bytesReceived: Int64? { nil }
+    var openingTime: Duration? { nil }
+    func canPrepare(_ origin: Origin) -> Bool { false }
+    func prepare(_ origin: OriginID) {}
+    var preparation: Result<Void, ByteTrial.Failure>? { nil }
+    func letGo() {}
     func deliver(at speed: Rate) {}
     var mayHurry: Bool { false }
     var speed: Rate { .normal }

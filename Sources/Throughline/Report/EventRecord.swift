@@ -23,6 +23,7 @@ struct EventRecord: Encodable {
     var bufferBefore: Double?
     var bufferAfter: Double?
     var text: String?
+    var decision: Report.Decision?
 
     struct Flow: Encodable {
         var index: Int
@@ -64,6 +65,11 @@ struct EventRecord: Encodable {
         case .handoff(let report):
             event = "handoff"
             handoff = Report.Handoff(report)
+        case .recovered(let origin, let url, let decision):
+            event = "recovered"
+            self.origin = origin.index
+            self.url = url
+            self.decision = Report.Decision(decision)
         case .standbyReady(let origin, let url, let duration):
             event = "standby-ready"
             self.origin = origin.index

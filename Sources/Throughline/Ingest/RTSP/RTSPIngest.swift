@@ -41,8 +41,6 @@ final class RTSPIngest: Ingest {
     private let abort: AbortSwitch
     private let source: RTSPSource
     private let reader: RTPReader
-    private var silence: SilenceWatcher
-    private var stalls: FlowStalls
     /// Media is waited for; reports and notices are none.
     private var awaitsMedia = false
     private var wanted: [Bool] = []
@@ -54,9 +52,13 @@ final class RTSPIngest: Ingest {
     private var isEndDoubted = false
     /// It plays at this scale, where it was asked to play backwards.
     private(set) var scaleInstead: Rate?
-    /// When the last picture came backwards, and the longest from one to the next.
-    private var lastPicture: Instant?
-    private var longestStep: Duration?
+    /// The scale of the last answer to PLAY.
+    private var scale = Rate.normal
+    /// When media came last, or PLAY was answered after which none has come yet.
+    private var lastMedia: Instant?
+    /// The key frame that was handed out last, and the furthest from one to the next.
+    private var lastKeyFrame: MediaTime?
+    private var keyFrameStep: MediaTime?
     /// The furthest frame of what was handed out, and its length.
     private var lastFrame: MediaTime = .zero
     /// The server has ended the session.
@@ -101,9 +103,13 @@ final class RTSPIngest: Ingest {
     static let endTolerance: MediaTime = .milliseconds(200)
     /// A frame of video or sound is no longer.
     static let longestFrame: MediaTime = .milliseconds(100)
-    /// Backwards there are as many seconds from one picture to the next as from one key frame to the next: so long is the
-    /// first borne, and each after that by what was seen of them.
-    static let keyFramePatience: Duration = .seconds(10)
+    /// Backwards as much time goes by from one picture to the next as lies between the key frames: by what was seen of them
+    /// it is judged when the next is due. Before that is known they are taken to lie so far apart.
+    static let keyFramePatience: MediaTime = .seconds(10)
+    /// What a key frame may take longer to come than half as long again as the furthest so far.
+    static let pictureReserve: Duration = .milliseconds(500)
+    /// Key frames do not lie further apart, whatever a server makes of them.
+    static let longestStep: MediaTime = .seconds(20)
     /// Silence after which nothing more is expected of a server that has announced the end.
     static let endPatience: Duration = .milliseconds(300)
 
@@ -116,14 +122,14 @@ final class RTSPIngest: Ingest {
     ///   - prepared: a session with the origin that was set up ahead.
     /// - Throws: the reason why the origin cannot be played, as the handoff controller takes it.
     init(
-        origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, silence: SilenceWatcher,
-        transport: RTSPTransportChoice, start: NPT, isExact: Bool, rate: Rate, bandwidth: Int64?,
+        origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, transport: RTSPTransportChoice,
+        start: NPT, isExact: Bool, rate: Rate, bandwidth: Int64?,
         prepared: RTSPOpening.Opened? = nil
     ) throws(IngestOpenError) {
         self.origin = origin
         self.supervisor = supervisor
         self.abort = abort
-        self.silence = silence
+        let began = Instant.now
         url = redacted(supervisor.origin(origin).url)
         request = RTSPPlayRequest(
             start: start, end: rate.isNegative ? .zero : nil, scale: rate, bandwidth: bandwidth,
@@ -135,10 +141,10 @@ final class RTSPIngest: Ingest {
         source = opened.source
         usesUDP = opened.usesUDP
         standby = opened.wasPrepared ? .warm : .cold
+        if !opened.wasPrepared { openingTime = .now - began }
         reader = opened.reader
         duration = opened.description.range?.endTime
         startedAt = start
-        stalls = FlowStalls(count: reader.flows.count)
         wanted = Array(repeating: true, count: reader.flows.count)
         for item in opened.items {
             do throws(IngestReadError) {
@@ -160,6 +166,8 @@ final class RTSPIngest: Ingest {
 
     func opened() { isOpening = false }
 
+    private(set) var openingTime: Duration?
+
     func stays() { leaveAt = nil }
 
     var mayPlayBackwards: Bool { !isGStreamer }
@@ -169,8 +177,6 @@ final class RTSPIngest: Ingest {
     func turn(to time: NPT, at rate: Rate) throws(MediaError) {
         request.scale = rate
         startedAt = nil
-        // How often something comes in one direction says nothing of the other.
-        silence.originChanged()
         try seek(to: time, anyPacket: false)
         startedAt = time
     }
@@ -233,7 +239,7 @@ final class RTSPIngest: Ingest {
         request.end = isBackward ? .zero : nil
         request.seekStyle = anyPacket ? .exact : nil
         scaleInstead = nil
-        (lastPicture, longestStep) = (nil, nil)
+        (lastMedia, lastKeyFrame) = (nil, nil)
         done = []
         doubt = nil
         hasEnded = false
@@ -319,6 +325,7 @@ final class RTSPIngest: Ingest {
                 }
                 let packet = batch.removeFirst()
                 note(packet, in: &furthest)
+                noteKeyFrame(packet)
                 if !flows[packet.flow].isSparse { lastFrame = min(packet.duration, Self.longestFrame) }
                 guard wanted[packet.flow] else { continue }
                 return packet
@@ -347,19 +354,22 @@ final class RTSPIngest: Ingest {
     private func nextItem() throws(IngestReadError) -> RTSPItem? {
         if let item = source.queue.take(until: Instant(nanoseconds: 0)) { return heard(item) }
         if !isOpening { supervisor.aboutToWait() }
-        if !awaitsMedia || isPaused { silence.waitEnded() }
+        if !isOpening, !awaitsMedia || isPaused { supervisor.nothingIsAwaited() }
         awaitsMedia = !isPaused
         if isPaused { return source.queue.take(until: .now + .seconds(1)) ?? endOfPause() }
-        silence.waitBegan(at: .now, level: supervisor.level)
+        var due = isOpening ? nil : pictureIsDue ?? .now
         let openDeadline: Instant = .now + supervisor.openBound(for: origin)
         let endDeadline: Instant = .now + Self.endPatience
         while true {
-            let deadline = isOpening ? openDeadline : silence.deadline
+            if let moment = due, moment <= .now {
+                due = nil
+                supervisor.mediaIsAwaited()
+            }
+            let deadline = isOpening ? openDeadline : min(supervisor.nextLook, due ?? .never)
             if let item = source.queue.take(until: endIsAnnounced ? min(deadline, endDeadline) : deadline) {
                 return heard(item)
             }
             if abort.isAborted { return nil }
-            let now = Instant.now
             if source.queue.isClosed {
                 throw .changed(ChangeEvent(cause: .closedEarly, detail: "\(url): the session is over"))
             }
@@ -367,44 +377,42 @@ final class RTSPIngest: Ingest {
                 try ended("said that it was done")
                 return nil
             }
-            if !isOpening, now < silence.deadline { continue }
-            if !isOpening, !supervisor.hasAlternative, silence.mayGoOn(at: now) { continue }
-            let silent = silence.silence(at: now).wholeNanoseconds / 1_000_000
-            throw .changed(ChangeEvent(cause: .silence, detail: "\(url): no packet for \(silent) ms"))
+            guard !isOpening else {
+                throw .changed(ChangeEvent(cause: .silence, detail: "\(url): no packet came"))
+            }
+            if let event = supervisor.reasonToLeave() { throw .changed(event) }
         }
     }
 
     /// A server that goes on reporting, and sends no media, is silent.
     private func heard(_ item: RTSPItem) -> RTSPItem {
         guard case .packets = item else { return item }
-        if isBackward { notePicture(at: .now) }
-        silence.bytesArrived(at: .now)
+        if !isOpening, awaitsMedia { supervisor.mediaArrived(isInBuffer: true) }
         awaitsMedia = false
+        lastMedia = .now
         return item
     }
 
-    /// From the rhythm of the pictures so far it is judged how long the next may take. Those that came before any was
-    /// waited for show no rhythm.
-    private func notePicture(at now: Instant) {
-        if let lastPicture, now - lastPicture > .milliseconds(50) {
-            longestStep = max(longestStep ?? .zero, now - lastPicture)
-        }
-        lastPicture = now
-        silence.rhythm = longestStep.map { $0 * 3 / 2 + SilenceWatcher.mostReserve } ?? Self.keyFramePatience
+    /// When the next key frame is due backwards. Before that nothing is missed; forwards, nor before PLAY was answered, it
+    /// is not known.
+    private var pictureIsDue: Instant? {
+        guard isBackward, let lastMedia else { return nil }
+        let slowness = max(.normal, scale.magnitude.inverse ?? .normal)
+        guard let step = keyFrameStep else { return lastMedia + (Self.keyFramePatience * slowness).duration }
+        let usual = (step * (scale.magnitude.inverse ?? .normal)).duration
+        return lastMedia + usual * 3 / 2 + Self.pictureReserve
     }
 
-    /// One flow is silent while others run: it is left while the buffer hides that.
-    private func checkStalls() throws(IngestReadError) {
-        guard !isOpening, !isPaused, let level = supervisor.level else { return }
-        let found = stalls.stalled { [silence] so in silence.allowance(level: level + so) }
-        guard let found, wanted[found.flow], supervisor.hasAlternative else { return }
-        // Told once: where nobody else has it, the others go on.
-        stalls.ended(found.flow)
-        let milliseconds = found.silence.wholeNanoseconds / 1_000_000
-        throw .changed(
-            ChangeEvent(
-                cause: .silence,
-                detail: "\(url): \(flows[found.flow]) is silent for \(milliseconds) ms while others run"))
+    /// How far the key frames lie apart shows in either direction.
+    private func noteKeyFrame(_ packet: borrowing Packet) {
+        guard packet.isKey, flows[packet.flow].kind == .video, !flows[packet.flow].isAttachedPicture,
+            let pts = packet.pts
+        else { return }
+        if let lastKeyFrame {
+            let step = min((pts - lastKeyFrame).magnitude, Self.longestStep)
+            keyFrameStep = max(keyFrameStep ?? .zero, step)
+        }
+        lastKeyFrame = pts
     }
 
     /// While the viewer pauses nothing is missed; only the end of the session is news.
@@ -420,7 +428,6 @@ final class RTSPIngest: Ingest {
                 for entry in block.entries where doubt == nil && scaleInstead == nil {
                     let count = batch.count
                     let packet = UnsafeRawBufferPointer(rebasing: bytes[entry.start..<(entry.start + entry.count)])
-                    stalls.arrived(entry.flow, at: block.arrival)
                     reader.received(
                         packet, flow: entry.flow, lostBefore: entry.lostBefore, at: block.arrival, into: &batch)
                     guard reader.isAdrift(entry.flow) else { continue }
@@ -429,7 +436,6 @@ final class RTSPIngest: Ingest {
                     doubt = ChangeEvent(cause: .protocolError, detail: "\(url): its timestamps lead nowhere")
                 }
             }
-            try checkStalls()
         case .playing(let answer):
             played(answer)
             if let end = answer.range?.endTime, request.end == nil { duration = max(duration ?? end, end) }
@@ -438,7 +444,7 @@ final class RTSPIngest: Ingest {
                 flow: flow, ntpTime: report.ntpTime, timestamp: report.rtpTime, at: arrival)
         case .goodbye(let flow):
             done.insert(flow)
-            stalls.ended(flow)
+            if !isOpening { supervisor.flowEnded(flow) }
             if reader.flows.allSatisfy({ isIdle($0) || done.contains($0.index) }) { try ended("said goodbye") }
         case .notice(let notice): try take(notice)
         case .failed(let event):
@@ -455,12 +461,16 @@ final class RTSPIngest: Ingest {
 
     private func played(_ answer: RTSPPlayAnswer) {
         isGStreamer = isGStreamer || answer.isGStreamer
+        if !isOpening { supervisor.flowsRestarted() }
         if isBackward, !answer.scale.isNegative {
             // Whatever comes now is not what was asked for.
             scaleInstead = answer.scale.numerator > 0 ? answer.scale : .normal
             return
         }
-        silence.rhythm = isBackward ? Self.keyFramePatience : .zero
+        self.scale = answer.scale
+        lastMedia = .now
+        // What was waited for so far was the answer.
+        if isBackward { awaitsMedia = false }
         // GStreamer plays a scale as a speed, and lets the timestamps go by the clock on the wall.
         let scale = answer.scale == .normal && request.scale != .normal ? answer.speed : answer.scale
         let starts = reader.flows.indices.map { flow in
@@ -470,8 +480,6 @@ final class RTSPIngest: Ingest {
         }
         playedFrom = answer.range?.startTime
         speed = answer.speed
-        stalls.restart()
-        for flow in reader.flows where isBackward || flow.isSparse { stalls.ended(flow.index) }
         reader.played(
             at: starts, speed: answer.speed, mediaScale: answer.scale, bandwidth: answer.bandwidth, at: .now)
         supervisor.playing(at: scale)
