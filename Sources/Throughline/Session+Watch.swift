@@ -75,7 +75,9 @@ extension Session {
     /// Only what is sent as it is played comes flow by flow; in a file one flow may be longer than another, and backwards
     /// only one comes.
     func watchFlows() {
-        let comesFlowByFlow = played?.isRealtime ?? false && !isBackward
+        let isRealtime = played?.isRealtime ?? false
+        watch.isRealtime = isRealtime
+        let comesFlowByFlow = isRealtime && !isBackward
         watch.flowsAre(
             isSparse: outputFlows.map { !comesFlowByFlow || $0.isSparse || !configuration.flows.includes($0) },
             bounds: .realtimeFlow)
@@ -92,7 +94,9 @@ extension Session {
             bytes = Int(all - lastBytes)
             lastBytes = all
         }
-        guard playedRate == .normal, !isBackward, !hasPending, let level else { return }
+        let contents = buffer.level
+        guard playedRate == .normal, !isBackward, !hasPending, buffer.isBeingPlayed else { return }
+        let level = contents.duration.duration
         let now = Instant.now
         var flows = flows
         while flows != 0 {
@@ -101,8 +105,8 @@ extension Session {
         }
         watch.checkFlows(at: now, level: level)
         watch.received(
-            bytes: bytes, level: level, isFull: level * 4 >= configuration.buffer * Self.full, from: played.origin,
-            at: now)
+            bytes: bytes, level: level, reached: contents.reached.duration,
+            isFull: level * 4 >= configuration.buffer * Self.full, from: played.origin, at: now)
         if now - lastAlternates > .seconds(1) { lookForAlternates() }
         watch.timePassed(at: now)
         carryOutWatch()
@@ -156,12 +160,12 @@ extension Session {
         let now = Instant.now
         lastAlternates = now
         // While a handoff is under way, nobody is looked for.
-        guard let found = shared.withLock({ $0.controller.alternates(at: now) }) else { return }
-        let alternates = found.filter { $0.notBefore == nil }.map { alternate in
+        guard let found = shared.withLock({ $0.controller.promising(at: now) }) else { return }
+        let alternates = found.map { alternate in
             // Bytes are proven at one place: when more of them come, that place is left.
             DeliveryWatch.Alternate(
-                alternate.origin, canPrepare: canPrepare(alternate.origin),
-                isForSilence: !RTSPAddress.isRTSP(configuration.origins[alternate.origin.index].url))
+                alternate, canPrepare: canPrepare(alternate),
+                isForSilence: !RTSPAddress.isRTSP(configuration.origins[alternate.index].url))
         }
         watch.alternatesAre(alternates, at: now)
     }

@@ -354,7 +354,7 @@ final class RTSPIngest: Ingest {
     private func nextItem() throws(IngestReadError) -> RTSPItem? {
         if let item = source.queue.take(until: Instant(nanoseconds: 0)) { return heard(item) }
         if !isOpening { supervisor.aboutToWait() }
-        if !isOpening, !awaitsMedia || isPaused { supervisor.nothingIsAwaited() }
+        if !isOpening, isPaused { supervisor.nothingIsAwaited() }
         awaitsMedia = !isPaused
         if isPaused { return source.queue.take(until: .now + .seconds(1)) ?? endOfPause() }
         var due = isOpening ? nil : pictureIsDue ?? .now
@@ -470,7 +470,7 @@ final class RTSPIngest: Ingest {
         self.scale = answer.scale
         lastMedia = .now
         // What was waited for so far was the answer.
-        if isBackward { awaitsMedia = false }
+        if isBackward, !isOpening { supervisor.nothingIsAwaited() }
         // GStreamer plays a scale as a speed, and lets the timestamps go by the clock on the wall.
         let scale = answer.scale == .normal && request.scale != .normal ? answer.speed : answer.scale
         let starts = reader.flows.indices.map { flow in
