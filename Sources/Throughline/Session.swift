@@ -542,13 +542,16 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             }
             // libavformat may hand out what it had read before the flows were selected.
             guard isPlayed(packet.flow) else { continue }
-            guard line.pass(&packet, form: ingest.form(of: packet.flow)) else { continue }
+            guard line.pass(&packet, form: ingest.form(of: packet.flow), mayLeadUp: ingest.makesDecodeTimes) else {
+                continue
+            }
             if isBeyondEnd(packet) {
                 if isAllDone { return flushed() }
                 continue
             }
             batchBytes += packet.byteCount
             batchFlows |= 1 << UInt64(min(packet.flow, 63))
+            batchBytes += line.takeLeadIn(into: &batch)
             batch.append(packet)
             if batch.count >= batchLimit || batchBytes >= Self.batchByteLimit, !flush() { return nil }
         }

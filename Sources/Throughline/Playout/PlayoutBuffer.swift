@@ -181,7 +181,8 @@ final class PlayoutBuffer: Sendable {
     }
 
     private func level(of state: State, at now: Instant) -> MediaTime {
-        let playhead = state.clock.playhead(at: now) ?? state.released
+        // Before the clock starts, what went out last may be from another place in the presentation.
+        let playhead = state.clock.playhead(at: now) ?? (limits.isPaced ? nil : state.released)
         var least: MediaTime?
         for lane in state.lanes where !lane.isSparse {
             guard let end = lane.decodeEnd else { continue }

@@ -1,3 +1,4 @@
+internal import DequeModule
 internal import ThroughlineCore
 internal import ThroughlineMedia
 internal import ThroughlineProtocols
@@ -51,12 +52,22 @@ final class SpliceLine {
     /// How far a sparse flow may be from the others.
     static let sparseReach: MediaTime = .seconds(60)
 
+    /// Pictures that lead up to the first of a range stand so far apart, just before it: no more is seen of them, and the
+    /// times rise in every container.
+    static let leadInStep: MediaTime = .milliseconds(1)
+    /// No more of them are kept.
+    static let leadInLimit = 1024
+    static let leadInByteLimit = 32 << 20
+
     private var outputs: [OutputFlow]
     /// The furthest decode time of the flows that count.
     private var furthest: MediaTime?
     private var feeds: [Feed?] = []
     private var aligner: PacketAligner?
     private var scratch: [UInt8] = []
+    /// Pictures without times that came before the first time of their flow.
+    private var leadIn = UniqueDeque<Packet>()
+    private var leadInBytes = 0
     /// What the splice did to the flows that are through their gates.
     private(set) var splices: [FlowSplice] = []
     private var warnings: [String] = []
@@ -89,6 +100,7 @@ final class SpliceLine {
         isOtherEncode: Bool
     ) {
         self.aligner = aligner
+        dropLeadIn()
         splices = []
         for index in outputs.indices { outputs[index].guardian.originChanged() }
         feeds = zip(flows, mapping).map { flow, output in
@@ -108,6 +120,7 @@ final class SpliceLine {
         self.isBackward = isBackward
         lowest = nil
         aligner = nil
+        dropLeadIn()
         splices = []
         furthest = nil
         for index in outputs.indices {
@@ -155,8 +168,13 @@ final class SpliceLine {
 
     /// Moves a packet onto the line. False when it has no place there, or the viewer has it.
     ///
-    /// - Parameter fingerprint: the packet's, if it was computed already.
-    func pass(_ packet: inout Packet, form: PayloadForm, fingerprint: UInt64?? = nil) -> Bool {
+    /// - Parameters:
+    ///   - fingerprint: the packet's, if it was computed already.
+    ///   - mayLeadUp: what comes without times before the first time of a flow stands before that. Pictures are kept for the
+    ///     decoder until then (`takeLeadIn`), and nothing else is.
+    func pass(
+        _ packet: inout Packet, form: PayloadForm, fingerprint: UInt64?? = nil, mayLeadUp: Bool = false
+    ) -> Bool {
         guard packet.flow < feeds.count, var feed = feeds[packet.flow] else { return false }
         if isBackward {
             let format = outputs[feed.output].format
@@ -185,6 +203,10 @@ final class SpliceLine {
             } catch { return false }
         }
         packet.flow = output
+        if mayLeadUp, packet.pts == nil, packet.dts == nil, outputs[output].clock.lastDecode == nil {
+            keepLeadIn(packet)
+            return false
+        }
         snapDuration(of: &packet, feed: feed)
         if packet.duration > .zero { outputs[output].duration = packet.duration }
         var pts = packet.pts.map { $0 + feed.ptsShift }
@@ -213,7 +235,52 @@ final class SpliceLine {
         packet.pts = times.pts
         packet.dts = times.dts
         outputs[output].next = times.dts + packet.duration
+        if !leadIn.isEmpty { placeLeadIn(of: output, before: times.dts) }
         return true
+    }
+
+    // MARK: - What leads up to the first picture
+
+    /// Appends what leads up to the packet that was passed last.
+    ///
+    /// - Returns: its bytes.
+    func takeLeadIn(into packets: inout UniqueDeque<Packet>) -> Int {
+        var bytes = 0
+        while !leadIn.isEmpty, leadIn[0].dts != nil {
+            bytes += leadIn[0].byteCount
+            packets.append(leadIn.removeFirst())
+        }
+        leadInBytes -= bytes
+        return bytes
+    }
+
+    private func keepLeadIn(_ packet: borrowing Packet) {
+        let format = outputs[packet.flow].format
+        guard format.kind == .video, !format.isAttachedPicture, leadIn.count < Self.leadInLimit,
+            leadInBytes + packet.byteCount <= Self.leadInByteLimit, let copy = try? packet.reference()
+        else { return }
+        leadInBytes += packet.byteCount
+        leadIn.append(copy)
+    }
+
+    /// Those of a flow come to the front, with times.
+    private func placeLeadIn(of output: Int, before first: MediaTime) {
+        var placed = UniqueDeque<Packet>()
+        var others = UniqueDeque<Packet>()
+        while let packet = leadIn.popFirst() {
+            if packet.flow == output, packet.dts == nil { placed.append(packet) } else { others.append(packet) }
+        }
+        for index in 0..<placed.count {
+            let time = first - MediaTime(flicks: Self.leadInStep.flicks * Int64(placed.count - index))
+            (placed[index].pts, placed[index].dts) = (time, time)
+        }
+        while let packet = placed.popFirst() { leadIn.append(packet) }
+        while let packet = others.popFirst() { leadIn.append(packet) }
+    }
+
+    private func dropLeadIn() {
+        while !leadIn.isEmpty { _ = leadIn.removeFirst() }
+        leadInBytes = 0
     }
 
     /// A container with a coarser time base rounds the same duration: what it rounds is kept as it was before.
