@@ -74,16 +74,26 @@ public final class ResilientStream: Sendable {
 
     /// Plays faster or slower: 2 is twice as fast. An RTSP origin is asked for it with `Scale`; what it grants is played.
     ///
-    /// - Parameter rate: from 1/8 to 8.
-    /// - Throws: `StreamError.Code.usage` for any other rate.
+    /// A negative rate plays backwards, from an RTSP origin that can: it sends the key frames alone, in falling order, and
+    /// there is no sound. Outputs go on without a break in their timestamps; what the viewer is shown to be at falls. At the
+    /// beginning the stream stands paused, at rate 1; `resume`, or a positive rate, goes on forwards from there. An origin
+    /// that does not play backwards is played on forwards from where the viewer is, at the rate that it had, with a warning;
+    /// one that is known not to, as GStreamer's server, is not asked, and the play goes on undisturbed. Where that is the next
+    /// origin after one that failed backwards, it is played forwards from where the viewer is.
+    ///
+    /// - Parameter rate: from 1/8 to 8, or from -8 to -1/8.
+    /// - Throws: `StreamError.Code.usage` for any other rate, and for a negative one while an origin over HTTP or a file is
+    ///   played.
     public func setRate(_ rate: Rate) throws(StreamError) {
-        guard !rate.isNegative else {
+        guard !rate.isNegative || session.mayPlayBackwards else {
             throw StreamError(
                 code: .usage,
-                message: "playing backwards is not possible: pictures that refer to each other come in the wrong order")
+                message:
+                    "playing backwards is possible over RTSP only, where the server sends the key frames in that order"
+            )
         }
-        guard rate >= Rate(1, 8), rate <= Rate(8) else {
-            throw StreamError(code: .usage, message: "the rate must be 1/8 to 8, not \(rate)")
+        guard rate.magnitude >= Rate(1, 8), rate.magnitude <= Rate(8) else {
+            throw StreamError(code: .usage, message: "the rate must be 1/8 to 8, or -8 to -1/8, not \(rate)")
         }
         session.control(.setRate(rate))
     }

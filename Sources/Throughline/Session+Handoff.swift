@@ -10,6 +10,7 @@ extension Session {
     /// Opens another ingest and joins it to what was received; it is read once the present one has returned.
     func replace(on origin: OriginID) -> HandoffController.Order? {
         guard let line else { preconditionFailure("replace before open") }
+        if isBackward { return replaceBackwards(on: origin, line) }
         let ingest: any Ingest
         let asked = Instant.now
         do throws(IngestOpenError) {
@@ -17,6 +18,15 @@ extension Session {
         } catch {
             return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
         }
+        return join(ingest, on: origin, line, asked: asked)
+    }
+
+    /// Joins an ingest to what was received.
+    ///
+    /// - Parameter asked: when it began to be opened.
+    func join(
+        _ ingest: any Ingest, on origin: OriginID, _ line: SpliceLine, asked: Instant
+    ) -> HandoffController.Order? {
         let opened = Instant.now
         let join = spliceJoin(ingest, on: origin, line)
         do throws(SpliceJoin.Failure) {
@@ -25,20 +35,10 @@ extension Session {
             let result = try join.run(into: &joined)
             while !joined.isEmpty { batch.append(joined.removeFirst()) }
             for warning in result.warnings { warn(warning) }
-            shared.withLock { state in
-                let move = state.controller.joined(at: .now)
-                state.pending = PendingHandoff(
-                    move: move, to: origin, grade: result.grade, evidence: result.evidence, byteOffset: nil,
-                    standby: ingest.standby)
-            }
-            noteDecision(ingest, on: origin, opening: opened - asked, joining: .now - opened)
-            standby?.changed()
-            hasPending = true
-            noteJoin(ingest, result.grade, opening: opened - asked, joining: .now - opened)
-            ingest.opened()
-            flush()
-            replacement = ingest
-            leaving = nil
+            let joining = Instant.now - opened
+            noteJoin(ingest, result.grade, opening: opened - asked, joining: joining)
+            hasJoined(
+                ingest, result.grade, evidence: result.evidence, opening: opened - asked, joining: joining)
             return nil
         } catch {
             switch error {
@@ -48,12 +48,33 @@ extension Session {
         }
     }
 
+    /// An ingest is to be read next.
+    ///
+    /// - Parameter joining: from when it was open until its media had come; nil where that was not waited for.
+    func hasJoined(
+        _ ingest: any Ingest, _ grade: SpliceGrade, evidence: String, opening: Duration, joining: Duration?
+    ) {
+        shared.withLock { state in
+            let move = state.controller.joined(at: .now)
+            state.pending = PendingHandoff(
+                move: move, to: ingest.origin, grade: grade, evidence: evidence, byteOffset: nil,
+                standby: ingest.standby)
+        }
+        noteDecision(ingest, opening: opening, joining: joining)
+        standby?.changed()
+        hasPending = true
+        ingest.opened()
+        flush()
+        replacement = ingest
+        leaving = nil
+    }
+
     /// Another ingest goes on: how long it took tells what it will take again.
-    private func noteDecision(_ ingest: any Ingest, on origin: OriginID, opening: Duration, joining: Duration) {
+    private func noteDecision(_ ingest: any Ingest, opening: Duration, joining: Duration?) {
         let decision =
             ingest.standby == .warm
-            ? noteJoined(origin, opening: nil, media: opening + joining)
-            : noteJoined(origin, opening: opening, media: joining)
+            ? noteJoined(ingest.origin, opening: nil, media: joining.map { opening + $0 })
+            : noteJoined(ingest.origin, opening: opening, media: joining)
         shared.withLock { $0.pending?.decision = decision }
     }
 
@@ -222,6 +243,6 @@ extension Session {
         // Before the clock runs nothing is due, and what little there is runs out for nobody.
         guard configuration.pacing == .realtime, buffer.isBeingPlayed else { return nil }
         let level = buffer.level.duration
-        return (playedRate == .normal ? level : level * (playedRate.inverse ?? .normal)).duration
+        return (playedRate == .normal ? level : level * (playedRate.magnitude.inverse ?? .normal)).duration
     }
 }

@@ -9,15 +9,28 @@ internal import ThroughlineTransport
 extension Session {
     /// Asks for something from any thread; it is done soon.
     func control(_ control: Control) {
-        if case .seek = control { buffer.discard() }
+        var control = control
+        if case .setRate(let rate) = control, rate.isNegative || shared.withLock({ $0.rate.isNegative }) {
+            control = .turn(rate)
+            // It is not disturbed for what cannot be.
+            if rate.isNegative, refusesToTurn() { return }
+        }
+        switch control {
+        case .seek, .turn: buffer.discard()
+        case .pause, .resume, .setRate, .limitBandwidth: break
+        }
+        // Whoever says how fast to go on from the beginning wants to go on.
+        var resumes = false
         let interrupt = shared.withLock { state in
             state.controls.append(control)
             switch control {
             case .pause: state.isPaused = true
-            case .resume: state.isPaused = false
-            case .setRate(let rate): state.rate = rate
+            case .resume: (state.isPaused, state.isAtBeginning) = (false, false)
+            case .setRate(let rate), .turn(let rate):
+                state.rate = rate
+                resumes = state.isAtBeginning && !rate.isNegative
             case .limitBandwidth(let bandwidth): state.bandwidth = bandwidth
-            case .seek: break
+            case .seek: state.isAtBeginning = false
             }
             return state.interrupt
         }
@@ -30,17 +43,18 @@ extension Session {
         case .resume:
             buffer.resume()
             send(.paused(false, npt: buffer.playhead ?? .zero))
-        case .seek, .setRate, .limitBandwidth: break
+        case .seek, .setRate, .turn, .limitBandwidth: break
         }
         interrupt?()
+        if resumes { self.control(.resume) }
     }
 
     /// - Returns: an order to follow, where carrying them out failed.
     func carryOutControls(_ ingest: any Ingest) -> HandoffController.Order? {
         hasControls.store(false, ordering: .relaxed)
-        let (controls, isPaused, rate, bandwidth) = shared.withLock { state in
+        let (controls, isPaused, bandwidth) = shared.withLock { state in
             defer { state.controls = [] }
-            return (state.controls, state.isPaused, state.rate, state.bandwidth)
+            return (state.controls, state.isPaused, state.bandwidth)
         }
         var goesOn = false
         refill.interrupted()
@@ -52,9 +66,13 @@ extension Session {
                 ingest.pause()
             case .resume:
                 goesOn = true
-            case .setRate:
+            case .setRate(let rate):
                 goesOn = true
                 if !ingest.isRealtime { playing(at: rate) }
+            case .turn(let rate):
+                turn(ingest, to: rate)
+                if shared.withLock({ $0.isPaused }) { ingest.pause() }
+                goesOn = false
             case .limitBandwidth: goesOn = true
             case .seek(let npt):
                 seek(ingest, to: npt)
@@ -62,7 +80,14 @@ extension Session {
                 goesOn = false
             }
         }
-        guard goesOn, !isPaused, ingest.mustRejoin(at: rate, bandwidth: bandwidth) else { return nil }
+        // A turn that was refused, or that led to the beginning, has changed what is wanted.
+        guard goesOn, !shared.withLock({ $0.isPaused }), ingest.mustRejoin(at: askedRate, bandwidth: bandwidth) else {
+            return nil
+        }
+        if isBackward {
+            goOnBackwards(ingest)
+            return nil
+        }
         return rejoin(ingest)
     }
 
@@ -72,8 +97,8 @@ extension Session {
         flowsDone = []
         var target = max(.zero, npt)
         if let duration, target >= duration { target = max(.zero, duration - .seconds(1)) }
-        line?.restart()
-        buffer.restart()
+        line?.restart(isBackward: isBackward)
+        buffer.restart(at: isBackward ? target : nil, isBackward: isBackward)
         start = target
         do throws(MediaError) {
             try ingest.seek(to: target)
@@ -108,10 +133,10 @@ extension Session {
     }
 
     func playing(at rate: Rate) {
-        let rate = rate.numerator > 0 ? rate : .normal
+        let rate = rate.numerator != 0 && rate.isNegative == isBackward ? rate : .normal
         guard rate != playedRate else { return }
         playedRate = rate
-        buffer.setRate(rate)
+        buffer.setRate(rate.magnitude)
         send(.rateChanged(rate))
     }
 

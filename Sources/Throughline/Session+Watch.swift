@@ -31,7 +31,8 @@ extension Session {
     }
 
     func mediaArrived(isInBuffer: Bool) {
-        watch.arrived(at: .now, level: isInBuffer ? level : nil)
+        // Before a key frame comes the level is always low, whatever it says of the origin.
+        watch.arrived(at: .now, level: isInBuffer && !isBackward ? level : nil)
         carryOutWatch()
     }
 
@@ -71,12 +72,14 @@ extension Session {
 
     // MARK: - What the session sees
 
-    /// Only what is sent as it is played comes flow by flow; in a file one flow may be longer than another.
+    /// Only what is sent as it is played comes flow by flow; in a file one flow may be longer than another, and backwards
+    /// only one comes.
     func watchFlows() {
         let isRealtime = played?.isRealtime ?? false
         watch.isRealtime = isRealtime
+        let comesFlowByFlow = isRealtime && !isBackward
         watch.flowsAre(
-            isSparse: outputFlows.map { !isRealtime || $0.isSparse || !configuration.flows.includes($0) },
+            isSparse: outputFlows.map { !comesFlowByFlow || $0.isSparse || !configuration.flows.includes($0) },
             bounds: .realtimeFlow)
     }
 
@@ -91,7 +94,7 @@ extension Session {
             lastBytes = all
         }
         let contents = buffer.level
-        guard playedRate == .normal, !hasPending, buffer.isBeingPlayed else { return }
+        guard playedRate == .normal, !isBackward, !hasPending, buffer.isBeingPlayed else { return }
         let level = contents.duration.duration
         let now = Instant.now
         var flows = flows

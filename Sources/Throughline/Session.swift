@@ -39,7 +39,12 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         /// What the viewer wants, and has not been done yet.
         var controls: [Control] = []
         var isPaused = false
+        /// Negative to play backwards.
         var rate = Rate.normal
+        /// Paused since the beginning was reached backwards.
+        var isAtBeginning = false
+        /// The origin that is read cannot be asked to play backwards.
+        var hasNoWayBack = false
         /// Bits per second that origins are to keep to.
         var bandwidth: Int64?
         /// Wakes the current ingest.
@@ -51,6 +56,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         case pause, resume
         case seek(NPT)
         case setRate(Rate)
+        /// The same where one of the rates, the present and the next, is negative.
+        case turn(Rate)
         case limitBandwidth(Int64?)
     }
 
@@ -108,7 +115,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var hasPending = false
     /// Where the stream begins, or where the viewer went last.
     var start: NPT
-    /// The rate at which the clock runs.
+    /// The rate at which the clock runs; negative where it runs back.
     var playedRate = Rate.normal
 
     /// Judges the delivery of the ingest that is read.
@@ -278,13 +285,16 @@ final class Session: SourceSupervisor, @unchecked Sendable {
 
     /// Where the presentation ended; a subtitle that stays on screen beyond it does not count.
     var presentedEnd: NPT? {
-        zip(pacer?.presented ?? [], outputFlows).filter { !$1.isSparse }.compactMap { $0.0.end }.max()
+        isBackward
+            ? buffer.playhead
+            : zip(pacer?.presented ?? [], outputFlows).filter { !$1.isSparse }.compactMap { $0.0.end }.max()
     }
 
     /// The least position of the flows that count: by what was received of each, or where its timestamps tell nothing, as
     /// it was counted.
     var position: NPT? {
-        zip(buffer.accounts, outputFlows).filter { !$1.isSparse }.compactMap { account, flow in
+        if let line, line.isBackward { return line.lowest ?? start }
+        return zip(buffer.accounts, outputFlows).filter { !$1.isSparse }.compactMap { account, flow in
             guard let standing = standings[flow.index], standing.position.basis == .ledger else { return account.end }
             return standing.position.npt
         }.min()
@@ -303,7 +313,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var allStandings: [FlowStanding] {
         zip(buffer.accounts, outputFlows).compactMap { account, flow in
             guard configuration.flows.includes(flow) else { return nil }
-            let received = account.end.map {
+            let end = isBackward ? flow.kind == .video ? line?.lowest : nil : account.end
+            let received = end.map {
                 FlowPosition(position: Position(npt: $0, basis: .timestamps), byTimestamps: $0)
             }
             return (standings[flow.index] ?? received).map { FlowStanding(flow: flow.index, position: $0) }
@@ -408,17 +419,21 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 }))
     }
 
-    /// - Parameter overlap: where it is to begin so as to be joined to what was received; nil for the first opening.
+    /// - Parameters:
+    ///   - overlap: where it is to begin so as to be joined to what was received; nil for the first opening.
+    ///   - forwardsFrom: it is to play forwards from there, although the stream plays backwards.
     func connect(
-        _ origin: OriginID, expected: [FlowFormat] = [], overlap: NPT? = nil
+        _ origin: OriginID, expected: [FlowFormat] = [], overlap: NPT? = nil, forwardsFrom place: NPT? = nil
     ) throws(IngestOpenError) -> any Ingest {
         if RTSPAddress.isRTSP(configuration.origins[origin.index].url) {
+            let begin = place ?? (isBackward ? backwardStart : start)
             let hasSparse = outputFlows.contains { $0.isSparse && configuration.flows.includes($0) }
             return try RTSPIngest(
                 origin: origin, supervisor: self, abort: abort, transport: configuration.rtspTransport,
-                start: overlap.map { max(.zero, hasSparse ? $0 - RTSPIngest.sparseReach : $0) } ?? start,
-                isExact: overlap != nil, rate: shared.withLock { $0.rate }, bandwidth: shared.withLock { $0.bandwidth },
-                prepared: overlap == nil ? nil : standby?.take(origin))
+                start: overlap.map { max(.zero, hasSparse ? $0 - RTSPIngest.sparseReach : $0) } ?? begin,
+                isExact: overlap != nil, rate: place == nil ? askedRate : .normal,
+                bandwidth: shared.withLock { $0.bandwidth },
+                prepared: overlap == nil && !isBackward ? nil : standby?.take(origin))
         }
         return try ByteIngest(
             origin: origin, supervisor: self, abort: abort, isPaced: configuration.pacing == .realtime,
@@ -470,6 +485,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         standings = [:]
         let isPaused = shared.withLock { state in
             state.interrupt = ingest.interrupter
+            state.hasNoWayBack = !ingest.mayPlayBackwards
             return state.isPaused
         }
         played = ingest
@@ -506,23 +522,36 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                     return observe(
                         ChangeEvent(cause: .contentBroken, detail: "\(url(ingest.origin)): \(media)"),
                         canResume: false)
+                case .playsForwards:
+                    goForwards(ingest, because: "\(url(ingest.origin)) does not play backwards")
+                    if shared.withLock({ $0.isPaused }) { ingest.pause() }
+                    continue
                 case .changed(let event):
                     let mayStay = [.indicator, .overload, .operatorRequest].contains(event.kind)
+                    let isPlanned = mayStay && ingest.deliversStill
+                    if isBackward, !failedBackwards(event, ingest, isPlanned: isPlanned) { return nil }
                     if mayStay { leaving = ingest }
-                    return observe(event, canResume: false, isPlanned: mayStay && ingest.deliversStill)
+                    return observe(event, canResume: false, isPlanned: isPlanned)
                 case .interrupted: continue
                 }
             }
-            guard var packet else { return ended(ingest) }
+            guard var packet else {
+                guard isBackward, !ingest.hasFailed, !abort.isAborted, replacement == nil else { return ended(ingest) }
+                guard beginningCame(ingest) else { return nil }
+                continue
+            }
             // libavformat may hand out what it had read before the flows were selected.
             guard isPlayed(packet.flow) else { continue }
-            guard line.pass(&packet, form: ingest.form(of: packet.flow)) else { continue }
+            guard line.pass(&packet, form: ingest.form(of: packet.flow), mayLeadUp: ingest.makesDecodeTimes) else {
+                continue
+            }
             if isBeyondEnd(packet) {
                 if isAllDone { return flushed() }
                 continue
             }
             batchBytes += packet.byteCount
             batchFlows |= 1 << UInt64(min(packet.flow, 63))
+            batchBytes += line.takeLeadIn(into: &batch)
             batch.append(packet)
             if batch.count >= batchLimit || batchBytes >= Self.batchByteLimit, !flush() { return nil }
         }

@@ -26,7 +26,7 @@ struct Lab: AsyncParsableCommand {
 
             With --rtsp a byte is one of the RTP packets of the presentation; a method behind a colon limits reset, \
             close, silent, delay and status to its requests (status=453:setup); and these come beside those above:
-              answers  status=302,location=URL  session-lost  no-range
+              answers  status=302,location=URL  session-lost  no-range  no-scale
                        no-rtp-info  wrong-rtp-info  no-speed  speed-in-timestamps
                        late=2s (begins that much behind what was asked for)
               asks     redirect=URL[,range=6]  announce=2101

@@ -95,8 +95,9 @@ struct Play: AsyncParsableCommand {
     @Flag(
         help: ArgumentHelp(
             """
-            Take commands from standard input, one a line: pause, resume, seek TIME, rate NUMBER (2 is twice as fast), \
-            bandwidth BITS (what an RTSP origin may send in a second), stop.
+            Take commands from standard input, one a line: pause, resume, seek TIME, rate NUMBER (2 is twice as fast; -1, \
+            down to -8, is backwards, over RTSP where the server can), bandwidth BITS (what an RTSP origin may send in a \
+            second), stop.
             """))
     var control = false
 

@@ -4,7 +4,7 @@ internal import ThroughlineCore
 
 /// Takes what a viewer asks for from standard input, a command a line, on a thread of its own.
 enum StreamControls {
-    static let help = "pause, resume, seek TIME, rate NUMBER, bandwidth BITS, stop"
+    static let help = "pause, resume, seek TIME, rate NUMBER (-1: backwards, over RTSP), bandwidth BITS, stop"
 
     /// - Parameter complain: told of lines that are no command.
     static func read(for stream: ResilientStream, complain: @escaping @Sendable (String) -> Void) {

@@ -89,6 +89,35 @@ internal import ThroughlineCore
         }
     }
 
+    @Test(
+        "a seek to where the server sends what comes before without times", .timeLimit(.minutes(25)),
+        arguments: [("main-fragmented.mp4", 6500, 150), ("main.mkv", 6500, 150), ("main.mp4", 6500, 150)])
+    func seeksBetween(_ file: String, to milliseconds: Int64, first: Int) async throws {
+        let expected = try await RTSPReferences.shared.frames(file)
+        try await Slots.shared.run {
+            let server = try await RTSPServer.start()
+            let moved = Guarded<Duration?>(nil)
+            let play = try await Play.run([server.url(file)]) {
+                $0.rtspTransport = .tcp
+            } whilePlaying: { stream in
+                guard await stream.reaches(.seconds(3)) else { return }
+                stream.seek(to: .milliseconds(milliseconds))
+                let asked = Instant.now
+                guard await stream.reaches(.milliseconds(milliseconds + 500)) else { return }
+                moved.withLock { $0 = Instant.now - asked }
+            }
+            let summary = play.summary
+            #expect(summary.error == nil && summary.gapTotal == .zero, "\(play.story)")
+            #expect(summary.missing == .zero && summary.duplicate == .zero, "\(play.story)")
+            // The start, as long as the buffer is, and what is played until then.
+            let took = try #require(moved.withLock { $0 }, "\(play.story)")
+            #expect(took < .seconds(4), "\(play.story)")
+            let mine = play.frames.only("video").flows[0].frames.map(\.hash)
+            let all = expected.only("video").flows[0].frames.map(\.hash)
+            #expect(Array(mine.suffix(all.count - first)) == Array(all[first...]), "\(mine.count)\n\(play.story)")
+        }
+    }
+
     @Test("twice as fast stays twice as fast", .timeLimit(.minutes(25)), arguments: Carrier.allCases)
     func rates(_ carrier: Carrier) async throws {
         let expected = try await whole(carrier, "main.mkv")

@@ -55,6 +55,12 @@ protocol Ingest: AnyObject {
     func select(_ isWanted: (FlowFormat) -> Bool)
     /// Goes on reading at a key frame at or before an NPT, or, with `anyPacket`, as near before it as can be.
     func seek(to time: NPT, anyPacket: Bool) throws(MediaError)
+    /// Whether it can be asked to play backwards.
+    var mayPlayBackwards: Bool { get }
+    /// What the origin plays at, where it was asked to play backwards and does not.
+    var scaleInstead: Rate? { get }
+    /// Goes on from an NPT at another rate: backwards, at a negative one, with the key frames at and before it.
+    func turn(to time: NPT, at rate: Rate) throws(MediaError)
     /// Where to begin to read so as to meet packets that were received up to an NPT: the first of them, then others for
     /// when that was too late.
     ///
@@ -99,6 +105,9 @@ protocol Ingest: AnyObject {
 extension Ingest {
     var playedFrom: NPT? { nil }
     var askedFrom: NPT? { nil }
+    var mayPlayBackwards: Bool { false }
+    var scaleInstead: Rate? { nil }
+    func turn(to time: NPT, at rate: Rate) throws(MediaError) { try seek(to: time) }
     var standby: Standby { .cold }
     func takeLosses() -> [Int: FlowLosses] { [:] }
     var deliversStill: Bool { false }
@@ -136,6 +145,8 @@ enum IngestReadError: Error {
     case broken(MediaError)
     /// The origin must be left.
     case changed(ChangeEvent)
+    /// The origin was asked to play backwards, and does not.
+    case playsForwards
     /// Somebody has something to say to the reader.
     case interrupted
 }

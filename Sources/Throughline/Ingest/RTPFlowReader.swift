@@ -104,7 +104,8 @@ final class RTPFlowReader {
         grid.restart()
         cutFrame.removeAll(keepingCapacity: true)
         held.removeAll()
-        isBeginning = true
+        // Backwards nothing leads up to the first picture, and the next one may be seconds away.
+        isBeginning = !start.scale.isNegative
         isClamped = false
         firstTimestamp = nil
         lostPayload = 0
@@ -117,7 +118,10 @@ final class RTPFlowReader {
         keeper.adjusted(
             .play(
                 from: start.range, scale: mediaScale ?? start.scale, speed: speed,
-                bandwidth: (bandwidth ?? declaredBandwidth).map { .media(bitsPerSecond: $0) }), at: now)
+                // Backwards key frames come alone: what was declared of all pictures says nothing of them.
+                bandwidth: start.scale.isNegative
+                    ? bandwidth.map { .media(bitsPerSecond: $0) } ?? .unknown
+                    : (bandwidth ?? declaredBandwidth).map { .media(bitsPerSecond: $0) }), at: now)
     }
 
     func adjusted(_ adjustment: Adjustment, at now: Instant) { keeper.adjusted(adjustment, at: now) }
@@ -527,7 +531,11 @@ final class RTPFlowReader {
         while var packet = held.popFirst() {
             packet.flow = described.format.index
             packet.pts = time
-            if kind == .video {
+            if kind == .video, timeline.start.scale.isNegative {
+                // Each stands alone, and is decoded when it is shown.
+                packet.dts = time
+                packet.duration = described.frameRate?.frameDuration ?? .zero
+            } else if kind == .video {
                 packet.dts = decodeTimes.next(pts: time, isRefresh: isHeldRefresh)
                 packet.duration = frameLength.next(decode: packet.dts)
             } else {

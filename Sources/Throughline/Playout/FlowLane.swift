@@ -15,7 +15,11 @@ final class FlowLane {
     /// Key packets that are kept: one that is out, as a rule, and one that waits.
     static let keyLimit = 3
 
-    let isSparse: Bool
+    /// Whether nobody waits for this flow.
+    var isSparse: Bool { isAlwaysSparse || isIdle }
+    private let isAlwaysSparse: Bool
+    /// Nothing comes of it for now.
+    private var isIdle = false
     /// Received and not yet out, in decode order.
     var waiting = UniqueDeque<Packet>()
     /// The last that went out, in decode order.
@@ -35,7 +39,7 @@ final class FlowLane {
     private let keepsKeys: Bool
 
     init(isSparse: Bool, keepsKeys: Bool) {
-        self.isSparse = isSparse
+        isAlwaysSparse = isSparse
         self.keepsKeys = keepsKeys
     }
 
@@ -101,7 +105,10 @@ final class FlowLane {
     }
 
     /// Lets go of everything: what follows is from elsewhere in the presentation.
-    func empty(into discarding: inout UniqueDeque<Packet>) {
+    ///
+    /// - Parameter isBackward: what follows is played backwards, and has nothing but pictures.
+    func empty(into discarding: inout UniqueDeque<Packet>, isBackward: Bool) {
+        isIdle = isBackward && !keepsKeys
         while !waiting.isEmpty { discarding.append(waiting.removeFirst()) }
         keys = UniqueDeque()
         account.restart()

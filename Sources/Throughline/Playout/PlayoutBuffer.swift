@@ -72,6 +72,12 @@ final class PlayoutBuffer: Sendable {
         var isShiftUnknown = false
         /// What comes is from where the viewer no longer is.
         var isDiscarding = false
+        /// Media times are NPT with the sign turned round.
+        var isBackward = false
+        /// Where the viewer stands while nothing is presented that was received since.
+        var place: NPT?
+        /// Nothing more comes until the next restart.
+        var isComplete = false
         /// Packets that nobody needs any more. The ingest's thread frees them: it allocated them, and the allocator
         /// serves it best from what it gave back itself.
         var bin = PacketBin()
@@ -175,7 +181,8 @@ final class PlayoutBuffer: Sendable {
     }
 
     private func level(of state: State, at now: Instant) -> MediaTime {
-        let playhead = state.clock.playhead(at: now) ?? state.released
+        // Before the clock starts, what went out last may be from another place in the presentation.
+        let playhead = state.clock.playhead(at: now) ?? (limits.isPaced ? nil : state.released)
         var least: MediaTime?
         for lane in state.lanes where !lane.isSparse {
             guard let end = lane.decodeEnd else { continue }
@@ -221,20 +228,41 @@ final class PlayoutBuffer: Sendable {
 
     /// Throws away all that has not gone out: what comes next is from elsewhere in the presentation, and the clock starts
     /// again with it. The outputs go on where they were.
-    func restart() {
+    ///
+    /// - Parameters:
+    ///   - place: where the viewer is shown to be until then; nil for where the last packet stood.
+    ///   - isBackward: what comes is played backwards: pictures alone, whose times are NPT with the sign turned round.
+    func restart(at place: NPT? = nil, isBackward: Bool = false) {
         nonisolated(unsafe) var bin = PacketBin()
         state.withLockAndWake { state in
             swap(&bin, &state.bin)
-            for lane in state.lanes { lane.empty(into: &bin.packets) }
+            for lane in state.lanes { lane.empty(into: &bin.packets, isBackward: isBackward) }
             state.bytes = 0
             state.packets = 0
             state.isFull = false
             state.isDiscarding = false
             state.firstArrival = nil
             state.clock.stop()
+            state.clock.isBackward = isBackward
+            if place != nil || isBackward != state.isBackward { state.released = nil }
+            state.isBackward = isBackward
+            state.place = place
+            state.isComplete = false
             state.isShiftUnknown = state.outputEnd != nil
         }
         bin.empty()
+    }
+
+    /// Nothing more comes until the next `restart`: what there is is presented, however little it is.
+    func complete() { state.withLockAndWake { $0.isComplete = true } }
+
+    /// Whether all that came was presented to its end.
+    var isPlayedOut: Bool {
+        state.withLock { state in
+            guard state.packets == 0 else { return false }
+            guard let due = state.clock.playhead(at: .now) else { return true }
+            return state.lanes.compactMap(\.decodeEnd).allSatisfy { $0 <= due }
+        }
     }
 
     // MARK: - The pacer's side
@@ -288,7 +316,7 @@ final class PlayoutBuffer: Sendable {
         if limits.isPaced {
             if !state.clock.isRunning {
                 guard let start = startTime(state) else { return .never }
-                let isReady = state.isEnded || state.isFull || isPrefilled(state)
+                let isReady = state.isEnded || state.isComplete || state.isFull || isPrefilled(state)
                 let patience = Self.prefillPatience + (state.isRealtime ? limits.duration.duration : .zero)
                 let latest = (state.firstArrival ?? now) + patience
                 guard isReady || now >= latest else { return latest }
@@ -302,7 +330,9 @@ final class PlayoutBuffer: Sendable {
             for (index, lane) in state.lanes.enumerated() {
                 guard !lane.waiting.isEmpty else {
                     // Unpaced, flows are kept in step by waiting until each has something.
-                    if !limits.isPaced, !lane.isSparse, !state.isEnded, !state.isFull { return .never }
+                    if !limits.isPaced, !lane.isSparse, !state.isEnded, !state.isComplete, !state.isFull {
+                        return .never
+                    }
                     continue
                 }
                 let due = lane.headDue ?? .zero
@@ -317,6 +347,7 @@ final class PlayoutBuffer: Sendable {
             state.bytes -= packet.byteCount
             state.packets -= 1
             state.released = least
+            state.place = nil
             batch.append(packet)
         }
         return now
@@ -354,8 +385,17 @@ final class PlayoutBuffer: Sendable {
     /// paced.
     var playhead: MediaTime? {
         state.withLock { state in
-            guard let due = state.clock.playhead(at: .now) else { return state.released }
-            return min(due, state.lanes.compactMap(\.decodeEnd).max() ?? due)
+            let time: MediaTime
+            if let due = state.clock.playhead(at: .now) {
+                time = min(due, state.lanes.compactMap(\.decodeEnd).max() ?? due)
+            } else if let place = state.place {
+                return place
+            } else if let released = state.released {
+                time = released
+            } else {
+                return nil
+            }
+            return state.isBackward ? max(.zero, -time) : time
         }
     }
 

@@ -168,6 +168,7 @@ final class SpliceJoin {
                     throw .attempt(.undelivered(ChangeEvent(cause: .contentBroken, detail: "\(url): \(media)")))
                 case .changed(let event): throw .attempt(.undelivered(event))
                 case .interrupted: continue
+                case .playsForwards: throw .refused("\(url): it does not play backwards")
                 }
             }
             guard let packet else {
@@ -499,9 +500,12 @@ final class SpliceJoin {
     /// Nothing was received before: the stream begins here.
     private func beginAgain(into batch: inout UniqueDeque<Packet>) throws(Failure) -> Result {
         if start > .zero { try seek(to: start, anyPacket: false) }
+        // After a seek the outputs have been promised a form already, which a gate sees to.
+        let gates = (0..<flowCount).map { flow in
+            line.form(of: flow).map { _ in SpliceLine.Gate.from(MediaTime(flicks: .min / 2), tolerance: .zero) }
+        }
         line.adopt(
-            ingest.flows, mapping: mapping, gates: Array(repeating: nil, count: flowCount), aligner: nil,
-            ends: tails.map(\.end), isOtherEncode: true)
+            ingest.flows, mapping: mapping, gates: gates, aligner: nil, ends: tails.map(\.end), isOtherEncode: true)
         return Result(grade: .packetExact, evidence: "nothing was received before", warnings: [])
     }
 }

@@ -1,3 +1,4 @@
+internal import DequeModule
 internal import ThroughlineCore
 internal import ThroughlineMedia
 internal import ThroughlineProtocols
@@ -10,7 +11,7 @@ final class SpliceLine {
     enum Gate {
         /// By the fingerprints of packets.
         case aligner
-        /// By time: from this presentation time on.
+        /// By time: from this presentation time on; backwards, down from it.
         case from(MediaTime, tolerance: MediaTime)
     }
 
@@ -46,8 +47,17 @@ final class SpliceLine {
         var lastBefore: MediaTime?
     }
 
+    /// Key frames that lie closer together are one, by two origins that count a little differently.
+    static let leastStep: MediaTime = .milliseconds(20)
     /// How far a sparse flow may be from the others.
     static let sparseReach: MediaTime = .seconds(60)
+
+    /// Pictures that lead up to the first of a range stand so far apart, just before it: no more is seen of them, and the
+    /// times rise in every container.
+    static let leadInStep: MediaTime = .milliseconds(1)
+    /// No more of them are kept.
+    static let leadInLimit = 1024
+    static let leadInByteLimit = 32 << 20
 
     private var outputs: [OutputFlow]
     /// The furthest decode time of the flows that count.
@@ -55,9 +65,16 @@ final class SpliceLine {
     private var feeds: [Feed?] = []
     private var aligner: PacketAligner?
     private var scratch: [UInt8] = []
+    /// Pictures without times that came before the first time of their flow.
+    private var leadIn = UniqueDeque<Packet>()
+    private var leadInBytes = 0
     /// What the splice did to the flows that are through their gates.
     private(set) var splices: [FlowSplice] = []
     private var warnings: [String] = []
+    /// The stream is played backwards: key frames alone go on, and their times are turned round.
+    private(set) var isBackward = false
+    /// NPT of the last picture that was passed on backwards.
+    private(set) var lowest: NPT?
 
     /// The line as the first ingest feeds it: every flow as it comes.
     init(flows: [FlowFormat]) {
@@ -83,6 +100,7 @@ final class SpliceLine {
         isOtherEncode: Bool
     ) {
         self.aligner = aligner
+        dropLeadIn()
         splices = []
         for index in outputs.indices { outputs[index].guardian.originChanged() }
         feeds = zip(flows, mapping).map { flow, output in
@@ -96,8 +114,13 @@ final class SpliceLine {
     }
 
     /// The ingest goes on elsewhere in the presentation, and nothing of what was received matters any more.
-    func restart() {
+    ///
+    /// - Parameter isBackward: from there back to the beginning.
+    func restart(isBackward: Bool = false) {
+        self.isBackward = isBackward
+        lowest = nil
         aligner = nil
+        dropLeadIn()
         splices = []
         furthest = nil
         for index in outputs.indices {
@@ -108,16 +131,28 @@ final class SpliceLine {
         }
         for index in feeds.indices {
             guard feeds[index]?.gate != nil else { continue }
-            feeds[index]?.gate = .from(MediaTime(flicks: .min / 2), tolerance: .zero)
+            feeds[index]?.gate = .from(MediaTime(flicks: isBackward ? .max / 2 : .min / 2), tolerance: .zero)
         }
     }
+
+    /// What comes next backwards may repeat what was passed on: only what lies before it is new.
+    func dropRepeated() {
+        for index in feeds.indices where feeds[index] != nil { feeds[index]?.gate = gateBelow }
+    }
+
+    /// Opens for what backwards comes after the pictures that were passed on.
+    var gateBelow: Gate { .from(lowest.map { $0 - Self.leastStep } ?? MediaTime(flicks: .max / 2), tolerance: .zero) }
 
     /// What the output holds of a flow was cut: decode times go on from there.
     func cut(output: Int, lastDecode: MediaTime?) { outputs[output].clock.cut(to: lastDecode) }
 
     /// Whether every flow that counts is through its gate.
     var isSettled: Bool {
-        feeds.allSatisfy { $0.map { $0.gate == nil || outputs[$0.output].format.isSparse } ?? true }
+        feeds.allSatisfy { feed in
+            guard let feed, feed.gate != nil else { return true }
+            let format = outputs[feed.output].format
+            return format.isSparse || isBackward && format.kind != .video
+        }
     }
 
     /// Which flow of the output a flow of the current ingest feeds.
@@ -133,9 +168,20 @@ final class SpliceLine {
 
     /// Moves a packet onto the line. False when it has no place there, or the viewer has it.
     ///
-    /// - Parameter fingerprint: the packet's, if it was computed already.
-    func pass(_ packet: inout Packet, form: PayloadForm, fingerprint: UInt64?? = nil) -> Bool {
+    /// - Parameters:
+    ///   - fingerprint: the packet's, if it was computed already.
+    ///   - mayLeadUp: what comes without times before the first time of a flow stands before that. Pictures are kept for the
+    ///     decoder until then (`takeLeadIn`), and nothing else is.
+    func pass(
+        _ packet: inout Packet, form: PayloadForm, fingerprint: UInt64?? = nil, mayLeadUp: Bool = false
+    ) -> Bool {
         guard packet.flow < feeds.count, var feed = feeds[packet.flow] else { return false }
+        if isBackward {
+            let format = outputs[feed.output].format
+            guard format.kind == .video, !format.isAttachedPicture, packet.isKey, packet.pts != nil else {
+                return false
+            }
+        }
         if let gate = feed.gate {
             let flow = packet.flow
             guard opens(gate, &feed, for: packet, form: form, fingerprint: fingerprint) else { return false }
@@ -157,11 +203,18 @@ final class SpliceLine {
             } catch { return false }
         }
         packet.flow = output
+        if mayLeadUp, packet.pts == nil, packet.dts == nil, outputs[output].clock.lastDecode == nil {
+            keepLeadIn(packet)
+            return false
+        }
         snapDuration(of: &packet, feed: feed)
         if packet.duration > .zero { outputs[output].duration = packet.duration }
         var pts = packet.pts.map { $0 + feed.ptsShift }
         var dts = packet.dts.map { $0 + feed.dtsShift }
-        if let time = dts ?? pts {
+        if isBackward, let npt = pts {
+            lowest = npt
+            (pts, dts) = (-npt, -npt)
+        } else if let time = dts ?? pts {
             if outputs[output].format.isSparse {
                 // A damaged time in a sparse flow would be waited for.
                 if let furthest, (time - furthest).magnitude > Self.sparseReach { return false }
@@ -182,7 +235,52 @@ final class SpliceLine {
         packet.pts = times.pts
         packet.dts = times.dts
         outputs[output].next = times.dts + packet.duration
+        if !leadIn.isEmpty { placeLeadIn(of: output, before: times.dts) }
         return true
+    }
+
+    // MARK: - What leads up to the first picture
+
+    /// Appends what leads up to the packet that was passed last.
+    ///
+    /// - Returns: its bytes.
+    func takeLeadIn(into packets: inout UniqueDeque<Packet>) -> Int {
+        var bytes = 0
+        while !leadIn.isEmpty, leadIn[0].dts != nil {
+            bytes += leadIn[0].byteCount
+            packets.append(leadIn.removeFirst())
+        }
+        leadInBytes -= bytes
+        return bytes
+    }
+
+    private func keepLeadIn(_ packet: borrowing Packet) {
+        let format = outputs[packet.flow].format
+        guard format.kind == .video, !format.isAttachedPicture, leadIn.count < Self.leadInLimit,
+            leadInBytes + packet.byteCount <= Self.leadInByteLimit, let copy = try? packet.reference()
+        else { return }
+        leadInBytes += packet.byteCount
+        leadIn.append(copy)
+    }
+
+    /// Those of a flow come to the front, with times.
+    private func placeLeadIn(of output: Int, before first: MediaTime) {
+        var placed = UniqueDeque<Packet>()
+        var others = UniqueDeque<Packet>()
+        while let packet = leadIn.popFirst() {
+            if packet.flow == output, packet.dts == nil { placed.append(packet) } else { others.append(packet) }
+        }
+        for index in 0..<placed.count {
+            let time = first - MediaTime(flicks: Self.leadInStep.flicks * Int64(placed.count - index))
+            (placed[index].pts, placed[index].dts) = (time, time)
+        }
+        while let packet = placed.popFirst() { leadIn.append(packet) }
+        while let packet = others.popFirst() { leadIn.append(packet) }
+    }
+
+    private func dropLeadIn() {
+        while !leadIn.isEmpty { _ = leadIn.removeFirst() }
+        leadInBytes = 0
     }
 
     /// A container with a coarser time base rounds the same duration: what it rounds is kept as it was before.
@@ -216,7 +314,10 @@ final class SpliceLine {
                 duration: packet.duration, isExact: isExact)
             return true
         case .from(let time, let tolerance):
-            guard let start = packet.pts ?? packet.dts, start >= time - tolerance else { return false }
+            guard let start = packet.pts ?? packet.dts else { return false }
+            guard isBackward ? start + feed.ptsShift <= time + tolerance : start >= time - tolerance else {
+                return false
+            }
             note(
                 feed, first: start, grade: .frameAligned, matched: 0, duration: packet.duration, isExact: false)
             return true

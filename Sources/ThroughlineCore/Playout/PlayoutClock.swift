@@ -19,6 +19,8 @@ package struct PlayoutClock: Sendable {
     package static let gapLimit = 1000
 
     private var anchor: (time: MediaTime, at: Instant)?
+    /// What is presented plays backwards: media times are NPT with the sign turned round, so that they rise.
+    package var isBackward = false
     /// Media time that goes by in a second; positive.
     package private(set) var rate = Rate.normal
     /// The viewer has stopped it.
@@ -108,7 +110,7 @@ package struct PlayoutClock: Sendable {
         let lateness = now - due
         self.anchor = (anchor.time, anchor.at + lateness)
         gapTotal += lateness
-        if gaps.count < Self.gapLimit { gaps.append(VisibleGap(npt: time, duration: lateness)) }
+        if gaps.count < Self.gapLimit { gaps.append(VisibleGap(npt: isBackward ? -time : time, duration: lateness)) }
         return lateness
     }
 }

@@ -74,6 +74,9 @@ public struct Rate: Hashable, Sendable {
 
     public var isNegative: Bool { numerator < 0 }
 
+    /// The same forwards.
+    package var magnitude: Rate { isNegative ? Rate(-numerator, denominator) : self }
+
     /// One after the other, such as a scale and a speed; nil when the product does not fit.
     public static func * (a: Rate, b: Rate) -> Rate? {
         Rate(

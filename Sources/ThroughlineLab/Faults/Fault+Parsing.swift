@@ -16,7 +16,7 @@ extension Fault: CustomStringConvertible {
     ///     fault    = kind [":" method] *("," option) ["@" trigger *("," option)]
     ///     kind     = "reset" / "close" / "refuse" / "stall" / "silent" / "short" / "corrupt"
     ///              / "throttle=" size / "delay=" time / "status=" 300...599 / rtsp
-    ///     rtsp     = "session-lost" / "no-rtp-info" / "wrong-rtp-info" / "no-range" / "no-speed" /
+    ///     rtsp     = "session-lost" / "no-rtp-info" / "wrong-rtp-info" / "no-range" / "no-scale" / "no-speed" /
     ///                "speed-in-timestamps" / "late=" time
     ///              / "redirect=" URL / "announce=" 1...9999 / "notify=" reason / "teardown"
     ///              / "bye" / "new-source" / "close-ports" / "loss=" number "%" / "reorder=" number "%"
@@ -107,6 +107,7 @@ extension RTSPFault {
         case .withoutRTPInfo: "no-rtp-info"
         case .wrongRTPInfo: "wrong-rtp-info"
         case .withoutRange: "no-range"
+        case .withoutScale: "no-scale"
         case .withoutSpeed: "no-speed"
         case .speedInTimestamps: "speed-in-timestamps"
         case .lateStart(let time): "late=\(time.text)"
@@ -133,7 +134,8 @@ extension RTSPFault {
 
     fileprivate static let simple: [Substring: RTSPFault] = [
         "session-lost": .sessionLost, "no-rtp-info": .withoutRTPInfo, "wrong-rtp-info": .wrongRTPInfo,
-        "no-speed": .withoutSpeed, "speed-in-timestamps": .speedInTimestamps, "no-range": .withoutRange,
+        "no-range": .withoutRange, "no-scale": .withoutScale, "no-speed": .withoutSpeed,
+        "speed-in-timestamps": .speedInTimestamps,
         "teardown": .teardown, "bye": .bye, "new-source": .newSource,
         "close-ports": .closePorts, "frozen-timestamps": .frozenTimestamps,
         "random-timestamps": .randomTimestamps, "no-reports": .withoutReports,

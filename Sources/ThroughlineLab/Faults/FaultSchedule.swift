@@ -287,7 +287,8 @@ struct FaultSchedule {
             else { continue }
             switch fault {
             case .moved where entries[index].fault.method == nil && method != "DESCRIBE": continue
-            case .withoutRTPInfo, .wrongRTPInfo, .withoutRange, .lateStart, .withoutSpeed, .speedInTimestamps:
+            case .withoutRTPInfo, .wrongRTPInfo, .withoutRange, .withoutScale, .lateStart, .withoutSpeed,
+                .speedInTimestamps:
                 guard method == "PLAY" else { continue }
             default: break
             }

@@ -20,6 +20,8 @@ public enum RTSPFault: Sendable, Hashable {
     case wrongRTPInfo
     /// The answer to PLAY has no `Range`.
     case withoutRange
+    /// PLAY is answered as by a server without `Scale`: it plays at 1, to the end, and the answer says nothing of it.
+    case withoutScale
     /// What is played begins this much behind what was asked for; the answer says so.
     case lateStart(Duration)
 
@@ -76,7 +78,8 @@ extension RTSPFault {
 
     var concern: Concern {
         switch self {
-        case .moved, .withoutRTPInfo, .wrongRTPInfo, .withoutRange, .lateStart, .withoutSpeed, .speedInTimestamps:
+        case .moved, .withoutRTPInfo, .wrongRTPInfo, .withoutRange, .withoutScale, .lateStart, .withoutSpeed,
+            .speedInTimestamps:
             .requests
         case .sessionLost, .redirect, .announce, .playNotify, .teardown, .closePorts: .sessions
         case .bye, .newSource, .loss, .reorder, .duplicate, .garbage, .sequenceJump, .timestampJump, .frozenTimestamps,

@@ -222,10 +222,13 @@ extension RTSPCore {
         _ session: ServedSession, _ request: RTSPRequest, _ effects: [RTSPFault]
     ) -> (RTSPResponse, (() -> Void)?) {
         let headers = request.headers
-        let range = headers.range
+        var range = headers.range
         if headers[.range] != nil, range == nil { return (refusal(.badRequest), nil) }
         if let range, range.unit != .npt { return (refusal(.invalidRange), nil) }
-        let (scale, speed) = (headers.scale, effects.contains(.withoutSpeed) ? nil : headers.speed)
+        let knowsScale = !effects.contains(.withoutScale)
+        let scale = knowsScale ? headers.scale : nil
+        let speed = effects.contains(.withoutSpeed) ? nil : headers.speed
+        if !knowsScale, headers.scale?.isNegative ?? false { range?.end = nil }
         if let speed, speed <= Rate(0) { return (refusal(.badRequest), nil) }
         // The richest encode that there is room for, else the poorest.
         var encode = session.programme
@@ -259,7 +262,7 @@ extension RTSPCore {
         var answer = RTSPHeaders([(.session, session.id)])
         if let (info, range) = session.answer(base: base(request.uri)) {
             if !effects.contains(.withoutRange) { answer.add(.range, range.description) }
-            if headers[.scale] != nil { answer.add(.scale, (session.plan?.scale ?? .normal).description) }
+            if knowsScale, headers[.scale] != nil { answer.add(.scale, (session.plan?.scale ?? .normal).description) }
             if headers.bandwidth != nil { answer.add(.bandwidth, "\(session.programme.bitsPerSecond)") }
             if speed != nil { answer.add(.speed, session.speed.description) }
             var told = info

@@ -507,7 +507,7 @@ final class ServedSession: @unchecked Sendable {
         let isNew = done.insert(effect.id).inserted
         switch effect.fault {
         case .loss, .reorder, .duplicate, .frozenTimestamps, .randomTimestamps, .withoutReports, .silentFlow, .moved,
-            .withoutRTPInfo, .wrongRTPInfo, .withoutRange,
+            .withoutRTPInfo, .wrongRTPInfo, .withoutRange, .withoutScale,
             .lateStart, .withoutSpeed, .speedInTimestamps:
             return
         case .bye:

@@ -29,6 +29,11 @@ package struct RTSPPlayAnswer: Hashable, Sendable {
         self.askedStart = askedStart
     }
 
+    /// Whether GStreamer's server answers, which takes `Scale` for a speed, and knows no way back.
+    package var isGStreamer: Bool { Self.isGStreamer(server ?? "") }
+
+    static func isGStreamer(_ server: String) -> Bool { server.lowercased().contains("gstreamer") }
+
     /// NPT of the first media: what the answer says, else what was asked for, else the start.
     package var start: NPT { range?.startTime ?? askedStart ?? .zero }
 }

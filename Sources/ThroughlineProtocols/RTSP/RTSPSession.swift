@@ -108,6 +108,9 @@ package struct RTSPSession: Sendable {
     /// The first part of an answer that comes in several.
     private var gathered: RTSPPlayAnswer?
     private var keepAliveMethod = RTSPMethod.getParameter
+    /// GStreamer's server takes `Scale: -1` for a speed: it plays a heap of packets at once, keeps the end of that range for
+    /// the next, or falls over an assertion and is gone, with all that it serves. It is not asked.
+    private var isGStreamer = false
     private var orders: [Order] = []
 
     package init(settings: Settings) {
@@ -146,7 +149,8 @@ package struct RTSPSession: Sendable {
         return takeOrders()
     }
 
-    /// Plays, or plays from elsewhere. Before `ready` it is kept and sent as early as can be.
+    /// Plays, or plays from elsewhere. Before `ready` it is kept and sent as early as can be. A server that is known to fail
+    /// when it is asked to play backwards is asked to play forwards, and its answer tells.
     package mutating func play(_ request: RTSPPlayRequest, at now: Instant) -> [Order] {
         switch state {
         case .ready, .playing: sendPlay(request, at: now)
@@ -156,8 +160,10 @@ package struct RTSPSession: Sendable {
         return takeOrders()
     }
 
+    /// Stops the delivery, also where the answer to PLAY is still to come.
     package mutating func pause(at now: Instant) -> [Order] {
-        guard state == .playing else { return [] }
+        let isAboutToPlay = pending.contains { if case .play = $0.purpose { true } else { false } }
+        guard state == .playing || state == .ready && isAboutToPlay else { return [] }
         send(.pause, controls.aggregate, RTSPHeaders(), .pause, at: now)
         return takeOrders()
     }
@@ -243,6 +249,7 @@ package struct RTSPSession: Sendable {
         }
         guard let index else { return }
         let request = pending.remove(at: index)
+        if let server = response.headers[.server] { isGStreamer = RTSPPlayAnswer.isGStreamer(server) }
         if let session = response.headers.session, response.status.isSuccess {
             sessionID = sessionID ?? session.id
             if let seconds = session.timeout { timeout = seconds }
@@ -454,7 +461,9 @@ package struct RTSPSession: Sendable {
         send(.setup, flows[flow].url, headers, .setUp(flow), at: now)
     }
 
-    private mutating func sendPlay(_ request: RTSPPlayRequest, at now: Instant) {
+    private mutating func sendPlay(_ wanted: RTSPPlayRequest, at now: Instant) {
+        var request = wanted
+        if isGStreamer, request.scale.isNegative { (request.scale, request.end) = (.normal, nil) }
         var headers = RTSPHeaders()
         if let start = request.start {
             headers.add(.range, RTSPRange.npt(from: start, to: request.end).description)

@@ -195,6 +195,20 @@ internal import ThroughlineProtocols
         #expect(talk.session.state == .closed)
     }
 
+    @Test func aPauseBeforeTheAnswerToPlay() {
+        var talk = Talk()
+        talk.play(from: .seconds(4))
+        talk.take(talk.session.pause(at: talk.now))
+        talk.answer(200)
+        talk.take(talk.session.play(RTSPPlayRequest(start: .seconds(1)), at: talk.now))
+        talk.take(talk.session.pause(at: talk.now))
+        #expect(talk.requests.map(\.method) == [.play, .pause])
+        talk.answer(200)
+        #expect(talk.session.state == .playing)
+        talk.answer(200)
+        #expect(talk.session.state == .ready)
+    }
+
     @Test func aPausedSessionIsKeptAliveToo() {
         var talk = Talk()
         talk.play(from: .seconds(4))
@@ -334,6 +348,25 @@ internal import ThroughlineProtocols
         }
         #expect(answer.scale == .normal)
         #expect(answer.start == .seconds(1))
+    }
+
+    @Test(arguments: [("GStreamer RTSP server", false), ("Other/1.0", true), (nil, true)])
+    func aServerThatFailsWhenAskedToPlayBackwardsIsNotAsked(_ server: String?, _ isAsked: Bool) {
+        var talk = Talk()
+        talk.play(from: .zero)
+        let backwards = RTSPPlayRequest(start: .seconds(5), end: .zero, scale: Rate(-1))
+        // Before its first word about itself nobody knows; what it says in any answer counts.
+        talk.take(talk.session.play(RTSPPlayRequest(start: .seconds(5)), at: talk.now))
+        talk.answer(200, server.map { [(.server, $0)] } ?? [])
+        talk.take(talk.session.play(backwards, at: talk.now))
+        #expect(talk.requests[0].headers[.scale] == (isAsked ? "-1" : nil))
+        #expect(talk.requests[0].headers[.range] == (isAsked ? "npt=5.000-0.000" : "npt=5.000-"))
+        talk.answer(200)
+        guard case .playing(let answer) = talk.orders.last else {
+            Issue.record("\(talk.orders)")
+            return
+        }
+        #expect(answer.scale == .normal, "what is played, not what was asked for")
     }
 
     // MARK: - What the server asks

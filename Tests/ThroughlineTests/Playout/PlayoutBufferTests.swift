@@ -178,6 +178,24 @@ internal import ThroughlineCore
         taker.join()
     }
 
+    @Test func afterASeekWhatWentOutBeforeSaysNothingOfTheLevel() throws {
+        let buffer = Self.buffer("v", isPaced: true)
+        var batch = UniqueDeque<Packet>()
+        batch.append(try Self.packet(0, due: 0))
+        var isPushed = buffer.push(&batch)
+        buffer.complete()
+        _ = buffer.take(into: &batch, limit: 8)
+        let count = batch.count
+        #expect(isPushed && count == 1)
+        while !batch.isEmpty { _ = batch.removeFirst() }
+        buffer.restart()
+        batch.append(try Self.packet(0, due: 20_000))
+        isPushed = buffer.push(&batch)
+        #expect(isPushed)
+        #expect(buffer.level.duration == .milliseconds(40))
+        #expect(buffer.playhead == .zero, "the viewer stands where he was until the clock starts")
+    }
+
     @Test func aSparseFlowIsNotWaitedFor() throws {
         let buffer = Self.buffer("vs", isPaced: true)
         let packets = (0..<10).map { (flow: 0, due: Int64($0) * 40) }

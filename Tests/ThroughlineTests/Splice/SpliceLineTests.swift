@@ -77,6 +77,43 @@ internal import ThroughlineProtocols
         }
     }
 
+    @Test("pictures that lead up to a range stand just before it, and sound that does is dropped")
+    func leadsUp() throws {
+        let reader = try FixtureReader("main.mkv")
+        let line = SpliceLine(flows: reader.flows)
+        line.restart()
+        var counts = reader.flows.map { _ in 0 }
+        var out = UniqueDeque<Packet>()
+        var fingerprints: [UInt64?] = []
+        while out.count < 40, var packet = try reader.read() {
+            let flow = packet.flow
+            counts[flow] += 1
+            if counts[flow] <= 13 { (packet.pts, packet.dts) = (nil, nil) }
+            let form = reader.form(of: flow)
+            if flow == 0 { fingerprints.append(packet.fingerprint(form: form)) }
+            guard line.pass(&packet, form: form, mayLeadUp: true) else { continue }
+            let (before, held) = (out.count, flow == 0 && counts[flow] == 14)
+            #expect((line.takeLeadIn(into: &out) > 0) == held)
+            #expect(out.count - before == (held ? 13 : 0))
+            out.append(packet)
+        }
+        var times: [MediaTime] = []
+        var shown: [UInt64?] = []
+        for index in 0..<out.count where out[index].flow == 0 {
+            let (pts, dts) = (out[index].pts, out[index].dts)
+            times.append(try #require(dts))
+            #expect(try #require(pts) >= times[times.count - 1])
+            shown.append(out[index].fingerprint(form: reader.form(of: 0)))
+        }
+        #expect(shown == Array(fingerprints.prefix(shown.count)) && shown.count > 14)
+        #expect(zip(times, times.dropFirst()).allSatisfy { $0 < $1 })
+        #expect(times[13] - times[0] == .milliseconds(13), "all stand just before the first that has a time")
+        for index in 0..<out.count where out[index].flow != 0 {
+            let pts = out[index].pts
+            #expect(try #require(pts) > .milliseconds(200))
+        }
+    }
+
     static let containers = ["main.mp4", "main-faststart.mp4", "main-fragmented.mp4", "main.ts", "main.mkv"]
 
     @Test(arguments: containers, containers)

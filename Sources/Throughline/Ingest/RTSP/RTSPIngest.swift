@@ -33,7 +33,8 @@ final class RTSPIngest: Ingest {
 
     private(set) var speed = Rate.normal
     /// The server lets its timestamps go at the pace of delivery, whatever RFC 2326 section 12.35 says.
-    private var hasOwnPace = false
+    private var hasOwnPace: Bool { isGStreamer }
+    private var isGStreamer = false
 
     private let url: String
     private let supervisor: any SourceSupervisor
@@ -49,6 +50,15 @@ final class RTSPIngest: Ingest {
     private var hasEnded = false
     /// The end came a little early, and another origin is asked whether there is more.
     private var isEndDoubted = false
+    /// It plays at this scale, where it was asked to play backwards.
+    private(set) var scaleInstead: Rate?
+    /// The scale of the last answer to PLAY.
+    private var scale = Rate.normal
+    /// When media came last, or PLAY was answered after which none has come yet.
+    private var lastMedia: Instant?
+    /// The key frame that was handed out last, and the furthest from one to the next.
+    private var lastKeyFrame: MediaTime?
+    private var keyFrameStep: MediaTime?
     /// The furthest frame of what was handed out, and its length.
     private var lastFrame: MediaTime = .zero
     /// The server has ended the session.
@@ -76,7 +86,7 @@ final class RTSPIngest: Ingest {
     private var toldLosses: [Int: FlowLosses] = [:]
     /// What was told of each flow.
     private var told: Set<Told> = []
-    /// The furthest end of what was handed out.
+    /// The furthest end of what was handed out; backwards, the least start.
     private var furthest: MediaTime?
 
     /// Sparse flows do not say how far they were received. What is due at one moment is sent together, and pictures that
@@ -93,6 +103,13 @@ final class RTSPIngest: Ingest {
     static let endTolerance: MediaTime = .milliseconds(200)
     /// A frame of video or sound is no longer.
     static let longestFrame: MediaTime = .milliseconds(100)
+    /// Backwards as much time goes by from one picture to the next as lies between the key frames: by what was seen of them
+    /// it is judged when the next is due. Before that is known they are taken to lie so far apart.
+    static let keyFramePatience: MediaTime = .seconds(10)
+    /// What a key frame may take longer to come than half as long again as the furthest so far.
+    static let pictureReserve: Duration = .milliseconds(500)
+    /// Key frames do not lie further apart, whatever a server makes of them.
+    static let longestStep: MediaTime = .seconds(20)
     /// Silence after which nothing more is expected of a server that has announced the end.
     static let endPatience: Duration = .milliseconds(300)
 
@@ -115,7 +132,8 @@ final class RTSPIngest: Ingest {
         let began = Instant.now
         url = redacted(supervisor.origin(origin).url)
         request = RTSPPlayRequest(
-            start: start, scale: rate, bandwidth: bandwidth, seekStyle: isExact ? .exact : nil)
+            start: start, end: rate.isNegative ? .zero : nil, scale: rate, bandwidth: bandwidth,
+            seekStyle: isExact ? .exact : nil)
         let opening = RTSPOpening(
             origin: supervisor.origin(origin), bound: supervisor.openBound(for: origin), abort: abort,
             request: request)
@@ -151,6 +169,17 @@ final class RTSPIngest: Ingest {
     private(set) var openingTime: Duration?
 
     func stays() { leaveAt = nil }
+
+    var mayPlayBackwards: Bool { !isGStreamer }
+
+    private var isBackward: Bool { request.scale.isNegative }
+
+    func turn(to time: NPT, at rate: Rate) throws(MediaError) {
+        request.scale = rate
+        startedAt = nil
+        try seek(to: time, anyPacket: false)
+        startedAt = time
+    }
 
     /// What is not told by the description comes with the first packets, or with the first key frame.
     private func awaitFormats() throws(IngestReadError) {
@@ -207,7 +236,10 @@ final class RTSPIngest: Ingest {
         startedAt = nil
         while !batch.isEmpty { _ = batch.removeFirst() }
         request.start = max(.zero, time)
+        request.end = isBackward ? .zero : nil
         request.seekStyle = anyPacket ? .exact : nil
+        scaleInstead = nil
+        (lastMedia, lastKeyFrame) = (nil, nil)
         done = []
         doubt = nil
         hasEnded = false
@@ -283,13 +315,17 @@ final class RTSPIngest: Ingest {
         startedAt = nil
         if let failure { throw .changed(failure) }
         while true {
+            if scaleInstead != nil { throw .playsForwards }
             if !batch.isEmpty {
                 // Kept: if nobody else can be had, it is played from here.
-                if let leaveAt, wanted[batch[0].flow], let due = batch[0].due, due >= leaveAt.npt {
+                if let leaveAt, wanted[batch[0].flow], let due = batch[0].due,
+                    isBackward ? due <= leaveAt.npt : due >= leaveAt.npt
+                {
                     throw .changed(leaveAt.event)
                 }
                 let packet = batch.removeFirst()
-                if let pts = packet.pts { furthest = max(furthest ?? pts, pts + packet.duration) }
+                note(packet, in: &furthest)
+                noteKeyFrame(packet)
                 if !flows[packet.flow].isSparse { lastFrame = min(packet.duration, Self.longestFrame) }
                 guard wanted[packet.flow] else { continue }
                 return packet
@@ -305,17 +341,31 @@ final class RTSPIngest: Ingest {
         }
     }
 
+    /// How far a packet goes in the direction of playing.
+    private func note(_ packet: borrowing Packet, in furthest: inout MediaTime?) {
+        guard let pts = packet.pts else { return }
+        if isBackward {
+            furthest = min(furthest ?? pts, pts)
+        } else {
+            furthest = max(furthest ?? pts, pts + packet.duration)
+        }
+    }
+
     private func nextItem() throws(IngestReadError) -> RTSPItem? {
         if let item = source.queue.take(until: Instant(nanoseconds: 0)) { return heard(item) }
         if !isOpening { supervisor.aboutToWait() }
         if !isOpening, isPaused { supervisor.nothingIsAwaited() }
         awaitsMedia = !isPaused
         if isPaused { return source.queue.take(until: .now + .seconds(1)) ?? endOfPause() }
-        if !isOpening { supervisor.mediaIsAwaited() }
+        var due = isOpening ? nil : pictureIsDue ?? .now
         let openDeadline: Instant = .now + supervisor.openBound(for: origin)
         let endDeadline: Instant = .now + Self.endPatience
         while true {
-            let deadline = isOpening ? openDeadline : supervisor.nextLook
+            if let moment = due, moment <= .now {
+                due = nil
+                supervisor.mediaIsAwaited()
+            }
+            let deadline = isOpening ? openDeadline : min(supervisor.nextLook, due ?? .never)
             if let item = source.queue.take(until: endIsAnnounced ? min(deadline, endDeadline) : deadline) {
                 return heard(item)
             }
@@ -339,7 +389,30 @@ final class RTSPIngest: Ingest {
         guard case .packets = item else { return item }
         if !isOpening, awaitsMedia { supervisor.mediaArrived(isInBuffer: true) }
         awaitsMedia = false
+        lastMedia = .now
         return item
+    }
+
+    /// When the next key frame is due backwards. Before that nothing is missed; forwards, nor before PLAY was answered, it
+    /// is not known.
+    private var pictureIsDue: Instant? {
+        guard isBackward, let lastMedia else { return nil }
+        let slowness = max(.normal, scale.magnitude.inverse ?? .normal)
+        guard let step = keyFrameStep else { return lastMedia + (Self.keyFramePatience * slowness).duration }
+        let usual = (step * (scale.magnitude.inverse ?? .normal)).duration
+        return lastMedia + usual * 3 / 2 + Self.pictureReserve
+    }
+
+    /// How far the key frames lie apart shows in either direction.
+    private func noteKeyFrame(_ packet: borrowing Packet) {
+        guard packet.isKey, flows[packet.flow].kind == .video, !flows[packet.flow].isAttachedPicture,
+            let pts = packet.pts
+        else { return }
+        if let lastKeyFrame {
+            let step = min((pts - lastKeyFrame).magnitude, Self.longestStep)
+            keyFrameStep = max(keyFrameStep ?? .zero, step)
+        }
+        lastKeyFrame = pts
     }
 
     /// While the viewer pauses nothing is missed; only the end of the session is news.
@@ -352,7 +425,7 @@ final class RTSPIngest: Ingest {
         switch item {
         case .packets(let block):
             block.bytes.withUnsafeBytes { bytes in
-                for entry in block.entries where doubt == nil {
+                for entry in block.entries where doubt == nil && scaleInstead == nil {
                     let count = batch.count
                     let packet = UnsafeRawBufferPointer(rebasing: bytes[entry.start..<(entry.start + entry.count)])
                     reader.received(
@@ -372,7 +445,7 @@ final class RTSPIngest: Ingest {
         case .goodbye(let flow):
             done.insert(flow)
             if !isOpening { supervisor.flowEnded(flow) }
-            if reader.flows.allSatisfy({ $0.isSparse || done.contains($0.index) }) { try ended("said goodbye") }
+            if reader.flows.allSatisfy({ isIdle($0) || done.contains($0.index) }) { try ended("said goodbye") }
         case .notice(let notice): try take(notice)
         case .failed(let event):
             hasFailed = true
@@ -383,7 +456,21 @@ final class RTSPIngest: Ingest {
         }
     }
 
+    /// Whether nothing need come of a flow.
+    private func isIdle(_ flow: FlowFormat) -> Bool { flow.isSparse || isBackward && flow.kind != .video }
+
     private func played(_ answer: RTSPPlayAnswer) {
+        isGStreamer = isGStreamer || answer.isGStreamer
+        if !isOpening { supervisor.flowsRestarted() }
+        if isBackward, !answer.scale.isNegative {
+            // Whatever comes now is not what was asked for.
+            scaleInstead = answer.scale.numerator > 0 ? answer.scale : .normal
+            return
+        }
+        self.scale = answer.scale
+        lastMedia = .now
+        // What was waited for so far was the answer.
+        if isBackward, !isOpening { supervisor.nothingIsAwaited() }
         // GStreamer plays a scale as a speed, and lets the timestamps go by the clock on the wall.
         let scale = answer.scale == .normal && request.scale != .normal ? answer.speed : answer.scale
         let starts = reader.flows.indices.map { flow in
@@ -393,8 +480,6 @@ final class RTSPIngest: Ingest {
         }
         playedFrom = answer.range?.startTime
         speed = answer.speed
-        hasOwnPace = hasOwnPace || answer.server?.lowercased().contains("gstreamer") ?? false
-        if !isOpening { supervisor.flowsRestarted() }
         reader.played(
             at: starts, speed: answer.speed, mediaScale: answer.scale, bandwidth: answer.bandwidth, at: .now)
         supervisor.playing(at: scale)
@@ -443,6 +528,7 @@ final class RTSPIngest: Ingest {
     ///
     /// - Parameter mayComeStill: the last packets may be on their way.
     private func checkEnd(_ how: String, mayComeStill: Bool) throws(IngestReadError) {
+        if isBackward { return try checkBeginning(how) }
         guard let duration, let lastEnd, !isEndDoubted, !isAtEnd else { return }
         let missing = duration - lastEnd
         let isNear = missing <= max(MediaTime.seconds(1), MediaTime(flicks: duration.flicks / 50))
@@ -454,6 +540,16 @@ final class RTSPIngest: Ingest {
             ChangeEvent(cause: .endedByServer, detail: "\(url): \(how) at \(lastEnd) of \(duration)"))
     }
 
+    /// Backwards the end is the beginning: the first key frame of all may stand a little behind it.
+    private func checkBeginning(_ how: String) throws(IngestReadError) {
+        let reached = lastEnd ?? request.start ?? .zero
+        let most = max(MediaTime.seconds(1), MediaTime(flicks: (duration ?? .zero).flicks / 50))
+        // One that has nothing to show of what lies before is believed when nobody else can be asked.
+        guard reached > most, lastEnd != nil || supervisor.hasAlternative else { return }
+        throw .changed(
+            ChangeEvent(cause: .endedByServer, detail: "\(url): \(how) backwards at \(reached), before the beginning"))
+    }
+
     private func finish() {
         reader.end(at: .now, into: &batch)
         hasEnded = true
@@ -463,12 +559,13 @@ final class RTSPIngest: Ingest {
     private var lastEnd: MediaTime? {
         var end = furthest
         for index in 0..<batch.count {
-            if let pts = batch[index].pts { end = max(end ?? pts, pts + batch[index].duration) }
+            note(batch[index], in: &end)
         }
         return end
     }
 
     private var isAtEnd: Bool {
+        if isBackward { return lastEnd.map { $0 <= Self.endTolerance } ?? false }
         guard let duration, let lastEnd else { return false }
         return lastEnd + Self.endTolerance + lastFrame >= duration
     }

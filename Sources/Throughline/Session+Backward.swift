@@ -1,0 +1,249 @@
+internal import DequeModule
+internal import ThroughlineCore
+internal import ThroughlineMedia
+internal import ThroughlineProtocols
+internal import ThroughlineTransport
+
+/// Playing backwards: a mode of its own, in which the key frames alone come, from later to earlier.
+///
+/// On the line and in the buffer their times are NPT with the sign turned round, so that they rise, and the outputs go
+/// on with one timeline as after a seek. Another origin goes on below the last key frame that was received: what lies
+/// there nobody has seen, whatever that origin delivers first. Nothing is compared with what was received before.
+extension Session {
+    var isBackward: Bool { line?.isBackward ?? false }
+
+    /// The rate to ask an origin for: what the viewer wants, as far as it is in the direction that is played. Another
+    /// direction is taken up by `turn`.
+    var askedRate: Rate {
+        let rate = shared.withLock { $0.rate }
+        if rate.isNegative == isBackward { return rate }
+        return isBackward ? Rate(-1) : .normal
+    }
+
+    /// Whether the origin that is played may be asked to play backwards.
+    var mayPlayBackwards: Bool {
+        let origin = shared.withLock { $0.controller.current } ?? OriginID(0)
+        return origin.index < configuration.origins.count
+            && RTSPAddress.isRTSP(configuration.origins[origin.index].url)
+    }
+
+    /// Whether the origin that is played is known not to play backwards; the viewer is told so. From any thread.
+    func refusesToTurn() -> Bool {
+        let (hasNoWayBack, origin) = shared.withLock { ($0.hasNoWayBack, $0.controller.current) }
+        guard hasNoWayBack, let origin else { return false }
+        warn("\(url(origin)) does not play backwards, and its server cannot be asked to; it goes on as it is")
+        return true
+    }
+
+    /// From where another origin is asked to go on backwards: a little below what was received, since what comes first is
+    /// wanted at once, and what is known already would be waited for.
+    var backwardStart: NPT {
+        guard let lowest = line?.lowest else { return start }
+        return max(.zero, lowest - SpliceLine.leastStep)
+    }
+
+    /// Nothing lies before what was received backwards.
+    private var isBeginningReceived: Bool { line?.lowest.map { $0 <= RTSPIngest.endTolerance } ?? false }
+
+    // MARK: - Turning
+
+    /// Goes on from where the viewer is, at another rate, of which one is negative.
+    func turn(_ ingest: any Ingest, to rate: Rate) {
+        let place = buffer.playhead ?? start
+        guard rate.isNegative else { return go(ingest, from: place, at: rate) }
+        let hasPictures = outputFlows.contains {
+            $0.kind == .video && !$0.isAttachedPicture && configuration.flows.includes($0)
+        }
+        guard ingest.mayPlayBackwards, hasPictures else {
+            let reason = hasPictures ? "its server cannot be asked to" : "it has no pictures"
+            return goForwards(ingest, because: "\(url(ingest.origin)) is not played backwards: \(reason)")
+        }
+        if place <= RTSPIngest.endTolerance { return standAtBeginning(ingest) }
+        go(ingest, from: place, at: rate)
+    }
+
+    /// It cannot be played backwards: it goes on forwards from where the viewer is.
+    func goForwards(_ ingest: any Ingest, because reason: String) {
+        let rate = notBackwards(at: ingest.scaleInstead ?? .normal, because: reason)
+        go(ingest, from: buffer.playhead ?? start, at: rate)
+    }
+
+    /// - Parameter rate: what the origin gives instead; where it was played forwards before, that rate stays.
+    /// - Returns: the rate from here on.
+    private func notBackwards(at rate: Rate, because reason: String) -> Rate {
+        let rate = playedRate.isNegative ? rate : playedRate
+        warn("\(reason); it goes on forwards")
+        return shared.withLock { state in
+            // The viewer may want something else by now.
+            if state.rate.isNegative { state.rate = rate }
+            return state.rate
+        }
+    }
+
+    private func go(_ ingest: any Ingest, from place: NPT, at rate: Rate) {
+        var place = place
+        if let duration, place >= duration { place = max(.zero, duration - .milliseconds(40)) }
+        beginAnew(at: place, isBackward: rate.isNegative)
+        if !ingest.isRealtime { playing(at: rate) }
+        do throws(MediaError) {
+            try ingest.turn(to: place, at: rate)
+        } catch { warn("cannot go on at \(place) at rate \(rate): \(error)") }
+    }
+
+    /// Forgets what was received.
+    private func beginAnew(at place: NPT, isBackward: Bool) {
+        while !batch.isEmpty { _ = batch.removeFirst() }
+        batchBytes = 0
+        flowsDone = []
+        line?.restart(isBackward: isBackward)
+        buffer.restart(at: place, isBackward: isBackward)
+        start = place
+    }
+
+    /// The same origin goes on backwards, after a pause or with other terms.
+    func goOnBackwards(_ ingest: any Ingest) {
+        guard flush(), !isBeginningReceived else { return }
+        line?.dropRepeated()
+        do throws(MediaError) {
+            try ingest.turn(to: backwardStart, at: askedRate)
+        } catch { warn("cannot go on at \(backwardStart): \(error)") }
+    }
+
+    // MARK: - The beginning
+
+    /// Nothing more comes backwards: what is buffered plays out, and the stream then stands at the beginning, paused.
+    ///
+    /// - Returns: false when the stream is over.
+    func beginningCame(_ ingest: any Ingest) -> Bool {
+        guard flush(), let isShown = playsOut() else { return false }
+        if isShown { standAtBeginning(ingest) }
+        return true
+    }
+
+    /// - Returns: false when the viewer wants something before; nil when the stream is over.
+    private func playsOut() -> Bool? {
+        buffer.complete()
+        while !buffer.isPlayedOut {
+            let waited = Instant.now + .milliseconds(20)
+            let isAsked: Bool? = shared.wait { state, deadline in
+                if state.isStopped || !state.controls.isEmpty { return !state.isStopped }
+                if Instant.now >= waited { return false }
+                deadline = waited
+                return nil
+            }
+            if abort.isAborted { return nil }
+            if isAsked ?? false { return false }
+        }
+        return true
+    }
+
+    /// Waits there for the viewer, who goes on forwards.
+    private func standAtBeginning(_ ingest: any Ingest) {
+        guard let place = pauseAtBeginning() else { return }
+        go(ingest, from: place, at: .normal)
+        ingest.pause()
+    }
+
+    /// - Returns: where that is; nil when the viewer wants something else.
+    private func pauseAtBeginning() -> NPT? {
+        let isWaiting = shared.withLock { state in
+            guard state.controls.isEmpty else { return false }
+            state.rate = .normal
+            (state.isPaused, state.isAtBeginning) = (true, true)
+            return true
+        }
+        guard isWaiting else { return nil }
+        buffer.pause()
+        let place = isBeginningReceived ? .zero : line?.lowest ?? start
+        send(.paused(true, npt: place))
+        return place
+    }
+
+    // MARK: - Failing
+
+    /// Whether a server may have meant that it cannot play backwards.
+    private func isRefusal(_ event: ChangeEvent) -> Bool { [.rtspStatus, .rangeNotHonoured].contains(event.cause) }
+
+    /// An ingest is to be left that was playing backwards, or was asked to.
+    ///
+    /// - Parameter isPlanned: it delivers still, and is played on where nobody else can be had.
+    /// - Returns: false when the stream is over.
+    func failedBackwards(_ event: ChangeEvent, _ ingest: any Ingest, isPlanned: Bool) -> Bool {
+        if isBeginningReceived {
+            // Nobody is needed to go on backwards.
+            guard let isShown = playsOut() else { return false }
+            if isShown, isPlanned {
+                standAtBeginning(ingest)
+            } else if isShown, let place = pauseAtBeginning() {
+                beginAnew(at: place, isBackward: false)
+            }
+        } else if isRefusal(event), line?.lowest == nil, !playedRate.isNegative {
+            let url = url(ingest.origin)
+            _ = notBackwards(at: .normal, because: "\(url) does not play backwards: \(event.detail)")
+            beginAnew(at: buffer.playhead ?? start, isBackward: false)
+        }
+        return true
+    }
+
+    /// Opens another ingest that goes on backwards; it is read once the present one has returned.
+    func replaceBackwards(on origin: OriginID, _ line: SpliceLine) -> HandoffController.Order? {
+        let ingest: any Ingest
+        let asked = Instant.now
+        do throws(IngestOpenError) {
+            ingest = try connect(origin, expected: outputFlows)
+        } catch {
+            guard !error.isAborted else { return nil }
+            // A server that knows nothing of it may answer with an error.
+            if case .undelivered(let event) = error.failure, isRefusal(event),
+                let forwards = forwardsInstead(on: origin)
+            {
+                return joinForwards(forwards, on: origin, line, asked: asked)
+            }
+            return attemptFailed(error.failure, on: origin)
+        }
+        guard ingest.mayPlayBackwards, ingest.scaleInstead == nil else {
+            return joinForwards(ingest, on: origin, line, asked: asked)
+        }
+        let opened = Instant.now
+        let outputs = outputFlows.filter { configuration.flows.includes($0) }
+        let mapping = FlowMapping.map(ingest.flows, onto: outputs)
+        if let reason = refusal(of: ingest, mapping) {
+            return attemptFailed(.refused(.contentRefused, "\(url(origin)): \(reason)"), on: origin)
+        }
+        ingest.select { mapping[$0.index] != nil }
+        let place = line.lowest ?? start
+        line.adopt(
+            ingest.flows, mapping: mapping, gates: Array(repeating: line.gateBelow, count: outputFlows.count),
+            aligner: nil, ends: Array(repeating: nil, count: outputFlows.count), isOtherEncode: true)
+        noteJoin(ingest, .frameAligned, opening: opened - asked, joining: .now - opened)
+        hasJoined(
+            ingest, .frameAligned, evidence: "backwards: goes on with the key frames before \(place), by their time",
+            opening: opened - asked, joining: nil)
+        return nil
+    }
+
+    private func forwardsInstead(on origin: OriginID) -> (any Ingest)? {
+        do throws(IngestOpenError) {
+            return try connect(origin, expected: outputFlows, forwardsFrom: buffer.playhead ?? start)
+        } catch { return nil }
+    }
+
+    private func joinForwards(
+        _ ingest: any Ingest, on origin: OriginID, _ line: SpliceLine, asked: Instant
+    ) -> HandoffController.Order? {
+        goForwards(ingest, because: "\(url(origin)) does not play backwards")
+        return join(ingest, on: origin, line, asked: asked)
+    }
+
+    /// Why an ingest cannot go on.
+    private func refusal(of ingest: any Ingest, _ mapping: [Int?]) -> String? {
+        let shows = zip(ingest.flows, mapping).contains { $1 != nil && $0.kind == .video && !$0.isAttachedPicture }
+        if !shows { return "it has none of the pictures" }
+        if let duration, let other = ingest.duration,
+            (duration - other).magnitude > max(.seconds(2), MediaTime(flicks: duration.flicks / 50))
+        {
+            return "another programme: it lasts \(other), not \(duration)"
+        }
+        return nil
+    }
+}
