@@ -306,6 +306,13 @@ internal import ThroughlineCore
             writer.packet(0x103, second[7...] + [0xFF, 0xFF])
         }
         #expect(events(stream) == [.section(pid: 0x103, first), .section(pid: 0x103, second)])
+        // A packet that is there twice counts once.
+        let whole = Self.stream { writer in writer.sections(0x103, [second, first, second], size: 100) }
+        let repeated = stride(from: 0, to: whole.count, by: 188).flatMap { start in
+            let packet = whole[start..<start + 188]
+            return packet + packet
+        }
+        #expect(events(repeated) == events(whole) && events(whole).count == 3)
         let lossy = Self.stream { writer in
             writer.packet(0x103, [0] + first.prefix(30), starts: true)
             writer.packet(0x103, Array(first[30...]), skipping: 1)
