@@ -147,7 +147,7 @@ private func composedStream(_ script: UnsafeRawBufferPointer) -> [UInt8] {
     ]
     packet(0x1000, [0] + fuzzedSection(tableID: 2, flags: 0xB000, map), control: 0x08)
     var rest = script[...]
-    while stream.count < 1 << 16, let control = rest.popFirst(), let length = rest.popFirst() {
+    while stream.count < 1 << 14, let control = rest.popFirst(), let length = rest.popFirst() {
         let pid: UInt16 = [0, 0x1000, 0x100, 0x101, 0x102, 0x103, 0x104, 0x1001][Int(control & 7)]
         var payload = Array(rest.prefix(Int(length) % 170))
         rest = rest.dropFirst(payload.count)

@@ -391,6 +391,17 @@ internal import ThroughlineCore
         #expect(found == [0x50, 0x51, 0x50, 0x103])
     }
 
+    /// What is watched still goes on with what it had, where a map says that something else is another.
+    @Test func sectionsAreNotBrokenByANewMap() {
+        let section = bytes(base64: SpliceInfoSectionTests.samples[1].base64)
+        let stream = Self.stream { writer in
+            writer.packet(0x103, [0] + section.prefix(20), starts: true)
+            writer.map(0x1000, Self.map(version: 1, [Self.video, Self.cues]))
+            writer.packet(0x103, Array(section[20...]))
+        }
+        #expect(events(stream).last == .section(pid: 0x103, section))
+    }
+
     // MARK: Hostile input
 
     /// However a stream is damaged and cut, nothing traps, and the pieces do not matter.
