@@ -65,8 +65,8 @@ extension IndicatorPolicy {
         case anyOriginInsteadOf(url: String)
     }
 
-    /// The schemes an indicator may name: those of networks only.
-    package static let schemes: Set<String> = ["http", "https", "rtsp", "rtsps", "rtspu", "srt", "rtmp", "rtmps"]
+    /// The schemes an indicator may name: those that can be played, without that of files.
+    package static let schemes: Set<String> = ["http", "https", "rtsp", "rtsps", "rtspt", "rtspu"]
 
     /// - Parameter configured: finds the origin that a URL means among those configured.
     package func decision(on indicator: Indicator, configured: (String) -> OriginID?) -> Decision {
