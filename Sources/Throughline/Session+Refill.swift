@@ -24,7 +24,7 @@ extension Session {
     /// - Returns: an order to follow, where the origin could not be joined again.
     func keepFull(_ ingest: any Ingest) -> HandoffController.Order? {
         lastLook = lastFlush
-        guard isJoinedExactly, !hasPending, staysUntil == .never, playedRate == .normal, ingest.mayHurry,
+        guard isJoinedExactly, !hasPending, !isPlanned, staysUntil == .never, playedRate == .normal, ingest.mayHurry,
             let level, let position, let duration = ingest.duration,
             // Where the times are made up nothing would show that they stay right.
             standings.values.allSatisfy({ $0.position.basis != .ledger })

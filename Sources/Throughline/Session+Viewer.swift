@@ -17,7 +17,7 @@ extension Session {
             case .resume: state.isPaused = false
             case .setRate(let rate): state.rate = rate
             case .limitBandwidth(let bandwidth): state.bandwidth = bandwidth
-            case .seek: break
+            case .seek, .migrate: break
             }
             return state.interrupt
         }
@@ -30,7 +30,7 @@ extension Session {
         case .resume:
             buffer.resume()
             send(.paused(false, npt: buffer.playhead ?? .zero))
-        case .seek, .setRate, .limitBandwidth: break
+        case .seek, .setRate, .limitBandwidth, .migrate: break
         }
         interrupt?()
     }
@@ -43,6 +43,8 @@ extension Session {
             return (state.controls, state.isPaused, state.rate, state.bandwidth)
         }
         var goesOn = false
+        for case .migrate(let target, let npt) in controls { planMigration(to: target, at: npt) }
+        if controls.allSatisfy({ if case .migrate = $0 { true } else { false } }) { return nil }
         refill.interrupted()
         ingest.deliver(at: .normal)
         for control in controls {
@@ -55,6 +57,7 @@ extension Session {
                 goesOn = true
                 if !ingest.isRealtime { playing(at: rate) }
             case .limitBandwidth: goesOn = true
+            case .migrate: break
             case .seek(let npt):
                 seek(ingest, to: npt)
                 if isPaused { ingest.pause() }
@@ -71,6 +74,7 @@ extension Session {
         flowsDone = []
         var target = max(.zero, npt)
         if let duration, target >= duration { target = max(.zero, duration - .seconds(1)) }
+        cut = nil
         line?.restart()
         buffer.restart()
         start = target
@@ -93,6 +97,8 @@ extension Session {
     /// - Parameter provesPace: as in `SpliceJoin`.
     func joinAgain(_ ingest: any Ingest, provesPace: Bool = false) throws(SpliceJoin.Failure) {
         guard let line, flush() else { return }
+        // It comes again.
+        cut = nil
         var joined = UniqueDeque<Packet>()
         let result = try spliceJoin(ingest, on: ingest.origin, line, provesPace: provesPace).run(into: &joined)
         while !joined.isEmpty { batch.append(joined.removeFirst()) }
@@ -122,6 +128,11 @@ extension Session {
             outputs: outputFlows.filter { configuration.flows.includes($0) }, flowCount: outputFlows.count,
             expectedDuration: duration, start: start, url: url(origin),
             acceptsLoss: !shared.withLock { $0.controller.hasOthers || $0.controller.move?.isPlanned ?? false },
-            provesPace: provesPace)
+            provesPace: provesPace, planned: leaving == nil ? nil : plannedJoin)
+    }
+
+    /// Where the ingest that is left was cut, for the join.
+    private var plannedJoin: SpliceJoin.Planned? {
+        cut.map { cut in SpliceJoin.Planned(npt: cut.cut.npt) { [unowned self] in readOn(to: $0) } }
     }
 }

@@ -15,6 +15,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     // Unchecked: `shared` is locked, and what is not is used on the worker's thread only, or written before threads
     // start (`configuration`, `buffer`) or after they were joined.
     let configuration: Configuration
+    /// Those of the configuration, and those that were named and allowed since.
+    let origins: OriginList
     let abort = AbortSwitch()
     let buffer: PlayoutBuffer
     let outputStop = DescriptorOutput.StopFlag()
@@ -52,6 +54,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         case seek(NPT)
         case setRate(Rate)
         case limitBandwidth(Int64?)
+        /// Leave the origin for another, or for whichever is the best; at a place, or at once.
+        case migrate(to: OriginID?, at: NPT?)
     }
 
     /// There are controls to be carried out.
@@ -92,6 +96,18 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var standby: RTSPStandby?
     /// An ingest that delivers still, and is to be left: it is let go once the next one has joined.
     var leaving: (any Ingest)?
+    /// Changes that were announced for later.
+    var changePlan = ChangePlan()
+    /// The next of them, and where it is made.
+    var nextChange: (change: ChangePlan.Change, npt: NPT)?
+    /// Holds back what the ingest gives behind the place of the next change.
+    var cut: (cut: PlannedCut, ingest: any Ingest)?
+    /// What the clock of the current ingest's container shows; nil until something was announced.
+    var clock: PlayedClock?
+    /// The ingest that is to be left is read while the next one is being joined.
+    var isReadingOn = false
+    /// And failed meanwhile.
+    var failedMeanwhile: ChangeEvent?
     /// When the controller wants to go on with leaving the ingest that is read; `.never` when nothing is to be left.
     var staysUntil = Instant.never
     /// By flow of the output.
@@ -132,6 +148,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
 
     init(configuration: Configuration, outputs: [Output], emit: @escaping @Sendable (Event) -> Void) {
         self.configuration = configuration
+        origins = OriginList(configuration.origins)
         start = configuration.from
         self.outputs = outputs
         self.emit = emit
@@ -226,7 +243,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         buffer.ranDry()
         let (move, hasPlayed) = shared.withLock { ($0.controller.move, $0.opened != nil) }
         let attempts = (move?.attempts ?? []).suffix(20).map { attempt in
-            "\(redacted(configuration.origins[attempt.origin.index].url)): \(attempt.failure?.text ?? "unfinished")"
+            "\(url(attempt.origin)): \(attempt.failure?.text ?? "unfinished")"
         }
         let npt = position
         let allNotMedia =
@@ -357,8 +374,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
 
     func beginStandby() {
         guard configuration.standby == .warm, standby == nil, configuration.origins.count > 1 else { return }
-        let prepared = configuration.origins.map { RTSPAddress.isRTSP($0.url) }
-        guard prepared.contains(true) else { return }
+        guard configuration.origins.contains(where: { RTSPAddress.isRTSP($0.url) }) else { return }
         // It is stopped, and its thread joined, before the session ends.
         standby = RTSPStandby(
             transport: configuration.rtspTransport, abort: abort,
@@ -366,12 +382,13 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 candidates: { [unowned self] in
                     shared.withLock { $0.controller.alternates(at: .now) }?.map { origin, notBefore in
                         StandbyKeeper.Candidate(
-                            origin: origin, canBePrepared: prepared[origin.index], notBefore: notBefore)
+                            origin: origin, canBePrepared: RTSPAddress.isRTSP(origins[origin].url), notBefore: notBefore
+                        )
                     }
                 },
                 opening: { [unowned self] origin, abort in
                     RTSPOpening(
-                        origin: configuration.origins[origin.index], bound: configuration.openBound, abort: abort,
+                        origin: origins[origin], bound: configuration.openBound, abort: abort,
                         request: nil)
                 },
                 becameReady: { [unowned self] origin, duration in
@@ -386,18 +403,19 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     func connect(
         _ origin: OriginID, expected: [FlowFormat] = [], overlap: NPT? = nil
     ) throws(IngestOpenError) -> any Ingest {
-        if RTSPAddress.isRTSP(configuration.origins[origin.index].url) {
+        let watch = ChangeWatch(policy: configuration.indicators)
+        if RTSPAddress.isRTSP(origins[origin].url) {
             let hasSparse = outputFlows.contains { $0.isSparse && configuration.flows.includes($0) }
             return try RTSPIngest(
                 origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher,
                 transport: configuration.rtspTransport,
                 start: overlap.map { max(.zero, hasSparse ? $0 - RTSPIngest.sparseReach : $0) } ?? start,
                 isExact: overlap != nil, rate: shared.withLock { $0.rate }, bandwidth: shared.withLock { $0.bandwidth },
-                prepared: overlap == nil ? nil : standby?.take(origin))
+                prepared: overlap == nil ? nil : standby?.take(origin), watch: watch)
         }
         return try ByteIngest(
             origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher,
-            isPaced: configuration.pacing == .realtime, expected: expected)
+            isPaced: configuration.pacing == .realtime, expected: expected, watch: watch)
     }
 
     func startOutputs(_ flows: [FlowFormat]) -> Bool {
@@ -441,7 +459,6 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     ///
     /// - Returns: what to do next; nil when the stream is over.
     func pump(_ ingest: any Ingest) -> HandoffController.Order? {
-        guard let line else { return nil }
         standings = [:]
         let isPaused = shared.withLock { state in
             state.interrupt = ingest.interrupter
@@ -453,8 +470,16 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             noteLosses(of: ingest)
         }
         if isPaused { ingest.pause() }
+        guard beginPlan(of: ingest) else { return nil }
         while true {
             if hasControls.load(ordering: .relaxed), let order = carryOutControls(ingest) { return order }
+            if nextChange != nil {
+                switch plannedNow(ingest) {
+                case .goesOn: break
+                case .order(let order): return order
+                case .over: return nil
+                }
+            }
             if staysUntil != .never, Instant.now >= staysUntil { return flush() ? stayEnded(ingest) : nil }
             if lastFlush - lastFindings > .seconds(1) { noteAccounts(of: ingest) }
             if lastFlush - lastLook > Self.lookInterval, let order = keepFull(ingest) { return order }
@@ -469,33 +494,71 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                     return observe(
                         ChangeEvent(cause: .contentBroken, detail: "\(url(ingest.origin)): \(media)"),
                         canResume: false)
-                case .changed(let event):
+                case .changed(var event):
+                    if let watch = ingest.watch, watch.hasNews { noteNews(of: ingest, watch) }
+                    // A server that has said that it will be left, and where to, may go before its time.
+                    if let announced = changePlan.announced(by: ingest.origin), announced.event.carrier == nil {
+                        event = announced.event
+                    }
                     let mayStay = [.indicator, .overload, .operatorRequest].contains(event.kind)
                     if mayStay { leaving = ingest }
                     return observe(event, canResume: false, isPlanned: mayStay && ingest.deliversStill)
                 case .interrupted: continue
                 }
             }
-            guard var packet else { return ended(ingest) }
+            guard let packet else {
+                if replacement == nil, !ingest.hasFailed, ingest.pendingOrder == nil, !abort.isAborted {
+                    switch plannedEnd(ingest) {
+                    case .goesOn: break
+                    case .order(let order): return order
+                    case .over: return nil
+                    }
+                }
+                return ended(ingest)
+            }
             // libavformat may hand out what it had read before the flows were selected.
             guard isPlayed(packet.flow) else { continue }
-            guard line.pass(&packet, form: ingest.form(of: packet.flow)) else { continue }
-            if isBeyondEnd(packet) {
-                if isAllDone { return flushed() }
-                continue
+            if isPlanned || ingest.watch?.hasNews ?? false {
+                switch plannedly(packet, of: ingest) {
+                case .goesOn: break
+                case .order(let order): return order
+                case .over: return nil
+                }
+            } else if !accept(packet, of: ingest) {
+                return nil
             }
-            batchBytes += packet.byteCount
-            batch.append(packet)
-            if batch.count >= batchLimit || batchBytes >= Self.batchByteLimit, !flush() { return nil }
         }
+    }
+
+    /// Moves a packet onto the line, and on towards the buffer. False when the stream is over.
+    func accept(_ packet: consuming Packet, of ingest: any Ingest) -> Bool {
+        guard let line else { return false }
+        guard line.pass(&packet, form: ingest.form(of: packet.flow)) else { return true }
+        if isBeyondEnd(packet) {
+            guard isAllDone else { return true }
+            _ = flush()
+            return false
+        }
+        batchBytes += packet.byteCount
+        batch.append(packet)
+        return batch.count < batchLimit && batchBytes < Self.batchByteLimit || flush()
+    }
+
+    func accept(_ packets: inout UniqueDeque<Packet>, of ingest: any Ingest) -> Bool {
+        while !packets.isEmpty { guard accept(packets.removeFirst(), of: ingest) else { return false } }
+        return true
     }
 
     /// Reads the ingest that is to be left on: between two attempts, or since nobody else can be had.
     func stay(until moment: Instant) -> HandoffController.Order? {
         guard let ingest = leaving else { preconditionFailure("nothing to stay on") }
         leaving = nil
+        if let event = failedMeanwhile {
+            failedMeanwhile = nil
+            cut = nil
+            return observe(event, canResume: false)
+        }
         staysUntil = moment
-        ingest.stays()
         if moment == .never {
             warn("\(url(ingest.origin)) was to be left, and nobody else could be had: it is played on")
         }
@@ -521,11 +584,6 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     func isPlayed(_ flow: Int) -> Bool {
         guard configuration.flows != .all, let output = line?.output(of: flow) else { return true }
         return configuration.flows.includes(outputFlows[output])
-    }
-
-    func flushed() -> HandoffController.Order? {
-        _ = flush()
-        return nil
     }
 
     func isBeyondEnd(_ packet: borrowing Packet) -> Bool {

@@ -309,6 +309,9 @@ package final class Demuxer {
         return MediaTime(flicks: frame.flicks * Int64(min(video.reorderDepth, 16)))
     }
 
+    /// The byte of the container that is taken apart next.
+    package var byteOffset: Int64 { avio_seek(io, 0, SEEK_CUR) }
+
     /// True once the input has reported a failure.
     package var inputFailed: Bool { bridge.failed }
 

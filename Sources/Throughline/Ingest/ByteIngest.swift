@@ -9,6 +9,7 @@ final class ByteIngest: Ingest {
     let origin: OriginID
     let input: SourceInput
     let demuxer: Demuxer
+    let watch: ChangeWatch?
     /// How each flow carries its payload, known from its first packet on.
     private var forms: [PayloadForm?]
     /// Errors of the container in a row.
@@ -21,16 +22,19 @@ final class ByteIngest: Ingest {
     /// - Parameters:
     ///   - expected: the flows as they are known from another ingest; reading then begins somewhere else than at the
     ///     start.
+    ///   - watch: gets to see bytes and packets.
     /// - Throws: the reason why the origin cannot be played, as the handoff controller takes it.
     init(
         origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, silence: SilenceWatcher,
-        isPaced: Bool, expected: [FlowFormat] = []
+        isPaced: Bool, expected: [FlowFormat] = [], watch: ChangeWatch? = nil
     ) throws(IngestOpenError) {
         self.origin = origin
+        self.watch = watch
         let url = redacted(supervisor.origin(origin).url)
         do throws(TransportError) {
             input = try SourceInput(
-                origin: origin, supervisor: supervisor, abort: abort, silence: silence, prefetches: !isPaced)
+                origin: origin, supervisor: supervisor, abort: abort, silence: silence, prefetches: !isPaced,
+                watch: watch)
         } catch { throw IngestOpenError(.undelivered(ChangeEvent(error)), isAborted: error.code == .aborted) }
         if input.length == 0 { throw IngestOpenError(.refused(.notMedia, "\(url): the object is empty (0 bytes)")) }
         var options = Demuxer.Options()
@@ -47,6 +51,7 @@ final class ByteIngest: Ingest {
             let type = input.contentType.map { " (the server calls it \($0))" } ?? ""
             throw IngestOpenError(.refused(.notMedia, "\(url)\(type): \(error)"))
         }
+        watch?.recognised(demuxer.container)
         forms = Array(repeating: nil, count: demuxer.flows.count)
     }
 
@@ -60,6 +65,7 @@ final class ByteIngest: Ingest {
                 if forms[packet.flow] == nil {
                     forms[packet.flow] = demuxer.flows[packet.flow].payloadForm(firstPacket: packet)
                 }
+                if let watch, let form = forms[packet.flow] { watch.look(at: packet, form: form) }
                 return packet
             } catch {
                 errorsInARow += 1
@@ -91,5 +97,10 @@ final class ByteIngest: Ingest {
     var hasFailed: Bool { demuxer.inputFailed }
     func opened() { input.isOpening = false }
     func select(_ isWanted: (FlowFormat) -> Bool) { demuxer.select(isWanted) }
-    func seek(to time: NPT, anyPacket: Bool) throws(MediaError) { try demuxer.seek(to: time, anyPacket: anyPacket) }
+    var deliversStill: Bool { !hasFailed && pendingOrder == nil }
+    var clockStart: MediaTime? { demuxer.start }
+    func seek(to time: NPT, anyPacket: Bool) throws(MediaError) {
+        try demuxer.seek(to: time, anyPacket: anyPacket)
+        watch?.sought(to: demuxer.byteOffset)
+    }
 }

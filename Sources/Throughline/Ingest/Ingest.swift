@@ -29,10 +29,12 @@ protocol Ingest: AnyObject {
     /// The packets ended because something failed.
     var hasFailed: Bool { get }
 
+    /// What the origin announces of changes, as it is found; nil where nobody looks for it.
+    var watch: ChangeWatch? { get }
+    /// What the clock of the container shows at the start of this timeline; nil where there is no such clock.
+    var clockStart: MediaTime? { get }
     /// Whether it can be read on after it has asked to be left.
     var deliversStill: Bool { get }
-    /// It is read on, although it was to be left: nobody else could be had, or not yet.
-    func stays()
     /// It is played from here on: a failure is one of the stream, and no longer one of its opening.
     func opened()
     /// Only these flows are wanted.
@@ -83,8 +85,8 @@ extension Ingest {
     var askedFrom: NPT? { nil }
     var standby: Standby { .cold }
     func takeLosses() -> [Int: FlowLosses] { [:] }
-    var deliversStill: Bool { false }
-    func stays() {}
+    var watch: ChangeWatch? { nil }
+    var clockStart: MediaTime? { nil }
     func deliver(at speed: Rate) {}
     var mayHurry: Bool { false }
     var speed: Rate { .normal }

@@ -46,6 +46,7 @@ final class SourceInput: ByteInput {
     private let supervisor: any SourceSupervisor
     private let abort: AbortSwitch
     private let prefetches: Bool
+    private let watch: ChangeWatch?
     private var silence: SilenceWatcher
     private var source: any ByteSource
     private var originID: OriginID
@@ -74,14 +75,17 @@ final class SourceInput: ByteInput {
 
     /// Connects and asks for the object from its start.
     ///
-    /// - Parameter prefetches: receive bytes on another thread while the demuxer works on those before them.
+    /// - Parameters:
+    ///   - prefetches: receive bytes on another thread while the demuxer works on those before them.
+    ///   - watch: gets to see the bytes.
     init(
         origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, silence: SilenceWatcher,
-        prefetches: Bool = false
+        prefetches: Bool = false, watch: ChangeWatch? = nil
     ) throws(TransportError) {
         self.supervisor = supervisor
         self.abort = abort
         self.prefetches = prefetches
+        self.watch = watch
         self.silence = silence
         originID = origin
         lastRead = .now
@@ -144,7 +148,9 @@ final class SourceInput: ByteInput {
                     throw TransportError(.closedEarly, "the object ended at byte \(position) of \(length)")
                 }
                 if waited { mayHaveIdled = false }
-                proof.read(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]), at: position)
+                let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count])
+                proof.read(bytes, at: position)
+                watch?.read(bytes, at: position)
                 position += Int64(count)
                 byteCount += Int64(count)
                 lastRead = waited ? .now : began

@@ -2,7 +2,8 @@
 ///
 /// | the indicator says | `stay` | `leave` |
 /// | --- | --- | --- |
-/// | move | stay | leave: for the target where it may be taken, else for the best other origin |
+/// | move | stay | leave: for the target, or for the best other origin where none is named |
+/// | move to an origin that was not configured | stay | stay, unless `allowsOtherTargets` |
 /// | content changes, nothing more | stay | leave for the best other origin |
 /// | content changes: stay | stay | stay |
 /// | end | the presentation ends there | the same |
@@ -48,6 +49,8 @@ extension IndicatorPolicy {
         /// The content, or its form, may change there; that is no fault.
         case stay(at: Indicator.Position)
         case leave(for: Destination, at: Indicator.Position)
+        /// It names an origin that may not be taken: whoever wrote it is not believed.
+        case refuse(url: String)
         /// The presentation ends there; no other origin has to be asked.
         case end(at: Indicator.Position)
         /// What was decided about the same kind and event is void.
@@ -61,8 +64,6 @@ extension IndicatorPolicy {
         case origin(OriginID)
         /// One that was not configured, and is allowed.
         case other(url: String)
-        /// Whichever other origin is the best, since the one that was named may not be taken.
-        case anyOriginInsteadOf(url: String)
     }
 
     /// The schemes an indicator may name: those that can be played, without that of files.
@@ -79,19 +80,15 @@ extension IndicatorPolicy {
         case .withdraw: return .withdraw
         case .move, .change:
             guard response == .leave else { return .stay(at: position) }
-            return .leave(for: destination(indicator.target, configured: configured), at: position)
+            guard let target = indicator.target else { return .leave(for: .anyOrigin, at: position) }
+            if let origin = configured(target) { return .leave(for: .origin(origin), at: position) }
+            guard allowsOtherTargets, Self.isNetworkURL(target) else { return .refuse(url: target) }
+            return .leave(for: .other(url: target), at: position)
         }
     }
 
-    private func destination(_ target: String?, configured: (String) -> OriginID?) -> Destination {
-        guard let target else { return .anyOrigin }
-        if let origin = configured(target) { return .origin(origin) }
-        guard allowsOtherTargets, Self.isNetworkURL(target) else { return .anyOriginInsteadOf(url: target) }
-        return .other(url: target)
-    }
-
     /// A scheme of `schemes`, `://`, and something after it.
-    private static func isNetworkURL(_ text: String) -> Bool {
+    package static func isNetworkURL(_ text: String) -> Bool {
         let bytes = text.utf8
         guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")),
             schemes.contains(text[..<colon].lowercased())

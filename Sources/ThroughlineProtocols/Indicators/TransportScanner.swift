@@ -112,6 +112,16 @@ package struct TransportScanner: Sendable {
         swap(&framer, &self.framer)
     }
 
+    /// What is fed next stands elsewhere in the same stream: what was begun is dropped, and the tables stay known.
+    package mutating func restart() {
+        framer = TransportFramer()
+        for index in counters.indices { counters[index] = Counter.unknown }
+        for index in watches.indices {
+            watches[index].sections.interrupted()
+            watches[index].units.interrupted()
+        }
+    }
+
     // MARK: Packets
 
     private mutating func took(_ bytes: UnsafeRawBufferPointer, _ body: (Event) -> Void) {

@@ -68,11 +68,52 @@ extension UserDataMessage {
         return found
     }
 
+    /// The part of an access unit that messages can stand in: what is before its first slice; nil when there is none with
+    /// messages. Looks at headers only where units tell their length, and no further than the first slice anywhere.
+    package static func lead(
+        of accessUnit: UnsafeRawBufferPointer, codec: VideoCodec, framing: NALUnitIterator.Framing
+    ) -> UnsafeRawBufferPointer? {
+        var hasMessages = false
+        /// Whether this is the first slice, or broken.
+        func isBehind(_ unit: UnsafeRawBufferPointer) -> Bool {
+            guard let header = NALUnitHeader(unit, codec: codec) else { return true }
+            if header.kind == .supplementalInformation { hasMessages = true }
+            return header.kind == .slice
+        }
+        var at = 0
+        switch framing {
+        case .lengthPrefixes(let size):
+            while accessUnit.count - at > size {
+                var length = 0
+                for index in at..<at + size { length = length << 8 | Int(accessUnit[index]) }
+                let start = at + size
+                guard length <= accessUnit.count - start else { break }
+                if length > 0, isBehind(accessUnit.part(start..<start + min(length, 2))) { break }
+                at = start + length
+            }
+        case .startCodes:
+            var zeros = 0
+            var index = 0
+            while index < accessUnit.count {
+                let byte = accessUnit[index]
+                index += 1
+                if byte == 1, zeros >= 2 {
+                    at = index - 3
+                    if isBehind(accessUnit.part(index..<min(accessUnit.count, index + 2))) { break }
+                    at = accessUnit.count
+                }
+                zeros = byte == 0 ? zeros + 1 : 0
+            }
+        }
+        return hasMessages ? accessUnit.part(0..<at) : nil
+    }
+
     /// Throughline's own messages in an access unit.
     package static func indicators(
         in accessUnit: UnsafeRawBufferPointer, codec: VideoCodec, framing: NALUnitIterator.Framing
     ) -> [Indicator] {
-        messages(in: accessUnit, codec: codec, framing: framing).compactMap { message in
+        guard let lead = lead(of: accessUnit, codec: codec, framing: framing) else { return [] }
+        return messages(in: lead, codec: codec, framing: framing).compactMap { message in
             message.data.withUnsafeBytes { IndicatorMessage($0) }?.indicator(.userData)
         }
     }

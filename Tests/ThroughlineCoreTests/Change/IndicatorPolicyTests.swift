@@ -55,26 +55,21 @@ internal import ThroughlineCore
     @Test(
         arguments: [
             (known, .origin(OriginID(1)), .origin(OriginID(1))),
-            (
-                "https://c.example/x", .anyOriginInsteadOf(url: "https://c.example/x"),
-                .other(url: "https://c.example/x")
-            ),
-            ("RTSP://c/x", .anyOriginInsteadOf(url: "RTSP://c/x"), .other(url: "RTSP://c/x")),
+            ("https://c.example/x", nil, .other(url: "https://c.example/x")),
+            ("RTSP://c/x", nil, .other(url: "RTSP://c/x")),
             // Never, even where others are allowed: files, what is no URL, and what names no host.
-            ("file:///etc/passwd", .anyOriginInsteadOf(url: "file:///etc/passwd"), nil),
-            ("concat:a|b", .anyOriginInsteadOf(url: "concat:a|b"), nil),
-            ("/x", .anyOriginInsteadOf(url: "/x"), nil), ("http:///x", .anyOriginInsteadOf(url: "http:///x"), nil),
-            ("http://", .anyOriginInsteadOf(url: "http://"), nil), ("http:x", .anyOriginInsteadOf(url: "http:x"), nil),
-            ("", .anyOriginInsteadOf(url: ""), nil),
-        ] as [(String, IndicatorPolicy.Destination, IndicatorPolicy.Destination?)])
+            ("file:///etc/passwd", nil, nil), ("concat:a|b", nil, nil), ("/x", nil, nil), ("http:///x", nil, nil),
+            ("http://", nil, nil), ("http:x", nil, nil), ("", nil, nil),
+        ] as [(String, IndicatorPolicy.Destination?, IndicatorPolicy.Destination?)])
     func targetsThatWereNotConfiguredAreRefused(
-        target: String, destination: IndicatorPolicy.Destination, allowed: IndicatorPolicy.Destination?
+        target: String, destination: IndicatorPolicy.Destination?, allowed: IndicatorPolicy.Destination?
     ) {
-        #expect(
-            decide(IndicatorPolicy(), .userData, .move, target: target) == .leave(for: destination, at: Self.position))
+        func expected(_ destination: IndicatorPolicy.Destination?) -> IndicatorPolicy.Decision {
+            destination.map { .leave(for: $0, at: Self.position) } ?? .refuse(url: target)
+        }
+        #expect(decide(IndicatorPolicy(), .userData, .move, target: target) == expected(destination))
         let open = IndicatorPolicy(allowsOtherTargets: true)
-        #expect(
-            decide(open, .userData, .move, target: target) == .leave(for: allowed ?? destination, at: Self.position))
+        #expect(decide(open, .userData, .move, target: target) == expected(allowed))
     }
 
     @Test func whatIsSetToItsDefaultIsAsNeverSet() {
