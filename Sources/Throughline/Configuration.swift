@@ -88,10 +88,6 @@ public struct Configuration: Sendable {
     public var standby = Standby.cold
 
     public init(origins: [Origin]) { self.origins = origins }
-
-    var silenceWatcher: SilenceWatcher {
-        SilenceWatcher(bound: silenceBound, buffer: pacing == .realtime ? buffer : nil)
-    }
 }
 
 extension Configuration.FlowSelection {

@@ -21,6 +21,8 @@ public struct Event: Sendable {
         case waiting(Duration)
         /// The stream goes on from another origin, or from the same one again.
         case handoff(HandoffReport)
+        /// The origin looked as if it would have to be left, and then delivered again.
+        case recovered(origin: OriginID, url: String, HandoffReport.Decision)
         /// The next origin stands ready, so long after it was asked.
         case standbyReady(origin: OriginID, url: String, duration: Duration)
         /// The next origin could not be made ready, or does not stand ready any more. No handoff.
@@ -98,4 +100,6 @@ public struct HandoffReport: Sendable {
     public let flows: [FlowSplice]
     /// Where each flow stood when the event was seen, and how that was known.
     public let positions: [FlowStanding]
+    /// How the origin was watched, and when it was decided to leave it; nil where it broke without a sign.
+    public let decision: Decision?
 }

@@ -166,8 +166,7 @@ public final class Probe: Sendable {
         options.measuresDuration = true
         do throws(TransportError) {
             let input = try SourceInput(
-                origin: OriginID(0), supervisor: ProbeSupervisor([origin], bound: bound), abort: abort,
-                silence: SilenceWatcher(bound: bound, buffer: nil))
+                origin: OriginID(0), supervisor: ProbeSupervisor([origin], bound: bound), abort: abort)
             return (try? Demuxer(input: input, options: options))?.duration
         } catch { throw StreamError(code: .noOriginUsable, message: error.message) }
     }

@@ -24,12 +24,20 @@ final class ProbeSupervisor: SourceSupervisor {
     func replace(on origin: OriginID) -> HandoffController.Order? { .giveUp(reason: "") }
     var hasAlternative: Bool { true }
     func waitEnded() -> HandoffController.Order { .giveUp(reason: "") }
-    func resumed(on origin: OriginID, at byte: Int64, evidence: String) {}
+    func resumed(on origin: OriginID, at byte: Int64, standby: Standby, evidence: String) {}
     func reopened(at byte: Int64) {}
     func sleep(until: Instant) -> Bool { false }
     func aboutToWait() {}
     func origin(_ id: OriginID) -> Origin { origins[id.index] }
-    var level: Duration? { nil }
+    // Their ingests are opened, and never played: nothing is watched.
+    func mediaIsAwaited() {}
+    func mediaArrived(isInBuffer: Bool) {}
+    func nothingIsAwaited() {}
+    var nextLook: Instant { .now + bound }
+    func reasonToLeave() -> ChangeEvent? { nil }
+    func preparationIsStale() {}
+    func flowEnded(_ flow: Int) {}
+    func flowsRestarted() {}
     func playing(at rate: Rate) {}
     func openBound(for origin: OriginID) -> Duration { bound }
 }
@@ -47,7 +55,7 @@ extension ByteIngest {
             // The input refers to its supervisor strongly.
             return try ByteIngest(
                 origin: OriginID(0), supervisor: supervisor, abort: abort,
-                silence: SilenceWatcher(bound: bound, buffer: nil), isPaced: false, expected: expected)
+                isPaced: false, expected: expected)
         } catch { throw StreamError(error, of: origin) }
     }
 }
@@ -66,7 +74,7 @@ extension RTSPIngest {
         do throws(IngestOpenError) {
             return try RTSPIngest(
                 origin: OriginID(0), supervisor: supervisor, abort: abort,
-                silence: SilenceWatcher(bound: bound, buffer: nil), transport: transport, start: start,
+                transport: transport, start: start,
                 isExact: isExact, rate: .normal, bandwidth: nil)
         } catch { throw StreamError(error, of: origin) }
     }

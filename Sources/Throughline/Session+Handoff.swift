@@ -31,6 +31,7 @@ extension Session {
                     move: move, to: origin, grade: result.grade, evidence: result.evidence, byteOffset: nil,
                     standby: ingest.standby)
             }
+            noteDecision(ingest, on: origin, opening: opened - asked, joining: .now - opened)
             standby?.changed()
             hasPending = true
             noteJoin(ingest, result.grade, opening: opened - asked, joining: .now - opened)
@@ -45,6 +46,15 @@ extension Session {
             case .attempt(let failure): return attemptFailed(failure, on: origin)
             }
         }
+    }
+
+    /// Another ingest goes on: how long it took tells what it will take again.
+    private func noteDecision(_ ingest: any Ingest, on origin: OriginID, opening: Duration, joining: Duration) {
+        let decision =
+            ingest.standby == .warm
+            ? noteJoined(origin, opening: nil, media: opening + joining)
+            : noteJoined(origin, opening: opening, media: joining)
+        shared.withLock { $0.pending?.decision = decision }
     }
 
     var duration: MediaTime? { shared.withLock { $0.opened?.duration } }
@@ -66,7 +76,7 @@ extension Session {
         eventNPT = position ?? .zero
         eventStandings = allStandings
         eventLevel = buffer.level.duration
-        let named = target ?? event.target.flatMap { originID(of: $0) }
+        let named = target ?? departureTarget.take() ?? event.target.flatMap { originID(of: $0) }
         // Where it wanted to send its clients later is as good a place now.
         let target = named ?? plannedTarget
         // Bytes that go on where they broke are better than a session that stands ready.
@@ -127,7 +137,7 @@ extension Session {
         let flows = line?.splices ?? []
         for warning in line?.takeWarnings() ?? [] { warn(warning) }
         hasPending = false
-        let report: HandoffReport? = shared.withLock { state in
+        let report = shared.withLock { state -> HandoffReport? in
             guard let pending = state.pending, let from = pending.move.from, let accepted = pending.accepted else {
                 return nil
             }
@@ -141,7 +151,8 @@ extension Session {
                     HandoffReport.Attempt(
                         origin: attempt.origin, url: url(attempt.origin), method: attempt.order.method,
                         duration: (attempt.ended ?? accepted.at) - attempt.began, failure: attempt.failure?.text)
-                }, flows: pending.grade == .byteExact ? [] : flows, positions: eventStandings)
+                }, flows: pending.grade == .byteExact ? [] : flows, positions: eventStandings,
+                decision: pending.decision.map { HandoffReport.Decision($0, since: began) })
             state.handoffCount += 1
             if state.handoffs.count < Self.reportLimit { state.handoffs.append(report) }
             return report
@@ -171,12 +182,17 @@ extension Session {
 
     var hasAlternative: Bool { shared.withLock { $0.controller.hasAlternative } }
 
-    func resumed(on origin: OriginID, at byte: Int64, evidence: String) {
-        shared.withLock { state in
+    func resumed(on origin: OriginID, at byte: Int64, standby readiness: Standby, evidence: String) {
+        let took = shared.withLock { state in
             let move = state.controller.joined(at: .now)
             state.pending = PendingHandoff(
-                move: move, to: origin, grade: .byteExact, evidence: evidence, byteOffset: byte)
+                move: move, to: origin, grade: .byteExact, evidence: evidence, byteOffset: byte, standby: readiness)
+            return move.attempts.last.map { ($0.ended ?? .now) - $0.began } ?? .zero
         }
+        let decision =
+            readiness == .warm
+            ? noteJoined(origin, opening: nil, media: took) : noteJoined(origin, opening: took, media: .zero)
+        shared.withLock { $0.pending?.decision = decision }
         standby?.changed()
         hasPending = true
     }

@@ -30,7 +30,7 @@ extension Session {
         var position = indicator.position
         // At once means with what carried it; where only the bytes know that, with what comes next.
         if position == .atOnce, let time = finding.time { position = .npt(time + (clock?.shift ?? .zero)) }
-        let place = npt(of: position)
+        let place = position == .atOnce ? nil : npt(of: position)
         guard changePlan.isNews(indicator, at: place ?? self.position) else { return }
         let current = shared.withLock { $0.controller.current }
         let decision = configuration.indicators.decision(on: indicator) { originID(of: $0) }
@@ -246,8 +246,12 @@ extension Session {
         guard let cut, let line else { return }
         let ingest = cut.ingest
         self.cut = (PlannedCut(at: npt), ingest)
-        isReadingOn = true
-        defer { isReadingOn = false }
+        // It is watched as it was, so that nobody waits for one that has fallen silent.
+        (isReadingOn, played) = (true, ingest)
+        defer {
+            letGo()
+            (isReadingOn, played) = (false, nil)
+        }
         var packets = UniqueDeque<Packet>()
         cut.cut.releaseAll(into: &packets)
         while !abort.isAborted {

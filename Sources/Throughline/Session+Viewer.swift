@@ -46,6 +46,7 @@ extension Session {
         for case .migrate(let target, let npt) in controls { planMigration(to: target, at: npt) }
         if controls.allSatisfy({ if case .migrate = $0 { true } else { false } }) { return nil }
         refill.interrupted()
+        watch.interrupted(at: .now)
         ingest.deliver(at: .normal)
         for control in controls {
             switch control {

@@ -69,6 +69,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         var byteOffset: Int64?
         /// How ready it was.
         var standby = Standby.cold
+        /// How the origin was watched that was left.
+        var decision: DeadlineRecord?
         /// When the first new packet was accepted, and how full the buffer was.
         var accepted: (at: Instant, level: MediaTime)?
     }
@@ -125,6 +127,25 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// The rate at which the clock runs.
     var playedRate = Rate.normal
 
+    /// Judges the delivery of the ingest that is read.
+    var watch: DeliveryWatch
+    /// The ingest that is read.
+    var played: (any Ingest)?
+    /// It is to be left.
+    var departure: Departure?
+    /// Who is to be asked first for it.
+    var departureTarget: OriginID?
+    /// The origin that is being made ready.
+    var preparing: OriginID?
+    /// Origins that hold other bytes, so that nothing can be made ready there.
+    var unprepared: Set<OriginID> = []
+    /// When it was last looked who could be asked.
+    var lastAlternates = Instant.now
+    /// A standby that is kept only while it may be needed soon is wanted.
+    let standbyIsWanted = Atomic<Bool>(false)
+    /// Flows of the output of which packets are in the batch, a bit for each.
+    var batchFlows: UInt64 = 0
+
     /// Sees to it that the buffer is full again where the origin can deliver faster.
     var refill: BufferRefill
     /// When the level was looked at last for that.
@@ -153,6 +174,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         self.outputs = outputs
         self.emit = emit
         refill = BufferRefill(buffer: configuration.buffer)
+        watch = DeliveryWatch(
+            origins: configuration.origins.count + OriginList.mostAdded, bound: configuration.silenceBound)
         let isPaced = configuration.pacing == .realtime
         batchLimit = isPaced ? 64 : 128
         buffer = PlayoutBuffer(
@@ -368,19 +391,21 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 origin: origin, url: url(origin), container: ingest.container,
                 duration: ingest.duration, flows: described))
         ingest.opened()
-        beginStandby()
+        noteJoined(origin, opening: ingest.openingTime, media: nil)
+        if configuration.standby == .warm { makeStandby() }
         return pump(ingest)
     }
 
-    func beginStandby() {
-        guard configuration.standby == .warm, standby == nil, configuration.origins.count > 1 else { return }
+    func makeStandby() {
+        guard standby == nil, configuration.origins.count > 1 else { return }
         guard configuration.origins.contains(where: { RTSPAddress.isRTSP($0.url) }) else { return }
         // It is stopped, and its thread joined, before the session ends.
         standby = RTSPStandby(
             transport: configuration.rtspTransport, abort: abort,
             RTSPStandby.Surroundings(
                 candidates: { [unowned self] in
-                    shared.withLock { $0.controller.alternates(at: .now) }?.map { origin, notBefore in
+                    guard configuration.standby == .warm || standbyIsWanted.load(ordering: .relaxed) else { return [] }
+                    return shared.withLock { $0.controller.alternates(at: .now) }?.map { origin, notBefore in
                         StandbyKeeper.Candidate(
                             origin: origin, canBePrepared: RTSPAddress.isRTSP(origins[origin].url), notBefore: notBefore
                         )
@@ -407,15 +432,14 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         if RTSPAddress.isRTSP(origins[origin].url) {
             let hasSparse = outputFlows.contains { $0.isSparse && configuration.flows.includes($0) }
             return try RTSPIngest(
-                origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher,
-                transport: configuration.rtspTransport,
+                origin: origin, supervisor: self, abort: abort, transport: configuration.rtspTransport,
                 start: overlap.map { max(.zero, hasSparse ? $0 - RTSPIngest.sparseReach : $0) } ?? start,
                 isExact: overlap != nil, rate: shared.withLock { $0.rate }, bandwidth: shared.withLock { $0.bandwidth },
                 prepared: overlap == nil ? nil : standby?.take(origin), watch: watch)
         }
         return try ByteIngest(
-            origin: origin, supervisor: self, abort: abort, silence: configuration.silenceWatcher,
-            isPaced: configuration.pacing == .realtime, expected: expected, watch: watch)
+            origin: origin, supervisor: self, abort: abort, isPaced: configuration.pacing == .realtime,
+            expected: expected, watch: watch)
     }
 
     func startOutputs(_ flows: [FlowFormat]) -> Bool {
@@ -464,7 +488,11 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             state.interrupt = ingest.interrupter
             return state.isPaused
         }
+        played = ingest
+        watchFlows()
         defer {
+            letGo()
+            played = nil
             shared.withLock { $0.interrupt = nil }
             noteAccounts(of: ingest)
             noteLosses(of: ingest)
@@ -481,6 +509,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 }
             }
             if staysUntil != .never, Instant.now >= staysUntil { return flush() ? stayEnded(ingest) : nil }
+            if departure != nil { return depart(ingest) }
             if lastFlush - lastFindings > .seconds(1) { noteAccounts(of: ingest) }
             if lastFlush - lastLook > Self.lookInterval, let order = keepFull(ingest) { return order }
             let packet: Packet?
@@ -540,6 +569,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             return false
         }
         batchBytes += packet.byteCount
+        batchFlows |= 1 << UInt64(min(packet.flow, 63))
         batch.append(packet)
         return batch.count < batchLimit && batchBytes < Self.batchByteLimit || flush()
     }
@@ -560,6 +590,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         }
         staysUntil = moment
         if moment == .never {
+            watch.stays(at: .now)
             warn("\(url(ingest.origin)) was to be left, and nobody else could be had: it is played on")
         }
         return pump(ingest)
@@ -620,13 +651,16 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     @discardableResult
     func flush() -> Bool {
         guard !batch.isEmpty else { return !abort.isAborted }
-        batchBytes = 0
+        let (bytes, flows) = (batchBytes, batchFlows)
+        (batchBytes, batchFlows) = (0, 0)
         noteAcceptance()
         lastFlush = .now
         if mustNote || lastFlush - lastNoted > .seconds(1) {
             (mustNote, lastNoted) = (false, lastFlush)
             shared.withLock { $0.controller.delivered(at: lastFlush) }
         }
-        return buffer.push(&batch)
+        guard buffer.push(&batch) else { return false }
+        noteDelivery(bytes: bytes, flows: flows)
+        return true
     }
 }

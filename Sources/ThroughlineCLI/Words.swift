@@ -111,6 +111,10 @@ final class EventWords: Sendable {
                 ["\(report.evidence); buffer \(report.bufferBefore.words) before, \(report.bufferAfter.words) after"]
                     + (isVerbose ? details(report) : defects(report))
             )
+        case .recovered(_, let url, let decision):
+            return (
+                .plain, isVerbose ? "\(url) delivers again" : "", isVerbose ? [decision.text] : []
+            )
         case .standbyReady(_, let url, let time):
             return (.plain, isVerbose ? "standby: \(url) stands ready after \(time.words)" : "", [])
         case .standbyLost(_, let url, let reason):
@@ -133,9 +137,10 @@ final class EventWords: Sendable {
     }
 
     private func details(_ report: HandoffReport) -> [String] {
-        report.attempts.map { attempt in
-            "\(attempt.method) \(attempt.url): \(attempt.failure ?? "done") (\(attempt.duration.words))"
-        }
+        (report.decision.map { [$0.text] } ?? [])
+            + report.attempts.map { attempt in
+                "\(attempt.method) \(attempt.url): \(attempt.failure ?? "done") (\(attempt.duration.words))"
+            }
             + report.flows.map { flow in
                 "flow \(flow.flow): \(flow.grade.rawValue), \(flow.lastBefore?.description ?? "-") to "
                     + "\(flow.firstAfter?.description ?? "-"), \(counted(flow.matched, "packet")) recognised, "

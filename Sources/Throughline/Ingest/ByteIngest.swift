@@ -10,6 +10,8 @@ final class ByteIngest: Ingest {
     let input: SourceInput
     let demuxer: Demuxer
     let watch: ChangeWatch?
+    /// Between frames of raw MPEG audio there may be tags.
+    private let hasTags: Bool
     /// How each flow carries its payload, known from its first packet on.
     private var forms: [PayloadForm?]
     /// Errors of the container in a row.
@@ -25,16 +27,15 @@ final class ByteIngest: Ingest {
     ///   - watch: gets to see bytes and packets.
     /// - Throws: the reason why the origin cannot be played, as the handoff controller takes it.
     init(
-        origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, silence: SilenceWatcher,
-        isPaced: Bool, expected: [FlowFormat] = [], watch: ChangeWatch? = nil
+        origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, isPaced: Bool,
+        expected: [FlowFormat] = [], watch: ChangeWatch? = nil
     ) throws(IngestOpenError) {
         self.origin = origin
         self.watch = watch
         let url = redacted(supervisor.origin(origin).url)
         do throws(TransportError) {
             input = try SourceInput(
-                origin: origin, supervisor: supervisor, abort: abort, silence: silence, prefetches: !isPaced,
-                watch: watch)
+                origin: origin, supervisor: supervisor, abort: abort, prefetches: !isPaced, watch: watch)
         } catch { throw IngestOpenError(.undelivered(ChangeEvent(error)), isAborted: error.code == .aborted) }
         if input.length == 0 { throw IngestOpenError(.refused(.notMedia, "\(url): the object is empty (0 bytes)")) }
         var options = Demuxer.Options()
@@ -51,6 +52,7 @@ final class ByteIngest: Ingest {
             let type = input.contentType.map { " (the server calls it \($0))" } ?? ""
             throw IngestOpenError(.refused(.notMedia, "\(url)\(type): \(error)"))
         }
+        hasTags = demuxer.container == "mp3"
         watch?.recognised(demuxer.container)
         forms = Array(repeating: nil, count: demuxer.flows.count)
     }
@@ -59,7 +61,8 @@ final class ByteIngest: Ingest {
     func read() throws(IngestReadError) -> Packet? {
         while true {
             do throws(MediaError) {
-                guard let packet = try demuxer.read() else { return nil }
+                guard var packet = try demuxer.read() else { return nil }
+                if hasTags { try dropTags(of: &packet) }
                 errorsInARow = 0
                 while forms.count < demuxer.flows.count { forms.append(nil) }
                 if forms[packet.flow] == nil {
@@ -72,6 +75,22 @@ final class ByteIngest: Ingest {
                 if errorsInARow > Self.errorLimit { throw .broken(error) }
             }
         }
+    }
+
+    /// Takes the ID3 tags off the front of a frame of MPEG audio: libavformat leaves them there, and no decoder takes both.
+    private func dropTags(of packet: inout Packet) throws(MediaError) {
+        let rest: [UInt8]? = packet.withPayload { payload in
+            var start = 0
+            while let header = ID3Tag.Header(UnsafeRawBufferPointer(rebasing: payload[start...])),
+                header.tagSize < payload.count - start
+            { start += header.tagSize }
+            return start > 0 ? Array(payload[start...]) : nil
+        }
+        guard let rest else { return }
+        let result: Result<Void, MediaError> = rest.withUnsafeBytes { bytes in
+            Result { () throws(MediaError) in try packet.replacePayload(with: bytes) }
+        }
+        try result.get()
     }
 
     /// How a flow carries its payload, once a packet of it was read.
@@ -96,6 +115,11 @@ final class ByteIngest: Ingest {
     var pendingOrder: HandoffController.Order? { input.pendingOrder }
     var hasFailed: Bool { demuxer.inputFailed }
     func opened() { input.isOpening = false }
+    var openingTime: Duration? { input.openingTime }
+    func canPrepare(_ origin: Origin) -> Bool { input.canPrepare && !RTSPAddress.isRTSP(origin.url) }
+    func prepare(_ origin: OriginID) { input.prepare(origin) }
+    var preparation: Result<Void, ByteTrial.Failure>? { input.preparation }
+    func letGo() { input.letGo() }
     func select(_ isWanted: (FlowFormat) -> Bool) { demuxer.select(isWanted) }
     var deliversStill: Bool { !hasFailed && pendingOrder == nil }
     var clockStart: MediaTime? { demuxer.start }

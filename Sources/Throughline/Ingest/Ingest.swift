@@ -35,6 +35,16 @@ protocol Ingest: AnyObject {
     var clockStart: MediaTime? { get }
     /// Whether it can be read on after it has asked to be left.
     var deliversStill: Bool { get }
+    /// How long the origin took to be set up; nil where that was done ahead.
+    var openingTime: Duration? { get }
+    /// Whether an origin could be made ready to go on under this ingest.
+    func canPrepare(_ origin: Origin) -> Bool
+    /// Makes another origin ready to go on from where this ingest stands, beside the one that it waits for.
+    func prepare(_ origin: OriginID)
+    /// What came of it, if that is known.
+    var preparation: Result<Void, ByteTrial.Failure>? { get }
+    /// What was made ready is not needed any more.
+    func letGo()
     /// It is played from here on: a failure is one of the stream, and no longer one of its opening.
     func opened()
     /// Only these flows are wanted.
@@ -87,6 +97,11 @@ extension Ingest {
     func takeLosses() -> [Int: FlowLosses] { [:] }
     var watch: ChangeWatch? { nil }
     var clockStart: MediaTime? { nil }
+    var openingTime: Duration? { nil }
+    func canPrepare(_ origin: Origin) -> Bool { false }
+    func prepare(_ origin: OriginID) {}
+    var preparation: Result<Void, ByteTrial.Failure>? { nil }
+    func letGo() {}
     func deliver(at speed: Rate) {}
     var mayHurry: Bool { false }
     var speed: Rate { .normal }

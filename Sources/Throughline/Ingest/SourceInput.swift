@@ -18,7 +18,7 @@ protocol SourceSupervisor: AnyObject {
     /// Whether anyone but the current origin could be asked now.
     var hasAlternative: Bool { get }
     /// Bytes flow again, from this origin.
-    func resumed(on origin: OriginID, at byte: Int64, evidence: String)
+    func resumed(on origin: OriginID, at byte: Int64, standby: Standby, evidence: String)
     /// A source that was closed while nobody read was opened again.
     func reopened(at byte: Int64)
     /// Sleeps; false when the session is to stop.
@@ -26,8 +26,24 @@ protocol SourceSupervisor: AnyObject {
     /// The reader is about to wait for bytes: everything read so far should be on its way.
     func aboutToWait()
     func origin(_ id: OriginID) -> Origin
-    /// Media ahead of what is due; nil where nothing is due at any time.
-    var level: Duration? { get }
+    /// Bytes or packets of the origin that delivers are wanted, and waited for from now on.
+    func mediaIsAwaited()
+    /// Some came.
+    ///
+    /// - Parameter isInBuffer: what came before them is in the playout buffer, or about to be.
+    func mediaArrived(isInBuffer: Bool)
+    /// None are wanted for now.
+    func nothingIsAwaited()
+    /// While waiting: when to ask for a reason to leave.
+    var nextLook: Instant { get }
+    /// Why the origin is to be left for what did not come; nil to go on waiting.
+    func reasonToLeave() -> ChangeEvent?
+    /// Nothing more is expected of a flow of the origin that delivers.
+    func flowEnded(_ flow: Int)
+    /// Another range begins: what was heard of the flows before says nothing of when they are heard next.
+    func flowsRestarted()
+    /// What was prepared with another origin is of no use any more.
+    func preparationIsStale()
     /// How long an origin may take to answer.
     func openBound(for origin: OriginID) -> Duration
     /// The origin plays at this rate, whatever it was asked for.
@@ -47,7 +63,6 @@ final class SourceInput: ByteInput {
     private let abort: AbortSwitch
     private let prefetches: Bool
     private let watch: ChangeWatch?
-    private var silence: SilenceWatcher
     private var source: any ByteSource
     private var originID: OriginID
     private var proof = ByteProof()
@@ -57,6 +72,8 @@ final class SourceInput: ByteInput {
     private let head: SourceHead
     /// A source is open and stands at `position`.
     private var isOpen = true
+    /// Another origin that was asked ahead of need.
+    private var trial: ByteTrial?
     private var lastRead: Instant
     /// The connection was idle, and since then no read had to wait.
     private var mayHaveIdled = false
@@ -66,6 +83,8 @@ final class SourceInput: ByteInput {
     private var waitBegins: (() -> Instant)?
     /// The order that ended the input, for the session to carry out.
     private(set) var pendingOrder: HandoffController.Order?
+    /// How long the origin took to answer.
+    private(set) var openingTime: Duration = .zero
     /// Why the input failed before it could be played.
     private(set) var openingFailure: ChangeEvent?
     /// While the demuxer is being opened a failure is not healed here: another origin is opened instead.
@@ -79,33 +98,35 @@ final class SourceInput: ByteInput {
     ///   - prefetches: receive bytes on another thread while the demuxer works on those before them.
     ///   - watch: gets to see the bytes.
     init(
-        origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, silence: SilenceWatcher,
-        prefetches: Bool = false, watch: ChangeWatch? = nil
+        origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, prefetches: Bool = false,
+        watch: ChangeWatch? = nil
     ) throws(TransportError) {
         self.supervisor = supervisor
         self.abort = abort
         self.prefetches = prefetches
         self.watch = watch
-        self.silence = silence
         originID = origin
         lastRead = .now
         readBegan = lastRead
         source = try makeSource(for: supervisor.origin(origin), abort: abort, prefetches: prefetches)
         head = try source.open(at: 0, until: nil, deadline: .now + supervisor.openBound(for: origin))
+        openingTime = .now - lastRead
         if let validator = head.validator { proven[origin] = validator }
         waitBegins = { [unowned self] in
             if !waited {
                 waited = true
                 supervisor.aboutToWait()
                 // That may have waited for room in the buffer: only from here on is it the origin that is waited for.
-                self.silence.waitEnded()
-                self.silence.waitBegan(at: .now, level: supervisor.level)
+                if !isOpening { supervisor.mediaIsAwaited() }
             }
             return deadline(since: readBegan)
         }
     }
 
-    deinit { source.close() }
+    deinit {
+        letGo()
+        source.close()
+    }
 
     var length: Int64? { head.length }
     var isSeekable: Bool { head.isSeekable }
@@ -139,10 +160,9 @@ final class SourceInput: ByteInput {
                     }
                     isOpen = true
                 }
-                silence.waitBegan(at: began, level: supervisor.level)
                 let count = try source.read(
                     into: buffer, deadline: deadline(since: began), beforeBlocking: waitBegins)
-                silence.bytesArrived(at: .now)
+                arrived()
                 if count == 0 {
                     guard let length = head.length, position < length else { return .end }
                     throw TransportError(.closedEarly, "the object ended at byte \(position) of \(length)")
@@ -156,18 +176,14 @@ final class SourceInput: ByteInput {
                 lastRead = waited ? .now : began
                 return .bytes(count)
             } catch {
-                let now = Instant.now
-                let silent = silence.silence(at: now)
-                if error.code == .timedOut, !isOpening, isOpen, now < silence.deadline { continue }
-                // Nobody else to ask: as long as the buffer lasts, and a while longer, the origin may come back.
-                if error.code == .timedOut, !isOpening, isOpen, !supervisor.hasAlternative,
-                    silence.mayGoOn(at: now)
-                {
-                    continue
+                var event: ChangeEvent?
+                if error.code == .timedOut, !isOpening, isOpen {
+                    event = supervisor.reasonToLeave()
+                    if event == nil { continue }
                 }
-                silence.waitEnded()
+                if !isOpening { supervisor.nothingIsAwaited() }
                 if error.code == .aborted { return .failed }
-                guard recover(from: error, silent: silent) else { return .failed }
+                guard recover(from: error, event ?? ChangeEvent(error)) else { return .failed }
                 // Another source is waited for from now on: the silence of the one before is not its fault.
                 began = .now
                 readBegan = began
@@ -177,20 +193,24 @@ final class SourceInput: ByteInput {
     }
 
     private func deadline(since began: Instant) -> Instant {
-        isOpening ? began + supervisor.openBound(for: originID) : silence.deadline
+        isOpening ? began + supervisor.openBound(for: originID) : supervisor.nextLook
+    }
+
+    /// Bytes came.
+    private func arrived() {
+        guard waited, !isOpening else { return }
+        if trial != nil {
+            letGo()
+            supervisor.preparationIsStale()
+        }
+        supervisor.mediaArrived(isInBuffer: false)
     }
 
     /// Finds another way to the bytes at `position`. False when the demuxer must end.
-    private func recover(from error: TransportError, silent: Duration) -> Bool {
-        var event = ChangeEvent(error)
+    private func recover(from error: TransportError, _ event: ChangeEvent) -> Bool {
         if isOpening {
             openingFailure = event
             return false
-        }
-        if event.cause == .silence {
-            event = ChangeEvent(
-                cause: .silence,
-                detail: "\(error.message) (no byte for \(silent.wholeNanoseconds / 1_000_000) ms)")
         }
         if mayHaveIdled, event.cause.isBrokenConnection || event.cause == .refused, reopenQuietly() { return true }
         mayHaveIdled = false
@@ -199,7 +219,7 @@ final class SourceInput: ByteInput {
         while true {
             switch order {
             case .resume(let next):
-                do throws(ResumeError) {
+                do throws(ByteTrial.Failure) {
                     try resume(on: next)
                     return true
                 } catch {
@@ -239,165 +259,54 @@ final class SourceInput: ByteInput {
         }
     }
 
-    private enum ResumeError: Error {
-        case undelivered(TransportError)
-        case different(String)
-    }
-
     /// Puts an origin's bytes under the demuxer, once they are proven to be the same.
-    private func resume(on next: OriginID) throws(ResumeError) {
-        let bound = supervisor.openBound(for: next)
-        let candidate = try connect(next, prefetches: prefetches)
-        let (adjacent, others) = proof.evidence(before: position)
-        let other: SourceHead
-        var compared = 0
-        // Bytes of this origin are known to be right, and by its own word its object is still the same: enough to see
-        // that it goes on where it should.
+    private func resume(on next: OriginID) throws(ByteTrial.Failure) {
         let known = proven[next]
-        if known != nil {
-            let piece = adjacent.suffix(Self.shortProof)
-            other = try open(candidate, at: piece.offset, until: nil, within: bound)
-            if other.validator != known { throw .different("its ETag has changed") }
-            compared = try compare(piece, with: candidate, within: bound, patience: bound)
-            if compared < piece.bytes.count { throw .undelivered(Self.tooSlow) }
+        let outcome: ByteTrial.Outcome
+        var standby = Standby.cold
+        if let trial, trial.question.origin == next, trial.question.offset == position {
+            self.trial = nil
+            standby = .warm
+            outcome = try trial.outcome(within: supervisor.openBound(for: next))
         } else {
-            // Beside each other: the connection that goes on keeps the burst of an origin that paces its connections for
-            // the media. Where the proof does not come at once, what is left of it is asked for over several more, and
-            // comes in the first burst of each.
-            let first = (others + [adjacent]).filter { !$0.bytes.isEmpty }.map {
-                ProofReader($0, origin: next, input: self, bound: bound, patience: Self.proofPatience)
-            }
-            var failure: ResumeError?
-            var opened: SourceHead?
-            do throws(ResumeError) {
-                opened = try open(candidate, at: position, until: nil, within: bound)
-            } catch { failure = error }
-            var left: [ByteProof.Piece] = []
-            for proof in first {
-                do throws(ResumeError) {
-                    let count = try proof.result()
-                    compared += count
-                    left += proof.piece.dropFirst(count).split(into: Self.proofConnections)
-                } catch { failure = failure ?? error }
-            }
-            if let failure { throw failure }
-            let rest = left.map { ProofReader($0, origin: next, input: self, bound: bound, patience: bound) }
-            for proof in rest {
-                do throws(ResumeError) {
-                    let count = try proof.result()
-                    compared += count
-                    if count < proof.piece.bytes.count { throw .undelivered(Self.tooSlow) }
-                } catch { failure = failure ?? error }
-            }
-            if let failure { throw failure }
-            guard let opened else { return }
-            other = opened
+            outcome = try ByteTrial(question(to: next), abort: abort).run()
         }
-        if let validator = other.validator { proven[next] = validator }
+        if let validator = outcome.validator { proven[next] = validator }
         source.close()
-        source = candidate
-        if next != originID { silence.originChanged() }
+        source = outcome.source
         originID = next
         isOpen = true
         let length = "same length (\(head.length ?? 0) bytes)"
         supervisor.resumed(
-            on: next, at: position,
+            on: next, at: position, standby: standby,
             evidence: known != nil
-                ? "the same ETag at an origin whose bytes are known, \(length), and \(compared) bytes read before are the same"
-                : "\(length), and \(compared) bytes read before are the same")
+                ? "the same ETag at an origin whose bytes are known, \(length), and \(outcome.compared) bytes read before are the same"
+                : "\(length), and \(outcome.compared) bytes read before are the same")
     }
 
-    /// Bytes that are compared where the origin itself says that its object is the same.
-    static let shortProof = 4 * 1024
-    private static let tooSlow = TransportError(.timedOut, "too slow to prove that it holds the same bytes")
-    /// How long a proof may take to come over one connection, once the origin has answered.
-    static let proofPatience: Duration = .milliseconds(30)
-    /// Connections over which a proof that did not come at once is asked for.
-    static let proofConnections = 4
-
-    private func connect(_ origin: OriginID, prefetches: Bool) throws(ResumeError) -> any ByteSource {
-        if RTSPAddress.isRTSP(supervisor.origin(origin).url) {
-            throw .different("RTSP carries no bytes of a container")
-        }
-        do throws(TransportError) {
-            return try makeSource(for: supervisor.origin(origin), abort: abort, prefetches: prefetches)
-        } catch { throw .undelivered(error) }
+    private func question(to next: OriginID) -> ByteTrial.Question {
+        let (adjacent, others) = proof.evidence(before: position)
+        return ByteTrial.Question(
+            origin: next, target: supervisor.origin(next), offset: position, length: head.length, adjacent: adjacent,
+            others: others, known: proven[next], bound: supervisor.openBound(for: next), prefetches: prefetches)
     }
 
-    /// Opens a candidate, and looks at what it says of its object.
-    private func open(
-        _ candidate: any ByteSource, at offset: Int64, until end: Int64?, within bound: Duration
-    ) throws(ResumeError) -> SourceHead {
-        let other: SourceHead
-        do throws(TransportError) {
-            other = try candidate.open(at: offset, until: end, deadline: .now + bound)
-        } catch { throw .undelivered(error) }
-        guard other.isSeekable else { throw .different("it does not serve ranges") }
-        guard other.length == head.length else {
-            throw .different("its length is \(other.length ?? 0) bytes, not \(head.length ?? 0)")
-        }
-        return other
+    // MARK: - Ahead of need
+
+    /// Whether another origin could go on under the demuxer.
+    var canPrepare: Bool { head.isSeekable && !isOpening }
+
+    /// Tries another origin at the present place, beside the source that is waited for.
+    func prepare(_ next: OriginID) {
+        letGo()
+        let trial = ByteTrial(question(to: next), abort: abort)
+        trial.begin()
+        self.trial = trial
     }
 
-    /// Reads a piece again from a candidate that stands at its start.
-    ///
-    /// - Parameters:
-    ///   - bound: how long to wait for bytes.
-    ///   - patience: how long it may take in all.
-    /// - Returns: how many bytes were the same: all of them, unless patience ended.
-    private func compare(
-        _ piece: ByteProof.Piece, with candidate: any ByteSource, within bound: Duration, patience: Duration
-    ) throws(ResumeError) -> Int {
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 32 * 1024, alignment: 16)
-        defer { buffer.deallocate() }
-        let deadline = Instant.now + min(bound, patience)
-        var done = 0
-        while done < piece.bytes.count {
-            let wanted = min(buffer.count, piece.bytes.count - done)
-            let count: Int
-            do throws(TransportError) {
-                count = try candidate.read(
-                    into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<wanted]), deadline: deadline,
-                    beforeBlocking: nil)
-                if count == 0 { throw TransportError(.closedEarly, "the object ended before its length") }
-            } catch {
-                if error.code == .timedOut { return done }
-                throw .undelivered(error)
-            }
-            guard buffer[..<count].elementsEqual(piece.bytes[done..<(done + count)]) else {
-                throw .different("its bytes differ in the \(count) from byte \(piece.offset + Int64(done)) on")
-            }
-            done += count
-        }
-        return done
-    }
+    /// What came of it, if that is known.
+    var preparation: Result<Void, ByteTrial.Failure>? { trial?.state }
 
-    /// Compares one piece over a connection and on a thread of its own.
-    private final class ProofReader {
-        private let outcome = Guarded<Result<Int, ResumeError>?>(nil)
-        private let thread: WorkerThread
-        let piece: ByteProof.Piece
-
-        init(_ piece: ByteProof.Piece, origin: OriginID, input: SourceInput, bound: Duration, patience: Duration) {
-            self.piece = piece
-            // Handed over: the input waits for the thread and does nothing of what the thread does meanwhile.
-            nonisolated(unsafe) let input = input
-            thread = WorkerThread(name: "tl-proof", stackSize: 256 << 10) { [outcome] in
-                let result: Result<Int, ResumeError>
-                do throws(ResumeError) {
-                    let candidate = try input.connect(origin, prefetches: false)
-                    _ = try input.open(candidate, at: piece.offset, until: piece.end, within: bound)
-                    result = .success(
-                        try input.compare(piece, with: candidate, within: bound, patience: patience))
-                } catch { result = .failure(error) }
-                outcome.withLock { $0 = result }
-            }
-        }
-
-        /// Waits for the thread, and tells how many bytes were the same. Once.
-        func result() throws(ResumeError) -> Int {
-            thread.join()
-            return try outcome.withLock { $0 ?? .success(0) }.get()
-        }
-    }
+    /// The other origin is not needed any more, or not from there.
+    func letGo() { trial.take()?.cancel() }
 }

@@ -24,6 +24,7 @@ struct EventRecord: Encodable {
     var bufferAfter: Double?
     var text: String?
     var indicator: Indicated?
+    var decision: Report.Decision?
 
     /// A change that the stream announced.
     struct Indicated: Encodable {
@@ -83,6 +84,11 @@ struct EventRecord: Encodable {
         case .handoff(let report):
             event = "handoff"
             handoff = Report.Handoff(report)
+        case .recovered(let origin, let url, let decision):
+            event = "recovered"
+            self.origin = origin.index
+            self.url = url
+            self.decision = Report.Decision(decision)
         case .standbyReady(let origin, let url, let duration):
             event = "standby-ready"
             self.origin = origin.index

@@ -65,6 +65,29 @@ public struct Report: Codable, Sendable {
         public var attempts: [Attempt]
         public var flows: [Splice]
         public var positions: [Position]
+        public var decision: Decision?
+    }
+
+    public struct Decision: Codable, Sendable {
+        public struct Moment: Codable, Sendable {
+            public var time: Double
+            public var buffer: Double?
+        }
+
+        public var sign: String
+        public var since: Double
+        public var usualPause: Double?
+        public var threshold: Double
+        public var suspicion: Moment
+        public var suspicions: Int
+        public var preparation: Moment?
+        public var ready: Moment?
+        public var commitment: Moment?
+        public var expected: Double?
+        public var reserve: Double?
+        public var withdrawal: Moment?
+        public var end: Moment?
+        public var text: String
     }
 
     public struct Change: Codable, Sendable {
@@ -206,6 +229,29 @@ extension Report.Handoff {
         }
         flows = report.flows.map { Report.Splice($0) }
         positions = report.positions.map { Report.Position($0.position, flow: $0.flow) }
+        decision = report.decision.map { Report.Decision($0) }
+    }
+}
+
+extension Report.Decision {
+    init(_ decision: HandoffReport.Decision) {
+        func moment(_ moment: HandoffReport.Decision.Moment) -> Moment {
+            Moment(time: moment.time.reported, buffer: moment.buffer?.reported)
+        }
+        sign = decision.sign
+        since = decision.since.reported
+        usualPause = decision.usualPause?.reported
+        threshold = decision.threshold.reported
+        suspicion = moment(decision.suspicion)
+        suspicions = decision.suspicions
+        preparation = decision.preparation.map(moment)
+        ready = decision.ready.map(moment)
+        commitment = decision.commitment.map(moment)
+        expected = decision.expected?.reported
+        reserve = decision.reserve?.reported
+        withdrawal = decision.withdrawal.map(moment)
+        end = decision.end.map(moment)
+        text = decision.text
     }
 }
 

@@ -219,6 +219,15 @@ package struct HandoffController: Sendable {
         return advance(move, at: now)
     }
 
+    /// An alternate could not be made ready.
+    ///
+    /// - Parameter jitter: a random number in 0..<1.
+    package mutating func preparationFailed(
+        _ event: ChangeEvent, on origin: OriginID, at now: Instant, jitter: Double
+    ) {
+        roster.failed(origin, cause: event.cause, retryAfter: event.retryAfter, at: now, jitter: jitter)
+    }
+
     /// Whether anyone but the current origin could be asked now, with a better prospect.
     package var hasAlternative: Bool {
         guard case .playing(let current) = state else { return false }

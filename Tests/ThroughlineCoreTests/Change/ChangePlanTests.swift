@@ -14,29 +14,38 @@ internal import ThroughlineCore
 
     @Test func ownMessagesAreTheSameByTheirNumber() {
         var plan = ChangePlan()
-        #expect(plan.isNews(Self.indicator(.userData), at: .seconds(1)))
-        #expect(!plan.isNews(Self.indicator(.userData, target: "http://b/"), at: .seconds(9)))
-        #expect(plan.isNews(Self.indicator(.userData, event: 8), at: .seconds(1)))
-        #expect(plan.isNews(Self.indicator(.timedMetadata), at: .seconds(1)))
+        let answers = [
+            plan.isNews(Self.indicator(.userData), at: .seconds(1)),
+            plan.isNews(Self.indicator(.userData, target: "http://b/"), at: .seconds(9)),
+            plan.isNews(Self.indicator(.userData, event: 8), at: .seconds(1)),
+            plan.isNews(Self.indicator(.timedMetadata), at: .seconds(1)),
+        ]
+        #expect(answers == [true, false, true, true])
     }
 
     @Test func whatWasWithdrawnMayBeSaidAgain() {
         var plan = ChangePlan()
-        #expect(plan.isNews(Self.indicator(.userData), at: nil))
-        #expect(plan.isNews(Self.indicator(.userData, .withdraw), at: nil))
-        #expect(!plan.isNews(Self.indicator(.userData, .withdraw), at: nil), "repeated")
-        #expect(plan.isNews(Self.indicator(.userData), at: nil))
-        #expect(!plan.isNews(Self.indicator(.userData), at: nil))
+        let answers = [
+            plan.isNews(Self.indicator(.userData), at: nil), plan.isNews(Self.indicator(.userData, .withdraw), at: nil),
+            // Repeated.
+            plan.isNews(Self.indicator(.userData, .withdraw), at: nil), plan.isNews(Self.indicator(.userData), at: nil),
+            plan.isNews(Self.indicator(.userData), at: nil),
+        ]
+        #expect(answers == [true, true, false, true, false])
     }
 
     @Test func othersAreTheSameByTheirPlace() {
         var plan = ChangePlan()
-        #expect(plan.isNews(Self.indicator(.splice, .change), at: .seconds(10)))
-        #expect(!plan.isNews(Self.indicator(.splice, .change), at: .milliseconds(10_001)))
-        #expect(plan.isNews(Self.indicator(.splice, .change), at: .seconds(40)), "the break ends")
-        #expect(plan.isNews(Self.indicator(.discontinuity, .change, event: nil), at: .seconds(10)))
-        #expect(!plan.isNews(Self.indicator(.discontinuity, .change, event: nil), at: .milliseconds(10_500)))
-        #expect(plan.isNews(Self.indicator(.discontinuity, .change, event: nil), at: .seconds(12)))
+        let answers = [
+            plan.isNews(Self.indicator(.splice, .change), at: .seconds(10)),
+            plan.isNews(Self.indicator(.splice, .change), at: .milliseconds(10_001)),
+            // The break ends.
+            plan.isNews(Self.indicator(.splice, .change), at: .seconds(40)),
+            plan.isNews(Self.indicator(.discontinuity, .change, event: nil), at: .seconds(10)),
+            plan.isNews(Self.indicator(.discontinuity, .change, event: nil), at: .milliseconds(10_500)),
+            plan.isNews(Self.indicator(.discontinuity, .change, event: nil), at: .seconds(12)),
+        ]
+        #expect(answers == [true, false, true, true, false, true])
     }
 
     @Test func theFirstPlaceIsNext() throws {
@@ -80,7 +89,8 @@ internal import ThroughlineCore
             _ = plan.isNews(Self.indicator(.userData, event: number), at: nil)
             plan.add(ChangePlan.Change(Self.leave(""), at: .npt(.seconds(Int64(number))), event: number))
         }
-        #expect(plan.isNews(Self.indicator(.userData, event: 0), at: nil), "forgotten")
+        let isForgotten = plan.isNews(Self.indicator(.userData, event: 0), at: nil)
+        #expect(isForgotten)
         for number in 0..<UInt32(ChangePlan.mostChanges) {
             plan.remove(ChangePlan.Change(Self.leave(""), at: .npt(.seconds(Int64(number))), event: number))
         }

@@ -40,8 +40,6 @@ final class RTSPIngest: Ingest {
     private let abort: AbortSwitch
     private let source: RTSPSource
     private let reader: RTPReader
-    private var silence: SilenceWatcher
-    private var stalls: FlowStalls
     /// Media is waited for; reports and notices are none.
     private var awaitsMedia = false
     private var wanted: [Bool] = []
@@ -107,15 +105,15 @@ final class RTSPIngest: Ingest {
     ///   - watch: gets to see packets and what the server announces for later.
     /// - Throws: the reason why the origin cannot be played, as the handoff controller takes it.
     init(
-        origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, silence: SilenceWatcher,
-        transport: RTSPTransportChoice, start: NPT, isExact: Bool, rate: Rate, bandwidth: Int64?,
+        origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, transport: RTSPTransportChoice,
+        start: NPT, isExact: Bool, rate: Rate, bandwidth: Int64?,
         prepared: RTSPOpening.Opened? = nil, watch: ChangeWatch? = nil
     ) throws(IngestOpenError) {
         self.origin = origin
         self.watch = watch
         self.supervisor = supervisor
         self.abort = abort
-        self.silence = silence
+        let began = Instant.now
         url = redacted(supervisor.origin(origin).url)
         request = RTSPPlayRequest(
             start: start, scale: rate, bandwidth: bandwidth, seekStyle: isExact ? .exact : nil)
@@ -126,10 +124,10 @@ final class RTSPIngest: Ingest {
         source = opened.source
         usesUDP = opened.usesUDP
         standby = opened.wasPrepared ? .warm : .cold
+        if !opened.wasPrepared { openingTime = .now - began }
         reader = opened.reader
         duration = opened.description.range?.endTime
         startedAt = start
-        stalls = FlowStalls(count: reader.flows.count)
         wanted = Array(repeating: true, count: reader.flows.count)
         for item in opened.items {
             do throws(IngestReadError) {
@@ -150,6 +148,8 @@ final class RTSPIngest: Ingest {
     var flows: [FlowFormat] { reader.flows }
 
     func opened() { isOpening = false }
+
+    private(set) var openingTime: Duration?
 
     /// What is not told by the description comes with the first packets, or with the first key frame.
     private func awaitFormats() throws(IngestReadError) {
@@ -294,19 +294,18 @@ final class RTSPIngest: Ingest {
     private func nextItem() throws(IngestReadError) -> RTSPItem? {
         if let item = source.queue.take(until: Instant(nanoseconds: 0)) { return heard(item) }
         if !isOpening { supervisor.aboutToWait() }
-        if !awaitsMedia || isPaused { silence.waitEnded() }
+        if !isOpening, !awaitsMedia || isPaused { supervisor.nothingIsAwaited() }
         awaitsMedia = !isPaused
         if isPaused { return source.queue.take(until: .now + .seconds(1)) ?? endOfPause() }
-        silence.waitBegan(at: .now, level: supervisor.level)
+        if !isOpening { supervisor.mediaIsAwaited() }
         let openDeadline: Instant = .now + supervisor.openBound(for: origin)
         let endDeadline: Instant = .now + Self.endPatience
         while true {
-            let deadline = isOpening ? openDeadline : silence.deadline
+            let deadline = isOpening ? openDeadline : supervisor.nextLook
             if let item = source.queue.take(until: endIsAnnounced ? min(deadline, endDeadline) : deadline) {
                 return heard(item)
             }
             if abort.isAborted { return nil }
-            let now = Instant.now
             if source.queue.isClosed {
                 throw .changed(ChangeEvent(cause: .closedEarly, detail: "\(url): the session is over"))
             }
@@ -314,33 +313,19 @@ final class RTSPIngest: Ingest {
                 try ended("said that it was done")
                 return nil
             }
-            if !isOpening, now < silence.deadline { continue }
-            if !isOpening, !supervisor.hasAlternative, silence.mayGoOn(at: now) { continue }
-            let silent = silence.silence(at: now).wholeNanoseconds / 1_000_000
-            throw .changed(ChangeEvent(cause: .silence, detail: "\(url): no packet for \(silent) ms"))
+            guard !isOpening else {
+                throw .changed(ChangeEvent(cause: .silence, detail: "\(url): no packet came"))
+            }
+            if let event = supervisor.reasonToLeave() { throw .changed(event) }
         }
     }
 
     /// A server that goes on reporting, and sends no media, is silent.
     private func heard(_ item: RTSPItem) -> RTSPItem {
         guard case .packets = item else { return item }
-        silence.bytesArrived(at: .now)
+        if !isOpening, awaitsMedia { supervisor.mediaArrived(isInBuffer: true) }
         awaitsMedia = false
         return item
-    }
-
-    /// One flow is silent while others run: it is left while the buffer hides that.
-    private func checkStalls() throws(IngestReadError) {
-        guard !isOpening, !isPaused, let level = supervisor.level else { return }
-        let found = stalls.stalled { [silence] so in silence.allowance(level: level + so) }
-        guard let found, wanted[found.flow], supervisor.hasAlternative else { return }
-        // Told once: where nobody else has it, the others go on.
-        stalls.ended(found.flow)
-        let milliseconds = found.silence.wholeNanoseconds / 1_000_000
-        throw .changed(
-            ChangeEvent(
-                cause: .silence,
-                detail: "\(url): \(flows[found.flow]) is silent for \(milliseconds) ms while others run"))
     }
 
     /// While the viewer pauses nothing is missed; only the end of the session is news.
@@ -356,7 +341,6 @@ final class RTSPIngest: Ingest {
                 for entry in block.entries where doubt == nil {
                     let count = batch.count
                     let packet = UnsafeRawBufferPointer(rebasing: bytes[entry.start..<(entry.start + entry.count)])
-                    stalls.arrived(entry.flow, at: block.arrival)
                     reader.received(
                         packet, flow: entry.flow, lostBefore: entry.lostBefore, at: block.arrival, into: &batch)
                     guard reader.isAdrift(entry.flow) else { continue }
@@ -365,7 +349,6 @@ final class RTSPIngest: Ingest {
                     doubt = ChangeEvent(cause: .protocolError, detail: "\(url): its timestamps lead nowhere")
                 }
             }
-            try checkStalls()
         case .playing(let answer):
             played(answer)
             if let end = answer.range?.endTime, request.end == nil { duration = max(duration ?? end, end) }
@@ -374,7 +357,7 @@ final class RTSPIngest: Ingest {
                 flow: flow, ntpTime: report.ntpTime, timestamp: report.rtpTime, at: arrival)
         case .goodbye(let flow):
             done.insert(flow)
-            stalls.ended(flow)
+            if !isOpening { supervisor.flowEnded(flow) }
             if reader.flows.allSatisfy({ $0.isSparse || done.contains($0.index) }) { try ended("said goodbye") }
         case .notice(let notice): try take(notice)
         case .failed(let event):
@@ -397,8 +380,7 @@ final class RTSPIngest: Ingest {
         playedFrom = answer.range?.startTime
         speed = answer.speed
         hasOwnPace = hasOwnPace || answer.server?.lowercased().contains("gstreamer") ?? false
-        stalls.restart()
-        for flow in reader.flows where flow.isSparse { stalls.ended(flow.index) }
+        if !isOpening { supervisor.flowsRestarted() }
         reader.played(
             at: starts, speed: answer.speed, mediaScale: answer.scale, bandwidth: answer.bandwidth, at: .now)
         supervisor.playing(at: scale)

@@ -1,0 +1,226 @@
+internal import Synchronization
+internal import ThroughlineCore
+internal import ThroughlineMedia
+internal import ThroughlineProtocols
+internal import ThroughlineTransport
+
+/// Watching the origin that delivers, and making the next one ready.
+extension Session {
+    /// Why the ingest is to be left that is read.
+    struct Departure {
+        let event: ChangeEvent
+        /// Who has a better prospect.
+        let target: OriginID?
+    }
+
+    /// While media is awaited, who could be asked is looked at so often at the least.
+    private static let longestLook: Duration = .milliseconds(500)
+    /// From so much of the buffer on the origin keeps up.
+    private static let full = 3
+
+    // MARK: - What the ingest tells
+
+    func mediaIsAwaited() {
+        watch.waitBegan(at: .now, level: level)
+        carryOutWatch()
+    }
+
+    func mediaArrived(isInBuffer: Bool) {
+        watch.arrived(at: .now, level: isInBuffer ? level : nil)
+        carryOutWatch()
+    }
+
+    func nothingIsAwaited() {
+        watch.waitEnded(at: .now)
+        carryOutWatch()
+    }
+
+    var nextLook: Instant {
+        departure == nil ? min(watch.nextMoment, .now + Self.longestLook) : Instant(nanoseconds: 0)
+    }
+
+    func reasonToLeave() -> ChangeEvent? {
+        lookForAlternates()
+        watch.timePassed(at: .now)
+        carryOutWatch()
+        guard let departure = departure.take() else { return nil }
+        departureTarget = departure.target
+        return departure.event
+    }
+
+    func preparationIsStale() {
+        preparing = nil
+        watch.preparationIsStale(at: .now)
+        carryOutWatch()
+    }
+
+    func flowEnded(_ flow: Int) {
+        guard let output = line?.output(of: flow) else { return }
+        watch.flowEnded(output, at: .now)
+    }
+
+    func flowsRestarted() { watchFlows() }
+
+    // MARK: - What the session sees
+
+    /// Only what is sent as it is played comes flow by flow; in a file one flow may be longer than another.
+    func watchFlows() {
+        let isRealtime = played?.isRealtime ?? false
+        watch.flowsAre(
+            isSparse: outputFlows.map { !isRealtime || $0.isSparse || !configuration.flows.includes($0) },
+            bounds: .realtimeFlow)
+    }
+
+    /// A batch is in the buffer.
+    func noteDelivery(bytes: Int, flows: UInt64) {
+        guard configuration.pacing == .realtime, let played, playedRate == .normal, !hasPending, let level else {
+            return
+        }
+        let now = Instant.now
+        var flows = flows
+        while flows != 0 {
+            watch.flowArrived(flows.trailingZeroBitCount, at: now)
+            flows &= flows - 1
+        }
+        watch.checkFlows(at: now, level: level)
+        watch.received(
+            bytes: bytes, level: level, isFull: level * 4 >= configuration.buffer * Self.full, from: played.origin,
+            at: now)
+        if now - lastAlternates > .seconds(1) { lookForAlternates() }
+        watch.timePassed(at: now)
+        carryOutWatch()
+        if let remark = watch.takeRemark() { warn("\(url(played.origin)) \(remark)") }
+    }
+
+    /// An origin delivers from now on.
+    ///
+    /// - Parameters:
+    ///   - opening: how long it took to be set up; nil where that was done ahead.
+    ///   - media: then, until its media came.
+    /// - Returns: how it came to that, where the watch has led to it.
+    @discardableResult
+    func noteJoined(_ origin: OriginID, opening: Duration?, media: Duration?) -> DeadlineRecord? {
+        letGo()
+        watch.measured(origin, opening: opening, media: media)
+        watch.joined(at: .now)
+        departure = nil
+        departureTarget = nil
+        let records = watch.takeRecords()
+        lookForAlternates()
+        return records.last { $0.outcome == .joined }
+    }
+
+    /// Leaves the ingest that is read; it goes on until another has joined.
+    func depart(_ ingest: any Ingest) -> HandoffController.Order? {
+        guard let departure = departure.take(), flush() else { return nil }
+        noteAccounts(of: ingest)
+        departureTarget = departure.target
+        leaving = ingest
+        return observe(departure.event, canResume: false, isPlanned: ingest.deliversStill)
+    }
+
+    // MARK: - Who would be next
+
+    /// Tells the watch who could be asked now.
+    private func lookForAlternates() {
+        let now = Instant.now
+        lastAlternates = now
+        // While a handoff is under way, nobody is looked for.
+        guard let found = shared.withLock({ $0.controller.alternates(at: now) }) else { return }
+        let alternates = found.filter { $0.notBefore == nil }.map { alternate in
+            DeliveryWatch.Alternate(alternate.origin, canPrepare: canPrepare(alternate.origin))
+        }
+        watch.alternatesAre(alternates, at: now)
+    }
+
+    private func canPrepare(_ id: OriginID) -> Bool {
+        let origin = origins[id]
+        if unprepared.contains(id) { return false }
+        return RTSPAddress.isRTSP(origin.url) || played?.canPrepare(origin) ?? false
+    }
+
+    private func carryOutWatch() {
+        var orders = watch.takeOrders()
+        while !orders.isEmpty || preparing != nil {
+            for order in orders {
+                switch order {
+                case .prepare(let origin): prepare(origin)
+                case .letGo: letGo()
+                case .leave(let reason):
+                    guard let played else { continue }
+                    departure = Departure(event: event(reason, url(played.origin)), target: reason.target)
+                }
+            }
+            lookAtPreparation()
+            orders = watch.takeOrders()
+            if orders.isEmpty { break }
+        }
+        for record in watch.takeRecords() where record.outcome == .recovered {
+            guard let played else { continue }
+            let decision = HandoffReport.Decision(record, since: began)
+            send(.recovered(origin: played.origin, url: url(played.origin), decision))
+        }
+    }
+
+    private func prepare(_ origin: OriginID) {
+        preparing = origin
+        if RTSPAddress.isRTSP(origins[origin].url) {
+            standbyIsWanted.store(true, ordering: .relaxed)
+            makeStandby()
+            standby?.changed()
+        } else {
+            played?.prepare(origin)
+        }
+    }
+
+    /// What was prepared is not needed.
+    func letGo() {
+        preparing = nil
+        played?.letGo()
+        if standbyIsWanted.exchange(false, ordering: .relaxed) { standby?.changed() }
+    }
+
+    /// Has what is being prepared become ready?
+    private func lookAtPreparation() {
+        guard let origin = preparing else { return }
+        if RTSPAddress.isRTSP(origins[origin].url) {
+            guard standby?.ready == origin else { return }
+            preparing = nil
+            watch.prepared(at: .now)
+            return
+        }
+        switch played?.preparation {
+        case nil: return
+        case .success: watch.prepared(at: .now)
+        case .failure(.different):
+            // It can still be opened anew, and joined.
+            unprepared.insert(origin)
+            watch.preparationFailed(at: .now)
+        case .failure(.undelivered(let error)):
+            played?.letGo()
+            let event = ChangeEvent(error)
+            shared.withLock { $0.controller.preparationFailed(event, on: origin, at: .now, jitter: .random(in: 0..<1)) }
+            watch.preparationFailed(at: .now)
+            lookForAlternates()
+        }
+        preparing = nil
+    }
+
+    private func event(_ reason: DeliveryWatch.Reason, _ url: String) -> ChangeEvent {
+        switch reason {
+        case .silence(let time):
+            ChangeEvent(cause: .silence, detail: "\(url): nothing came for \(time.wholeNanoseconds / 1_000_000) ms")
+        case .flow(let flow, let time):
+            ChangeEvent(
+                cause: .silence,
+                detail:
+                    "\(url): \(outputFlows[flow]) is silent for \(time.wholeNanoseconds / 1_000_000) ms while others run"
+            )
+        case .slow(let forecast, _): ChangeEvent(cause: .overloaded, detail: "\(url) \(forecast)")
+        }
+    }
+}
+
+extension DeliveryWatch.Reason {
+    fileprivate var target: OriginID? { if case .slow(_, let target) = self { target } else { nil } }
+}
