@@ -41,7 +41,7 @@ struct Lab: AsyncParsableCommand {
               sei, id3         Throughline's own: ,to=URL ,at=6 (at once if not given) ,event=7
                                ,stay ,end ,withdraw (instead of a move) ,text (id3)
               scte-35          ,at=6 ,for=2 (a break) ,return ,signal ,event=7
-              ts-discontinuity ,jump=3600      ts-program
+              ts-discontinuity ,jump=3600      ts-program ,pids (all flows get other PIDs)
               --indicate sei,to=http://127.0.0.1:8002/film.ts,at=6@npt=4
             sei goes into H.264 and HEVC pictures, and over RTSP too; id3 into TS, ADTS and MP3; the others into TS.
 

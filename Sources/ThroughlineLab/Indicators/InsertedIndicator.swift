@@ -24,6 +24,8 @@ public struct InsertedIndicator: Sendable, Hashable {
     public var isReturn = false
     /// How long the break lasts that a splice goes out for; it then returns by itself.
     public var breakLength: MediaTime?
+    /// With `ts-program` all flows get other PIDs; otherwise the map has another version and says the same.
+    public var movesFlows = false
     /// How far the clock jumps at a `ts-discontinuity`.
     public var jump: MediaTime = .seconds(3600)
 
@@ -51,6 +53,7 @@ extension InsertedIndicator {
     ///               / "text"                                           ; id3: TXXX instead of PRIV
     ///               / "signal" / "return" / "for=" seconds             ; scte-35: time_signal; back; length of the break
     ///               / "jump=" seconds                                  ; ts-discontinuity
+    ///               / "pids"                                           ; ts-program: all flows get other PIDs
     ///
     /// | text | meaning |
     /// | --- | --- |
@@ -98,6 +101,7 @@ extension InsertedIndicator {
             case ("signal", nil) where kind == .splice: isSignal = true
             case ("return", nil) where kind == .splice: isReturn = true
             case ("for", _) where kind == .splice: breakLength = try seconds(value)
+            case ("pids", nil) where kind == .programChange: movesFlows = true
             case ("jump", _) where kind == .discontinuity: jump = try seconds(value)
             default: throw problem(text, "'\(word)' does not go with \(name)")
             }

@@ -28,6 +28,8 @@ struct TransportEditor {
     private var newMap: ProgramMap
     private var metadataPID: UInt16?
     private var splicePID: UInt16?
+    /// PIDs of the flows as they are written, by those that they have in the file.
+    private var moved: [UInt16: UInt16] = [:]
     /// Added to all times.
     private var jump: UInt64 = 0
     /// Packets from the start of the picture that gets a message on, and that message.
@@ -136,9 +138,25 @@ struct TransportEditor {
                 jump = (jump &+ UInt64(bitPattern: next.jump.value(in: TimeBase(1, 90_000)))) % StreamClock.turn
             case .programChange:
                 newMap.version = (newMap.version + 1) & 0x1F
+                if next.movesFlows { moveFlows() }
                 try writeMap(isExtra: true)
             }
         }
+    }
+
+    /// Gives the flows of the file other PIDs from here on.
+    private mutating func moveFlows() {
+        var taken = Set(map.flows.map(\.pid)).union(newMap.flows.map(\.pid))
+        taken.formUnion([mapPID, map.clockPID])
+        for (index, flow) in map.flows.enumerated() {
+            guard let free = (0x20...0x1FFE as ClosedRange<UInt16>).first(where: { !taken.contains($0) }) else {
+                return
+            }
+            taken.insert(free)
+            moved[flow.pid] = free
+            newMap.flows[index].pid = free
+        }
+        newMap.clockPID = moved[map.clockPID] ?? map.clockPID
     }
 
     /// Writes a packet with its counter and its times moved.
@@ -147,6 +165,9 @@ struct TransportEditor {
         let pid = UInt16(packet[1] & 0x1F) << 8 | UInt16(packet[2])
         if let shift = counterShifts[pid] { packet[3] = packet[3] & 0xF0 | (packet[3] &+ shift) & 0x0F }
         if jump != 0 { moveTimes(&packet) }
+        let written = moved[pid] ?? pid
+        packet[1] = packet[1] & 0xE0 | UInt8(written >> 8)
+        packet[2] = UInt8(truncatingIfNeeded: written)
         output += packet
     }
 
@@ -208,7 +229,7 @@ struct TransportEditor {
 
     /// A packet of the clock's PID with nothing but the sign.
     private mutating func writeDiscontinuity() {
-        let pid = map.clockPID
+        let pid = moved[map.clockPID] ?? map.clockPID
         output += [0x47, UInt8(pid >> 8), UInt8(truncatingIfNeeded: pid), 0x20, 183, 0x80]
         output += Array(repeating: 0xFF, count: 182)
     }
@@ -280,7 +301,7 @@ struct TransportEditor {
             let room = 184 - (adaptation.map { $0.count + 1 } ?? 0)
             let from = output.count
             writePacket(
-                leadPID, Array(rest.prefix(room)), adaptation: adaptation, starts: starts,
+                moved[leadPID] ?? leadPID, Array(rest.prefix(room)), adaptation: adaptation, starts: starts,
                 counter: (counter &+ (counterShifts[leadPID] ?? 0)) & 0x0F, fill: false)
             if jump != 0 {
                 var packet = Array(output[from...])

@@ -402,6 +402,29 @@ internal import ThroughlineCore
         #expect(events(stream).last == .section(pid: 0x103, section))
     }
 
+    /// After a seek counters begin anew, what was begun is dropped, and a map that was known is no news.
+    @Test func elsewhereInTheSameStreamTheTablesStayKnown() {
+        let section = bytes(base64: SpliceInfoSectionTests.samples[1].base64)
+        // Enough to be in step.
+        let first = Self.stream { writer in
+            for _ in 0..<12 { writer.packet(0x100, [1]) }
+            writer.packet(0x103, [0] + section.prefix(20), starts: true)
+        }
+        let second = Self.stream { writer in
+            writer.packet(0x103, Array(section[20...]), skipping: 9)
+            writer.packet(0x100, [1], skipping: 5)
+            writer.sections(0x103, [section])
+        }
+        var scanner = TransportScanner()
+        var events: [TransportScanner.Event] = []
+        first.withUnsafeBytes { scanner.feed($0) { events.append($0) } }
+        let before = events.count
+        scanner.restart()
+        second.withUnsafeBytes { scanner.feed($0) { events.append($0) } }
+        scanner.finish { events.append($0) }
+        #expect(Array(events[before...]) == [.section(pid: 0x103, section)])
+    }
+
     // MARK: Hostile input
 
     /// However a stream is damaged and cut, nothing traps, and the pieces do not matter.

@@ -38,6 +38,32 @@ internal import ThroughlineCore
         #expect(read(bytes(hex: accessUnit)) == data.map { bytes(hex: $0) })
     }
 
+    @Test(
+        arguments: [
+            // Up to the first slice, and only where there is a message before it.
+            ("000001 09f0 00000001 06 0501 80 000001 65 88 000001 06 0500 80", 13),
+            ("000001 09f0 000001 65 88 000001 06 0500 80", nil), ("000001 06 0501 80", 7), ("", nil), ("000001", nil),
+        ] as [(String, Int?)])
+    func theLeadEndsAtTheFirstSlice(accessUnit: String, count: Int?) {
+        let found = bytes(hex: accessUnit).withUnsafeBytes {
+            UserDataMessage.lead(of: $0, codec: .h264, framing: .startCodes)?.count
+        }
+        #expect(found == count)
+    }
+
+    @Test(
+        arguments: [
+            ("00000002 09f0 00000004 06050180 00000002 6588 00000002 0605", 14), ("00000002 6588 00000002 0605", nil),
+            ("00000004 06050180 000000ff 65", 8), ("00000004 06050180 00", 8), ("00000000 00000002 0605", 10),
+            ("0000", nil),
+        ] as [(String, Int?)])
+    func theLeadOfLengthsEndsAtTheFirstSlice(accessUnit: String, count: Int?) {
+        let found = bytes(hex: accessUnit).withUnsafeBytes {
+            UserDataMessage.lead(of: $0, codec: .h264, framing: .lengthPrefixes(size: 4))?.count
+        }
+        #expect(found == count)
+    }
+
     /// x264 writes its settings as user data of 618 bytes in the first packet: the size takes three bytes.
     @Test func readsWhatEncodersWrite() throws {
         let packet = try #require(Fixture.h264InMP4.packets.first).bytes
