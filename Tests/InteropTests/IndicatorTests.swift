@@ -128,6 +128,24 @@ internal import ThroughlineLab
         }
     }
 
+    /// libavformat gives the last picture of the former PID only at the end, when its place has been passed.
+    @Test("flows that go on under other PIDs are followed", .timeLimit(.minutes(25)))
+    func otherPIDs() async throws {
+        let expected = try await Beginnings.shared.frames("main.ts", to: nil)
+        try await Slots.shared.run {
+            let marked = try await Marked("main.ts", ["ts-program,pids@npt=6"])
+            let play = try await play(marked)
+            #expect(play.summary.error == nil && play.summary.handoffCount == 0, "\(play.story)")
+            #expect(play.summary.gapTotal == .zero, "\(play.story)")
+            for (mine, theirs) in zip(play.frames.flows, expected.flows) {
+                #expect(mine.frames.count >= theirs.frames.count - 2, "\(play.story)")
+                let hashes = Set(theirs.frames.map(\.hash))
+                #expect(mine.frames.count { !hashes.contains($0.hash) } <= 2, "\(play.story)")
+                #expect(mine.frames.last?.hash == theirs.frames.last?.hash)
+            }
+        }
+    }
+
     @Test("a discontinuity is left for where that is asked for, once", .timeLimit(.minutes(25)))
     func leftAtDiscontinuity() async throws {
         let expected = try await Beginnings.shared.frames("main.ts", to: nil)
