@@ -79,8 +79,10 @@ extension Session {
         let named = target ?? departureTarget.take() ?? event.target.flatMap { originID(of: $0) }
         // Where it wanted to send its clients later is as good a place now.
         let target = named ?? plannedTarget
-        // Bytes that go on where they broke are better than a session that stands ready.
-        let ready = canResume ? nil : standby?.ready
+        // Bytes that go on where they broke are better than a session that stands ready; and where none was asked for, a lone
+        // break is best answered by the same origin.
+        let isCold = configuration.standby == .cold && event.cause.isBrokenConnection
+        let ready = canResume || isCold ? nil : standby?.ready
         let (order, origin) = shared.withLock { state in
             let origin = state.controller.current ?? OriginID(0)
             return (

@@ -11,7 +11,12 @@ extension Session {
         let event: ChangeEvent
         /// Who has a better prospect.
         let target: OriginID?
+        /// The origin delivers still.
+        var isPlanned: Bool { event.kind == .overload }
     }
+
+    /// For so long nothing may come before it is left all the same.
+    private static let plannedPatience: Duration = .milliseconds(200)
 
     /// While media is awaited, who could be asked is looked at so often at the least.
     private static let longestLook: Duration = .milliseconds(500)
@@ -36,13 +41,16 @@ extension Session {
     }
 
     var nextLook: Instant {
-        departure == nil ? min(watch.nextMoment, .now + Self.longestLook) : Instant(nanoseconds: 0)
+        guard let departure else { return min(watch.nextMoment, .now + Self.longestLook) }
+        return departure.isPlanned ? .now + Self.plannedPatience : Instant(nanoseconds: 0)
     }
 
     func reasonToLeave() -> ChangeEvent? {
         lookForAlternates()
         watch.timePassed(at: .now)
         carryOutWatch()
+        // What is planned is done between two packets, as long as packets come.
+        if departure?.isPlanned ?? false, watch.silence(at: .now) < Self.plannedPatience { return nil }
         guard let departure = departure.take() else { return nil }
         departureTarget = departure.target
         return departure.event
@@ -72,10 +80,17 @@ extension Session {
     }
 
     /// A batch is in the buffer.
+    ///
+    /// - Parameter bytes: of the batch, where the ingest does not tell how many came.
     func noteDelivery(bytes: Int, flows: UInt64) {
-        guard configuration.pacing == .realtime, let played, playedRate == .normal, !hasPending, let level else {
-            return
+        guard configuration.pacing == .realtime, let played else { return }
+        var bytes = bytes
+        if let all = played.bytesReceived {
+            // What a demuxer reads ahead of its order was delivered too.
+            bytes = Int(all - lastBytes)
+            lastBytes = all
         }
+        guard playedRate == .normal, !hasPending, let level else { return }
         let now = Instant.now
         var flows = flows
         while flows != 0 {
@@ -111,12 +126,25 @@ extension Session {
     }
 
     /// Leaves the ingest that is read; it goes on until another has joined.
+    ///
+    /// - Returns: nil when it goes on with the bytes of another origin.
     func depart(_ ingest: any Ingest) -> HandoffController.Order? {
-        guard let departure = departure.take(), flush() else { return nil }
+        guard let departure = departure.take() else { return nil }
+        flush()
         noteAccounts(of: ingest)
         departureTarget = departure.target
         leaving = ingest
-        return observe(departure.event, canResume: false, isPlanned: ingest.deliversStill)
+        return follow(
+            observe(departure.event, canResume: ingest.canResume, isPlanned: ingest.deliversStill), ingest)
+    }
+
+    /// Carries out what an ingest can do itself with an order.
+    func follow(_ order: HandoffController.Order, _ ingest: any Ingest) -> HandoffController.Order? {
+        guard let next = ingest.follow(order) else {
+            leaving = nil
+            return nil
+        }
+        return next
     }
 
     // MARK: - Who would be next
@@ -126,9 +154,12 @@ extension Session {
         let now = Instant.now
         lastAlternates = now
         // While a handoff is under way, nobody is looked for.
-        guard let found = shared.withLock({ $0.controller.alternates(at: now) }) else { return }
-        let alternates = found.filter { $0.notBefore == nil }.map { alternate in
-            DeliveryWatch.Alternate(alternate.origin, canPrepare: canPrepare(alternate.origin))
+        guard let found = shared.withLock({ $0.controller.promising(at: now) }) else { return }
+        let alternates = found.map { alternate in
+            // Bytes are proven at one place: when more of them come, that place is left.
+            DeliveryWatch.Alternate(
+                alternate, canPrepare: canPrepare(alternate),
+                isForSilence: !RTSPAddress.isRTSP(origins[alternate].url))
         }
         watch.alternatesAre(alternates, at: now)
     }

@@ -143,6 +143,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var lastAlternates = Instant.now
     /// A standby that is kept only while it may be needed soon is wanted.
     let standbyIsWanted = Atomic<Bool>(false)
+    /// Bytes that the ingest had received by the last batch.
+    var lastBytes: Int64 = 0
     /// Flows of the output of which packets are in the batch, a bit for each.
     var batchFlows: UInt64 = 0
 
@@ -489,6 +491,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             return state.isPaused
         }
         played = ingest
+        lastBytes = ingest.bytesReceived ?? 0
         watchFlows()
         defer {
             letGo()
@@ -508,8 +511,14 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 case .over: return nil
                 }
             }
-            if staysUntil != .never, Instant.now >= staysUntil { return flush() ? stayEnded(ingest) : nil }
-            if departure != nil { return depart(ingest) }
+            if staysUntil != .never, Instant.now >= staysUntil {
+                guard flush() else { return nil }
+                if let order = follow(stayEnded(ingest), ingest) { return order }
+            }
+            if departure != nil {
+                if let order = depart(ingest) { return order }
+                if abort.isAborted { return nil }
+            }
             if lastFlush - lastFindings > .seconds(1) { noteAccounts(of: ingest) }
             if lastFlush - lastLook > Self.lookInterval, let order = keepFull(ingest) { return order }
             let packet: Packet?

@@ -115,6 +115,9 @@ final class ByteIngest: Ingest {
     var pendingOrder: HandoffController.Order? { input.pendingOrder }
     var hasFailed: Bool { demuxer.inputFailed }
     func opened() { input.isOpening = false }
+    var canResume: Bool { input.isSeekable }
+    func follow(_ order: HandoffController.Order) -> HandoffController.Order? { input.follow(order) }
+    var bytesReceived: Int64? { input.byteCount }
     var openingTime: Duration? { input.openingTime }
     func canPrepare(_ origin: Origin) -> Bool { input.canPrepare && !RTSPAddress.isRTSP(origin.url) }
     func prepare(_ origin: OriginID) { input.prepare(origin) }

@@ -37,6 +37,12 @@ protocol Ingest: AnyObject {
     var deliversStill: Bool { get }
     /// How long the origin took to be set up; nil where that was done ahead.
     var openingTime: Duration? { get }
+    /// Whether it can go on with the same bytes from another origin.
+    var canResume: Bool { get }
+    /// Carries out what it can of an order, while it delivers still.
+    ///
+    /// - Returns: nil when it goes on with the bytes of another origin; otherwise what is left to do.
+    func follow(_ order: HandoffController.Order) -> HandoffController.Order?
     /// Whether an origin could be made ready to go on under this ingest.
     func canPrepare(_ origin: Origin) -> Bool
     /// Makes another origin ready to go on from where this ingest stands, beside the one that it waits for.
@@ -86,6 +92,8 @@ protocol Ingest: AnyObject {
     func position(of flow: Int) -> FlowPosition?
     /// What was noticed of the flows, for people, since the last time: each thing once.
     func takeFindings() -> [(flow: Int, text: String)]
+    /// Bytes that were received, whether packets were made of them already or not; nil where that is not counted.
+    var bytesReceived: Int64? { get }
     /// How a flow carries its payload, once a packet of it was read.
     func form(of flow: Int) -> PayloadForm
 }
@@ -97,6 +105,9 @@ extension Ingest {
     func takeLosses() -> [Int: FlowLosses] { [:] }
     var watch: ChangeWatch? { nil }
     var clockStart: MediaTime? { nil }
+    var canResume: Bool { false }
+    func follow(_ order: HandoffController.Order) -> HandoffController.Order? { order }
+    var bytesReceived: Int64? { nil }
     var openingTime: Duration? { nil }
     func canPrepare(_ origin: Origin) -> Bool { false }
     func prepare(_ origin: OriginID) {}

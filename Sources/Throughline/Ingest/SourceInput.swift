@@ -219,18 +219,9 @@ final class SourceInput: ByteInput {
         while true {
             switch order {
             case .resume(let next):
-                do throws(ByteTrial.Failure) {
-                    try resume(on: next)
-                    return true
-                } catch {
-                    switch error {
-                    case .undelivered(let error):
-                        if error.code == .aborted { return false }
-                        order = supervisor.resumeFailed(.undelivered(ChangeEvent(error)))
-                    case .different(let reason):
-                        order = supervisor.resumeFailed(.differentObject(reason))
-                    }
-                }
+                guard let failure = tryResume(on: next) else { return true }
+                if abort.isAborted { return false }
+                order = supervisor.resumeFailed(failure)
             case .wait(let moment):
                 guard supervisor.sleep(until: moment) else { return false }
                 order = supervisor.waitEnded()
@@ -241,6 +232,30 @@ final class SourceInput: ByteInput {
             case .open, .giveUp, .stay:
                 pendingOrder = order
                 return false
+            }
+        }
+    }
+
+    /// Goes on with the bytes of another origin where it is ordered to, and as long as that fails.
+    ///
+    /// - Returns: nil when it does; otherwise what else is to be done. Until then the source is kept.
+    func follow(_ order: HandoffController.Order) -> HandoffController.Order? {
+        var order = order
+        while case .resume(let next) = order {
+            guard let failure = tryResume(on: next) else { return nil }
+            order = supervisor.resumeFailed(failure)
+        }
+        return order
+    }
+
+    private func tryResume(on next: OriginID) -> HandoffController.AttemptFailure? {
+        do throws(ByteTrial.Failure) {
+            try resume(on: next)
+            return nil
+        } catch {
+            switch error {
+            case .undelivered(let error): return .undelivered(ChangeEvent(error))
+            case .different(let reason): return .differentObject(reason)
             }
         }
     }

@@ -76,8 +76,12 @@ package struct DeliveryForecast: Sendable {
     private static let sampleLimit = 96
     /// The buffer must shrink by this, and by what lumps explain.
     private static let leastDecline: Duration = .milliseconds(60)
+    /// The most that the buffer has held.
+    private var most: Duration = .zero
     /// A pause that is longer, and far longer than is usual and than what came before it lasts, is a silence.
     private static let silence: Duration = .milliseconds(500)
+    /// An origin that sends so much is not slow, whatever becomes of it: a container may have to be read ahead of its order.
+    private static let ample = 1200
 
     package let settings: Settings
     /// Bytes of a second of the stream, if somebody knows.
@@ -91,7 +95,7 @@ package struct DeliveryForecast: Sendable {
     private var allMedia: Duration = .zero
     /// Media that came at once the last time.
     private var lump: Duration = .zero
-    private var lastArrival: Instant?
+    private var lumpBegan: Instant?
     /// The longest pause lately, fading: what was missed in it may still be on its way.
     private var pause: Duration = .zero
     private var beginsAnew = true
@@ -114,6 +118,7 @@ package struct DeliveryForecast: Sendable {
     package mutating func received(bytes: Int, level: Duration, isPlaying: Bool = true, at now: Instant) -> News? {
         let level = max(.zero, level)
         defer { last = (now, level) }
+        most = max(most, level)
         rhythm.arrived(at: now)
         defer { rhythm.waitBegan(at: now) }
         guard let last, now >= last.at else {
@@ -126,9 +131,11 @@ package struct DeliveryForecast: Sendable {
         note(bytes: bytes, media: media)
         pause = max(passed, pause - passed / 2)
         defer {
-            let isSameLump = lastArrival.map { now - $0 < .milliseconds(10) } ?? false
-            lump = isSameLump ? min(lump + media, .seconds(60)) : media
-            lastArrival = now
+            if let lumpBegan, now - lumpBegan < .milliseconds(10) {
+                lump = min(lump + media, .seconds(60))
+            } else {
+                (lump, lumpBegan) = (media, now)
+            }
         }
         // Before anything is known of its lumps they may be long.
         let usual = rhythm.usualPause.map { $0 * 5 / 2 } ?? (lump > .zero ? .zero : .seconds(2))
@@ -142,14 +149,18 @@ package struct DeliveryForecast: Sendable {
 
     /// The buffer is full, and nothing is read: the origin keeps up. Called when it fills, and when there is room again.
     ///
-    /// - Parameter level: as above.
-    package mutating func bufferIsFull(level: Duration, isPlaying: Bool = true, at now: Instant) -> News? {
+    /// - Parameters: as above; `bytes` came with the last of it.
+    package mutating func bufferIsFull(
+        bytes: Int = 0, level: Duration, isPlaying: Bool = true, at now: Instant
+    ) -> News? {
         if let last, now > last.at {
             note(
-                bytes: 0, media: max(.zero, level - (isPlaying ? max(.zero, last.level - (now - last.at)) : last.level))
+                bytes: bytes,
+                media: max(.zero, level - (isPlaying ? max(.zero, last.level - (now - last.at)) : last.level))
             )
         }
         last = (now, max(.zero, level))
+        most = max(most, level)
         beginAnew(at: now)
         rhythm.waitEnded()
         guard toldSlow else { return nil }
@@ -250,8 +261,10 @@ package struct DeliveryForecast: Sendable {
         guard let worst else { return nil }
         let forecast = forecast(from: worst.since, to: latest, level: level, at: now)
         // The origin sends what the stream needs on average: that will pass.
-        let isPeak = (forecast.byteRatio ?? 0) >= 1000 - (1000 - settings.slowBelow) / 2
-        guard !isPeak || forecast.dryAt - now <= settings.lastCall else { return nil }
+        let bytes = forecast.byteRatio ?? 0
+        let isPeak = bytes >= 1000 - (1000 - settings.slowBelow) / 2
+        let isUrgent = forecast.dryAt - now <= settings.lastCall || level * 3 <= most
+        guard !isPeak || bytes < Self.ample && isUrgent else { return nil }
         toldSlow = true
         self.forecast = forecast
         return .slow(forecast)

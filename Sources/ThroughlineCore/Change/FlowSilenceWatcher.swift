@@ -93,6 +93,15 @@ package struct FlowSilenceWatcher: Sendable {
         return found
     }
 
+    /// Whether one flow is silent for longer than is usual, while another runs.
+    package func hasLaggard(at now: Instant) -> Bool {
+        let lags = flows.map { flow in
+            guard flow.isWatched, flow.rhythm.waitingSince != nil else { return false }
+            return flow.rhythm.silence(at: now) > max(Self.commonPause, (flow.rhythm.usualPause ?? .zero) * 5 / 4)
+        }
+        return lags.contains(true) && zip(flows, lags).contains { $0.isWatched && !$1 }
+    }
+
     /// When to check next; `.never` while there is nothing to check.
     package var nextCheck: Instant {
         flows.lazy.filter { $0.isWatched && !$0.isSilent }.map(\.rhythm.suspicionBegins).min() ?? .never

@@ -52,12 +52,17 @@ package struct DeadlinePolicy: Sendable {
         /// Expected time of a handoff once it is prepared.
         package var warm: Duration
         package var canPrepare: Bool
+        /// What is prepared is of use only while nothing comes from the origin that is to be left.
+        package var isForSilence: Bool
 
-        package init(cold: Duration, warm: Duration, canPrepare: Bool) {
+        package init(cold: Duration, warm: Duration, canPrepare: Bool, isForSilence: Bool = false) {
             self.cold = max(.zero, cold)
             self.warm = min(max(.zero, warm), self.cold)
             self.canPrepare = canPrepare
+            self.isForSilence = isForSilence
         }
+
+        func canPrepare(for sign: Sign) -> Bool { canPrepare && (!isForSilence || sign == .silence) }
     }
 
     package struct Settings: Sendable {
@@ -95,11 +100,28 @@ package struct DeadlinePolicy: Sendable {
         /// As long as that it may be silent even if that leaves too little for a handoff.
         let regularPause: Duration?
         let suspicionAt: Instant
+        /// So much media lasts for so long, where some more comes meanwhile.
+        var drain: (media: Duration, time: Duration)?
         var isSuspicious = false
 
         /// Nothing hides it.
         var isBare: Bool { dryAt.map { $0 <= since } ?? true }
-        func level(at now: Instant) -> Duration? { dryAt.map { max(.zero, $0 - now) } }
+        func level(at now: Instant) -> Duration? {
+            dryAt.map { dryAt in
+                let time = max(.zero, dryAt - now)
+                guard let drain, drain.time > .zero else { return time }
+                return .nanoseconds(
+                    time.wholeNanoseconds.scaled(
+                        by: drain.media.wholeNanoseconds, over: drain.time.wholeNanoseconds) ?? time.wholeNanoseconds)
+            }
+        }
+        /// How long so much media lasts.
+        func duration(of media: Duration) -> Duration {
+            guard let drain, drain.media > .zero else { return media }
+            return .nanoseconds(
+                media.wholeNanoseconds.scaled(
+                    by: drain.time.wholeNanoseconds, over: drain.media.wholeNanoseconds) ?? .max / 4)
+        }
     }
 
     private enum Standby: Sendable {
@@ -153,7 +175,9 @@ package struct DeadlinePolicy: Sendable {
         alternate = next.map {
             // What takes longer is begun no earlier for that.
             let most = settings.mostReserve * Int(settings.margin.denominator) / Int(settings.margin.numerator)
-            return Alternate(cold: min($0.cold, most), warm: min($0.warm, most), canPrepare: $0.canPrepare)
+            var bounded = $0
+            (bounded.cold, bounded.warm) = (min($0.cold, most), min($0.warm, most))
+            return bounded
         }
         return settle(at: now)
     }
@@ -178,7 +202,7 @@ package struct DeadlinePolicy: Sendable {
         rhythm.arrived(bytes: bytes, at: now)
         threats[.silence] = nil
         lastDryAt = level.map { now + max(.zero, $0) }
-        if let level, let alternate, alternate.canPrepare, level < lowMark(alternate) {
+        if let level, let alternate, alternate.canPrepare(for: .lowBuffer), level < lowMark(alternate) {
             if lowSince == nil { lowSince = now }
         } else {
             lowSince = nil
@@ -211,11 +235,13 @@ package struct DeadlinePolicy: Sendable {
     }
 
     /// The origin delivers too slowly, and an alternate has a better prospect. May be told again with a better forecast.
-    package mutating func deliveryIsSlow(dryAt: Instant, at now: Instant) -> [Order] {
+    ///
+    /// - Parameter level: media in the buffer; it goes more slowly than time, since some more comes.
+    package mutating func deliveryIsSlow(dryAt: Instant, level: Duration, at now: Instant) -> [Order] {
         let old = threats[.slowDelivery]
         threats[.slowDelivery] = Threat(
             since: old?.since ?? now, dryAt: max(now, dryAt), usualPause: nil, regularPause: nil,
-            suspicionAt: old?.suspicionAt ?? now,
+            suspicionAt: old?.suspicionAt ?? now, drain: (max(.zero, level), max(level, dryAt - now)),
             isSuspicious: old?.isSuspicious ?? false)
         return settle(at: now)
     }
@@ -273,13 +299,13 @@ package struct DeadlinePolicy: Sendable {
     package var nextMoment: Instant {
         var next = Instant.never
         for (sign, threat) in threats {
-            if !threat.isSuspicious { next = min(next, suspicion(threat)) }
+            if !threat.isSuspicious { next = min(next, suspicion(sign, threat)) }
             if !isCommitted {
                 next = min(next, commitment(sign, threat, at: settledAt))
-                next = min(next, preparation(threat))
+                next = min(next, preparation(sign, threat))
             }
         }
-        if !isCommitted, let lowSince, let alternate, alternate.canPrepare, case .none = standby {
+        if !isCommitted, let lowSince, let alternate, alternate.canPrepare(for: .lowBuffer), case .none = standby {
             next = min(next, lowSince + settings.calm)
         }
         if !isCommitted, let calmSince, lowSince == nil, isHolding { next = min(next, calmSince + settings.calm) }
@@ -310,7 +336,7 @@ package struct DeadlinePolicy: Sendable {
     private mutating func settle(at now: Instant) -> [Order] {
         settledAt = now
         for (sign, threat) in threats
-        where !threat.isSuspicious && (suspicion(threat) <= now || commitment(sign, threat, at: now) <= now) {
+        where !threat.isSuspicious && (suspicion(sign, threat) <= now || commitment(sign, threat, at: now) <= now) {
             threats[sign]?.isSuspicious = true
             noteSuspicion(sign, threat, at: now)
         }
@@ -346,7 +372,7 @@ package struct DeadlinePolicy: Sendable {
         } else {
             record = DeadlineRecord(
                 sign: sign, since: threat.since, usualPause: threat.usualPause,
-                threshold: suspicion(threat) - threat.since,
+                threshold: suspicion(sign, threat) - threat.since,
                 suspected: .init(at: now, level: threat.level(at: now)))
         }
     }
@@ -399,35 +425,37 @@ package struct DeadlinePolicy: Sendable {
     }
 
     private func stamp(at now: Instant) -> DeadlineRecord.Stamp {
-        let dry = threats.values.compactMap(\.dryAt).min() ?? lastDryAt
-        return .init(at: now, level: dry.map { max(.zero, $0 - now) })
+        let level = threats.values.compactMap { $0.level(at: now) }.min() ?? lastDryAt.map { max(.zero, $0 - now) }
+        return .init(at: now, level: level)
     }
 
     // MARK: - Moments
 
     /// Beyond the rhythm, or when it is time to prepare.
-    private func suspicion(_ threat: Threat) -> Instant { min(threat.suspicionAt, lastCallToPrepare(threat)) }
+    private func suspicion(_ sign: Sign, _ threat: Threat) -> Instant {
+        min(threat.suspicionAt, lastCallToPrepare(sign, threat))
+    }
 
-    private func lastCallToPrepare(_ threat: Threat) -> Instant {
-        guard let alternate, alternate.canPrepare, let dryAt = threat.dryAt, !threat.isBare else {
+    private func lastCallToPrepare(_ sign: Sign, _ threat: Threat) -> Instant {
+        guard let alternate, alternate.canPrepare(for: sign), let dryAt = threat.dryAt, !threat.isBare else {
             return threat.suspicionAt
         }
         return max(threat.since + settings.rhythm.shortest, dryAt - lowMark(alternate))
     }
 
-    private func preparation(_ threat: Threat) -> Instant {
-        guard let alternate, alternate.canPrepare else { return .never }
+    private func preparation(_ sign: Sign, _ threat: Threat) -> Instant {
+        guard let alternate, alternate.canPrepare(for: sign) else { return .never }
         switch standby {
-        case .none: return suspicion(threat)
-        case .failed(let until): return max(until, suspicion(threat))
+        case .none: return suspicion(sign, threat)
+        case .failed(let until): return max(until, suspicion(sign, threat))
         case .preparing, .ready: return .never
         }
     }
 
     private func wantsPreparation(at now: Instant) -> Bool {
         guard let alternate, alternate.canPrepare else { return false }
-        if threats.values.contains(where: { preparation($0) <= now }) { return true }
-        guard case .none = standby, let lowSince else { return false }
+        if threats.contains(where: { preparation($0.key, $0.value) <= now }) { return true }
+        guard alternate.canPrepare(for: .lowBuffer), case .none = standby, let lowSince else { return false }
         return now - lowSince >= settings.calm
     }
 
@@ -452,7 +480,7 @@ package struct DeadlinePolicy: Sendable {
         if sign == .slowDelivery {
             // It will not get better by waiting, and what plays on meanwhile costs nothing.
             if case .ready = standby { return threat.since }
-            return dryAt - max(settings.leastReserve, scaled(alternate.cold)) * 2
+            return dryAt - threat.duration(of: max(settings.leastReserve, scaled(alternate.cold)) * 2)
         }
         let moment = commitment(threat, dryAt, reserve: reserve(at: now), time: remaining(at: now))
         // While the alternate gets ready, the time it needs shrinks as fast as the buffer.

@@ -29,10 +29,13 @@ package struct DeliveryWatch: Sendable {
     package struct Alternate: Hashable, Sendable {
         package let origin: OriginID
         package let canPrepare: Bool
+        /// As in `DeadlinePolicy.Alternate`.
+        package let isForSilence: Bool
 
-        package init(_ origin: OriginID, canPrepare: Bool) {
+        package init(_ origin: OriginID, canPrepare: Bool, isForSilence: Bool = false) {
             self.origin = origin
             self.canPrepare = canPrepare
+            self.isForSilence = isForSilence
         }
     }
 
@@ -139,9 +142,12 @@ package struct DeliveryWatch: Sendable {
     ///   - level: time until the media in the buffer is used up.
     ///   - isFull: the buffer holds so much that the origin keeps up.
     package mutating func received(bytes: Int, level: Duration, isFull: Bool, from origin: OriginID, at now: Instant) {
+        // Where one flow lags, that is no slowness of all.
+        if flows.hasLaggard(at: now) { return forecast.interrupted() }
         let news =
             isFull
-            ? forecast.bufferIsFull(level: level, at: now) : forecast.received(bytes: bytes, level: level, at: now)
+            ? forecast.bufferIsFull(bytes: bytes, level: level, at: now)
+            : forecast.received(bytes: bytes, level: level, at: now)
         if isFull, reviewAt == .never { rates.measured(1000, of: origin, at: now) }
         switch news {
         case .slow: weigh(origin, at: now)
@@ -161,7 +167,7 @@ package struct DeliveryWatch: Sendable {
         if case .move(let better) = verdict {
             target = better
             if let alternate = alternates.first(where: { $0.origin == better }) { choose(alternate, at: now) }
-            take(policy.deliveryIsSlow(dryAt: found.dryAt, at: now), at: now)
+            take(policy.deliveryIsSlow(dryAt: found.dryAt, level: found.level, at: now), at: now)
         } else if !hasRemarked {
             hasRemarked = true
             remark = "\(found.description); \(verdict.description)"
@@ -196,7 +202,8 @@ package struct DeliveryWatch: Sendable {
         next = alternate
         let known = alternate.map {
             DeadlinePolicy.Alternate(
-                cold: times.cold($0.origin), warm: times.warm($0.origin), canPrepare: $0.canPrepare)
+                cold: times.cold($0.origin), warm: times.warm($0.origin), canPrepare: $0.canPrepare,
+                isForSilence: $0.isForSilence)
         }
         if !isSame, isPreparing { orders.append(.letGo) }
         if !isSame { isPreparing = false }

@@ -244,6 +244,13 @@ package struct HandoffController: Sendable {
         return roster.ranked(usable).map { ($0, roster.isUnderPenalty($0, at: now) ? roster[$0].penaltyEnds : nil) }
     }
 
+    /// The other origins for which it is worth leaving one that may come back, the best first; nil while a handoff is under
+    /// way.
+    package func promising(at now: Instant) -> [OriginID]? {
+        guard case .playing(let current) = state else { return nil }
+        return roster.ranked(roster.ids.filter { $0 != current && roster.isPromising($0, at: now) })
+    }
+
     /// Whether anyone is left to ask of whom nothing bad is known, besides the origin that is asked at present.
     package var hasOthers: Bool {
         guard case .moving(let move) = state else { return false }

@@ -50,6 +50,9 @@ package struct OriginRoster: Sendable {
     /// An origin that delivered for this long after a failure starts with a clean record.
     package static let recoveryTime: Duration = .seconds(10)
 
+    /// An origin that failed may be well again after so long.
+    package static let hopeTime: Duration = .seconds(5)
+
     private var traits: [Traits]
     package private(set) var health: [Health]
 
@@ -106,6 +109,13 @@ package struct OriginRoster: Sendable {
 
     package func isUnderPenalty(_ id: OriginID, at now: Instant) -> Bool {
         health[id.index].penaltyEnds.map { $0 > now } ?? false
+    }
+
+    /// Whether it is worth leaving an origin for it that may come back: it has not failed for a while.
+    package func isPromising(_ id: OriginID, at now: Instant) -> Bool {
+        guard !isUnderPenalty(id, at: now), health[id.index].ruledOut == nil else { return false }
+        let record = health[id.index]
+        return record.failuresInARow == 0 || record.lastFailure.map { now - $0 >= Self.hopeTime } ?? true
     }
 
     /// Whether the record is clean: it never failed, or has delivered for `recoveryTime` since.

@@ -43,7 +43,7 @@ internal import ThroughlineCore
                     flow: Int.random(in: 0...2, using: &random), since: now, threshold: .milliseconds(300))
                 orders = policy.flowFellSilent(silence, level: level(), at: now)
             case 3, 4: orders = policy.flowCameBack(.random(in: 0...2, using: &random), at: now)
-            case 5: orders = policy.deliveryIsSlow(dryAt: now + (level() ?? .zero), at: now)
+            case 5: orders = policy.deliveryIsSlow(dryAt: now + (level() ?? .zero), level: level() ?? .zero, at: now)
             case 6: orders = policy.deliveryRecovered(at: now)
             case 7, 8: if isPrepared { orders = policy.prepared(at: now) }
             case 9:

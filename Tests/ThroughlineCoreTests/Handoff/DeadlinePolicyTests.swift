@@ -299,12 +299,13 @@ internal import ThroughlineCore
 
     @Test func slowDeliveryIsLeftAsSoonAsSomeoneIsReady() {
         var policy = Self.policy()
-        #expect(policy.deliveryIsSlow(dryAt: .at(10), at: .at(0)) == [.prepare])
+        #expect(policy.deliveryIsSlow(dryAt: .at(10), level: .seconds(10), at: .at(0)) == [.prepare])
         #expect(policy.arrived(at: .at(0.02), level: .seconds(2)) == [])
         #expect(policy.prepared(at: .at(0.2)) == [.commit(.slowDelivery)])
         var cold = Self.policy(.init(cold: .milliseconds(300), warm: .milliseconds(150), canPrepare: false))
-        #expect(cold.deliveryIsSlow(dryAt: .at(10), at: .at(0)) == [])
-        #expect(cold.nextMoment == .at(9.28))
+        #expect(cold.deliveryIsSlow(dryAt: .at(10), level: .seconds(1), at: .at(0)) == [])
+        // 0.72 s of media last for 7.2 s.
+        #expect(cold.nextMoment == .at(2.8))
         #expect(cold.deliveryRecovered(at: .at(1)) == [])
         #expect(cold.timePassed(at: .at(9.5)) == [])
     }
