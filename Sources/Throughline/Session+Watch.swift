@@ -74,6 +74,7 @@ extension Session {
     /// Only what is sent as it is played comes flow by flow; in a file one flow may be longer than another.
     func watchFlows() {
         let isRealtime = played?.isRealtime ?? false
+        watch.isRealtime = isRealtime
         watch.flowsAre(
             isSparse: outputFlows.map { !isRealtime || $0.isSparse || !configuration.flows.includes($0) },
             bounds: .realtimeFlow)
@@ -90,7 +91,9 @@ extension Session {
             bytes = Int(all - lastBytes)
             lastBytes = all
         }
-        guard playedRate == .normal, !hasPending, let level else { return }
+        let contents = buffer.level
+        guard playedRate == .normal, !hasPending, buffer.isBeingPlayed else { return }
+        let level = contents.duration.duration
         let now = Instant.now
         var flows = flows
         while flows != 0 {
@@ -99,8 +102,8 @@ extension Session {
         }
         watch.checkFlows(at: now, level: level)
         watch.received(
-            bytes: bytes, level: level, isFull: level * 4 >= configuration.buffer * Self.full, from: played.origin,
-            at: now)
+            bytes: bytes, level: level, reached: contents.reached.duration,
+            isFull: level * 4 >= configuration.buffer * Self.full, from: played.origin, at: now)
         if now - lastAlternates > .seconds(1) { lookForAlternates() }
         watch.timePassed(at: now)
         carryOutWatch()

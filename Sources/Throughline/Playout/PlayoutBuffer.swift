@@ -27,6 +27,8 @@ final class PlayoutBuffer: Sendable {
         /// Media ahead of what is due, of the flow that has least.
         var duration: MediaTime
         var bytes: Int
+        /// Up to where the flows were received on the average: a container may bring them one after another.
+        var reached: MediaTime = .zero
     }
 
     /// A packet goes out when it is due within this time: one wakeup serves all flows, and none is ever late.
@@ -337,7 +339,12 @@ final class PlayoutBuffer: Sendable {
     // MARK: - What others ask
 
     var level: Level {
-        state.withLock { Level(duration: level(of: $0, at: .now), bytes: $0.bytes) }
+        state.withLock { state in
+            let ends = state.lanes.filter { !$0.isSparse }.compactMap(\.decodeEnd)
+            let reached = ends.reduce(Int64(0)) { $0 + $1.flicks / Int64(ends.count) }
+            return Level(
+                duration: level(of: state, at: .now), bytes: state.bytes, reached: MediaTime(flicks: reached))
+        }
     }
 
     /// Whether the clock runs, or the viewer has stopped it.

@@ -87,7 +87,7 @@ package struct DeliveryForecast: Sendable {
     /// Bytes of a second of the stream, if somebody knows.
     private let nominalByteRate: Int?
     private var rhythm = ArrivalRhythm()
-    private var last: (at: Instant, level: Duration)?
+    private var last: (at: Instant, level: Duration, reached: Duration?)?
     private var surplus: Duration = .zero
     private var samples: [Sample] = []
     /// Bytes and media since the beginning.
@@ -114,10 +114,14 @@ package struct DeliveryForecast: Sendable {
     ///
     /// - Parameters:
     ///   - level: time until the media in the buffer is used up, with what came.
+    ///   - reached: up to where the flows came on the average, from any beginning: a container may bring them one after
+    ///     another. Nil where they come together.
     ///   - isPlaying: media was used up since the last call.
-    package mutating func received(bytes: Int, level: Duration, isPlaying: Bool = true, at now: Instant) -> News? {
+    package mutating func received(
+        bytes: Int, level: Duration, reached: Duration? = nil, isPlaying: Bool = true, at now: Instant
+    ) -> News? {
         let level = max(.zero, level)
-        defer { last = (now, level) }
+        defer { last = (now, level, reached) }
         most = max(most, level)
         rhythm.arrived(at: now)
         defer { rhythm.waitBegan(at: now) }
@@ -128,7 +132,7 @@ package struct DeliveryForecast: Sendable {
         let passed = now - last.at
         let media = max(.zero, level - (isPlaying ? max(.zero, last.level - passed) : last.level))
         surplus += media - passed
-        note(bytes: bytes, media: media)
+        note(bytes: bytes, media: gain(reached) ?? media)
         pause = max(passed, pause - passed / 2)
         defer {
             if let lumpBegan, now - lumpBegan < .milliseconds(10) {
@@ -151,15 +155,13 @@ package struct DeliveryForecast: Sendable {
     ///
     /// - Parameters: as above; `bytes` came with the last of it.
     package mutating func bufferIsFull(
-        bytes: Int = 0, level: Duration, isPlaying: Bool = true, at now: Instant
+        bytes: Int = 0, level: Duration, reached: Duration? = nil, isPlaying: Bool = true, at now: Instant
     ) -> News? {
         if let last, now > last.at {
-            note(
-                bytes: bytes,
-                media: max(.zero, level - (isPlaying ? max(.zero, last.level - (now - last.at)) : last.level))
-            )
+            let media = max(.zero, level - (isPlaying ? max(.zero, last.level - (now - last.at)) : last.level))
+            note(bytes: bytes, media: gain(reached) ?? media)
         }
-        last = (now, max(.zero, level))
+        last = (now, max(.zero, level), reached)
         most = max(most, level)
         beginAnew(at: now)
         rhythm.waitEnded()
@@ -196,6 +198,11 @@ package struct DeliveryForecast: Sendable {
     private mutating func beginAnew(at now: Instant) {
         samples = [Sample(at: now, surplus: surplus, bytes: allBytes)]
         beginsAnew = false
+    }
+
+    private func gain(_ reached: Duration?) -> Duration? {
+        guard let reached, let before = last?.reached else { return nil }
+        return max(.zero, reached - before)
     }
 
     private mutating func note(bytes: Int, media: Duration) {

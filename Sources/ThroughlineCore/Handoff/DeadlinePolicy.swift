@@ -75,6 +75,9 @@ package struct DeadlinePolicy: Sendable {
         package var bound: Duration
         /// How long the origin must deliver before an alternate is let go; a buffer must be as long low to prepare one.
         package var calm: Duration
+        /// What is taken from the buffer does not come back: one and a half times what a handoff takes that was not prepared
+        /// is left in it, even where it was.
+        package var keepsBuffer = false
         /// Of suspicion.
         package var rhythm: ArrivalRhythm.Bounds
 
@@ -137,7 +140,7 @@ package struct DeadlinePolicy: Sendable {
     /// Preparation that failed is tried again after this, then twice as long, up to a minute.
     package static let firstRetry: Duration = .seconds(1)
 
-    package let settings: Settings
+    package var settings: Settings
     package private(set) var rhythm: ArrivalRhythm
     /// What is going on; nil while nothing is suspicious.
     package private(set) var record: DeadlineRecord?
@@ -484,7 +487,7 @@ package struct DeadlinePolicy: Sendable {
         }
         let moment = commitment(threat, dryAt, reserve: reserve(at: now), time: remaining(at: now))
         // While the alternate gets ready, the time it needs shrinks as fast as the buffer.
-        guard case .preparing = standby, moment > now else { return moment }
+        guard case .preparing = standby, moment > now, !settings.keepsBuffer else { return moment }
         let reserve = max(settings.leastReserve, scaled(alternate.warm))
         return commitment(threat, dryAt, reserve: reserve, time: alternate.warm)
     }
@@ -510,6 +513,7 @@ package struct DeadlinePolicy: Sendable {
 
     private func reserve(at now: Instant) -> Duration {
         guard let alternate else { return .zero }
+        if settings.keepsBuffer { return max(settings.leastReserve, alternate.cold * 3 / 2) }
         switch standby {
         case .failed: return max(settings.leastReserve, scaled(alternate.cold))
         case .none where !alternate.canPrepare: return max(settings.leastReserve, scaled(alternate.cold))

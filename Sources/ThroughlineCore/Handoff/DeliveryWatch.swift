@@ -73,6 +73,12 @@ package struct DeliveryWatch: Sendable {
         rates = DeliveryRates(origins: origins)
     }
 
+    /// The origin delivers no faster than is played: what a handoff takes from the buffer does not come back.
+    package var isRealtime: Bool {
+        get { policy.settings.keepsBuffer }
+        set { policy.settings.keepsBuffer = newValue }
+    }
+
     // MARK: - Silence
 
     /// Bytes are wanted from now on, and must be waited for.
@@ -140,14 +146,17 @@ package struct DeliveryWatch: Sendable {
     ///
     /// - Parameters:
     ///   - level: time until the media in the buffer is used up.
+    ///   - reached: up to where the flows came on the average.
     ///   - isFull: the buffer holds so much that the origin keeps up.
-    package mutating func received(bytes: Int, level: Duration, isFull: Bool, from origin: OriginID, at now: Instant) {
+    package mutating func received(
+        bytes: Int, level: Duration, reached: Duration, isFull: Bool, from origin: OriginID, at now: Instant
+    ) {
         // Where one flow lags, that is no slowness of all.
         if flows.hasLaggard(at: now) { return forecast.interrupted() }
         let news =
             isFull
-            ? forecast.bufferIsFull(bytes: bytes, level: level, at: now)
-            : forecast.received(bytes: bytes, level: level, at: now)
+            ? forecast.bufferIsFull(bytes: bytes, level: level, reached: reached, at: now)
+            : forecast.received(bytes: bytes, level: level, reached: reached, at: now)
         if isFull, reviewAt == .never { rates.measured(1000, of: origin, at: now) }
         switch news {
         case .slow: weigh(origin, at: now)

@@ -294,7 +294,7 @@ final class RTSPIngest: Ingest {
     private func nextItem() throws(IngestReadError) -> RTSPItem? {
         if let item = source.queue.take(until: Instant(nanoseconds: 0)) { return heard(item) }
         if !isOpening { supervisor.aboutToWait() }
-        if !isOpening, !awaitsMedia || isPaused { supervisor.nothingIsAwaited() }
+        if !isOpening, isPaused { supervisor.nothingIsAwaited() }
         awaitsMedia = !isPaused
         if isPaused { return source.queue.take(until: .now + .seconds(1)) ?? endOfPause() }
         if !isOpening { supervisor.mediaIsAwaited() }
