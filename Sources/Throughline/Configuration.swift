@@ -81,6 +81,9 @@ public struct Configuration: Sendable {
     /// How RTSP origins are to carry the media.
     public var rtspTransport = RTSPTransportChoice.auto
 
+    /// What is made of changes that the stream announces inside itself.
+    public var indicators = IndicatorPolicy()
+
     /// How ready the next origin is kept.
     public var standby = Standby.cold
 

@@ -13,6 +13,8 @@ public struct Event: Sendable {
         case playing(npt: NPT)
         /// A reason to leave the origin.
         case changeObserved(ChangeEvent, origin: OriginID, url: String)
+        /// The stream announces a change inside itself. Said once, however often it is repeated.
+        case indicated(IndicatedChange, origin: OriginID, url: String)
         /// An attempt to go on came to nothing.
         case attemptFailed(origin: OriginID, url: String, reason: String)
         /// Nobody can be asked before some time has passed.

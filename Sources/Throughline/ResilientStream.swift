@@ -110,6 +110,26 @@ public final class ResilientStream: Sendable {
         session.control(.limitBandwidth(bitsPerSecond))
     }
 
+    /// Leaves the origin for another, though nothing is wrong with it: make before break, so that nothing is missing when
+    /// nobody else can be had; the stream then stays, and a warning says so.
+    ///
+    /// Exact at a place that has not been received yet: what is presented before it comes from the one origin, what is
+    /// presented there and behind from the other. With another encode it is the first key frame from there on.
+    ///
+    /// - Parameters:
+    ///   - url: the origin to go to, of those configured or, since the word is yours, one more; nil for the best of the
+    ///     others.
+    ///   - npt: where; nil, or what was received already, for as soon as can be.
+    /// - Throws: `StreamError.Code.usage` for what is no origin.
+    public func migrate(to url: String? = nil, at npt: NPT? = nil) throws(StreamError) {
+        try session.migrate(to: url, at: npt)
+    }
+
+    /// As `migrate(to:at:)`, by the place of the origin in the configuration.
+    public func migrate(to origin: OriginID, at npt: NPT? = nil) throws(StreamError) {
+        try session.migrate(to: origin, at: npt)
+    }
+
     /// Where the stream is at this moment.
     public var status: StreamStatus { session.status() }
 }

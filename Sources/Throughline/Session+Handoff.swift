@@ -66,7 +66,7 @@ extension Session {
         ingest.opened()
         flush()
         replacement = ingest
-        leaving = nil
+        (leaving, cut, failedMeanwhile) = (nil, nil, nil)
     }
 
     /// Another ingest goes on: how long it took tells what it will take again.
@@ -80,9 +80,13 @@ extension Session {
 
     var duration: MediaTime? { shared.withLock { $0.opened?.duration } }
 
-    /// - Parameter isPlanned: the origin delivers still, and is in `leaving`.
+    /// - Parameters:
+    ///   - isPlanned: the origin delivers still, and is in `leaving`.
+    ///   - target: who is to be asked first; nil for whom the event names.
+    ///   - isTargetOnly: and nobody else.
     func observe(
-        _ event: ChangeEvent, canResume: Bool, isPlanned: Bool = false
+        _ event: ChangeEvent, canResume: Bool, isPlanned: Bool = false, target: OriginID? = nil,
+        isTargetOnly: Bool = false
     ) -> HandoffController.Order {
         staysUntil = .never
         if hasPending {
@@ -93,7 +97,9 @@ extension Session {
         eventNPT = position ?? .zero
         eventStandings = allStandings
         eventLevel = buffer.level.duration
-        let target = departureTarget.take() ?? event.target.flatMap { originID(of: $0) }
+        let named = target ?? departureTarget.take() ?? event.target.flatMap { originID(of: $0) }
+        // Where it wanted to send its clients later is as good a place now.
+        let target = named ?? plannedTarget
         // Bytes that go on where they broke are better than a session that stands ready; and where none was asked for, a lone
         // break is best answered by the same origin.
         let isCold = configuration.standby == .cold && event.cause.isBrokenConnection
@@ -102,23 +108,26 @@ extension Session {
             let origin = state.controller.current ?? OriginID(0)
             return (
                 state.controller.changeObserved(
-                    event, canResume: canResume, isPlanned: isPlanned, target: target, standby: ready, at: .now,
-                    jitter: .random(in: 0..<1)),
+                    event, canResume: canResume, isPlanned: isPlanned, target: target, isTargetOnly: isTargetOnly,
+                    standby: ready, at: .now, jitter: .random(in: 0..<1)),
                 origin
             )
         }
         send(.changeObserved(event, origin: origin, url: url(origin)))
-        if let named = event.target, target == nil {
-            warn("\(redacted(named)) was named as the next origin, but it is none that was given: not asked")
+        if let url = event.target, named == nil {
+            warn("\(redacted(url)) was named as the next origin, but it is none that was given: not asked")
         }
         return order
     }
 
-    /// The origin that a server means with a URL.
-    func originID(of url: String) -> OriginID? {
-        let origins = configuration.origins
-        return origins.indices.first { Self.isSame(origins[$0].url, url) }.map { OriginID($0) }
+    /// Whom the origin that is left has named for a change that has not come yet.
+    private var plannedTarget: OriginID? {
+        guard !changePlan.isEmpty, let current = shared.withLock({ $0.controller.current }) else { return nil }
+        return changePlan.announced(by: current)?.target
     }
+
+    /// The origin that a server means with a URL.
+    func originID(of url: String) -> OriginID? { origins.first { Self.isSame($0.url, url) } }
 
     static func isSame(_ a: String, _ b: String) -> Bool {
         if let a = RTSPAddress(a), let b = RTSPAddress(b) {
@@ -179,6 +188,11 @@ extension Session {
     func sourceFailed(_ event: ChangeEvent, canResume: Bool) -> HandoffController.Order {
         // What the demuxer gave out so far is whole, and is on its way before anything else is tried.
         _ = flush()
+        if isReadingOn {
+            // The next one is being joined already.
+            failedMeanwhile = event
+            return .stay(until: .never)
+        }
         return observe(event, canResume: canResume)
     }
 
@@ -222,7 +236,7 @@ extension Session {
         flush()
     }
 
-    func origin(_ id: OriginID) -> Origin { configuration.origins[id.index] }
+    func origin(_ id: OriginID) -> Origin { origins[id] }
 
     /// While there is someone else to ask, no origin may take more than a third of what is left in the buffer. The last
     /// one is given time, and more with each failure: one that is slow, and not dead, is reached in the end.

@@ -25,7 +25,8 @@ extension Session {
     func keepFull(_ ingest: any Ingest) -> HandoffController.Order? {
         lastLook = lastFlush
         // Key frames alone take no faster delivery to be there in time, and nothing of them is compared.
-        guard !isBackward, isJoinedExactly, !hasPending, staysUntil == .never, playedRate == .normal, ingest.mayHurry,
+        guard !isBackward, isJoinedExactly, !hasPending, !isPlanned, staysUntil == .never, playedRate == .normal,
+            ingest.mayHurry,
             let level, let position, let duration = ingest.duration,
             // Where the times are made up nothing would show that they stay right.
             standings.values.allSatisfy({ $0.position.basis != .ledger })

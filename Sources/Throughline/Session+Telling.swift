@@ -7,7 +7,7 @@ internal import ThroughlineTransport
 
 /// What the session tells: events while it plays, a status at any time, the summary at the end.
 extension Session {
-    func url(_ origin: OriginID) -> String { redacted(configuration.origins[origin.index].url) }
+    func url(_ origin: OriginID) -> String { redacted(origins[origin].url) }
 
     func warn(_ text: String) {
         shared.withLock { if $0.warnings.count < Self.reportLimit { $0.warnings.append(text) } }
@@ -38,7 +38,7 @@ extension Session {
                 standby: configuration.standby == .cold
                     ? nil : standby?.cost ?? StandbyCost(preparations: 0, failures: 0, held: .zero),
                 warnings: state.warnings,
-                origins: configuration.origins.enumerated().map { index, origin in
+                origins: origins.all.enumerated().map { index, origin in
                     let health = state.controller.roster[OriginID(index)]
                     return Summary.OriginRecord(
                         url: redacted(origin.url), failures: health.failures, ruledOut: health.ruledOut)

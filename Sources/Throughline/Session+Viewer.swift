@@ -17,7 +17,7 @@ extension Session {
         }
         switch control {
         case .seek, .turn: buffer.discard()
-        case .pause, .resume, .setRate, .limitBandwidth: break
+        case .pause, .resume, .setRate, .limitBandwidth, .migrate: break
         }
         // Whoever says how fast to go on from the beginning wants to go on.
         var resumes = false
@@ -31,6 +31,7 @@ extension Session {
                 resumes = state.isAtBeginning && !rate.isNegative
             case .limitBandwidth(let bandwidth): state.bandwidth = bandwidth
             case .seek: state.isAtBeginning = false
+            case .migrate: break
             }
             return state.interrupt
         }
@@ -43,7 +44,7 @@ extension Session {
         case .resume:
             buffer.resume()
             send(.paused(false, npt: buffer.playhead ?? .zero))
-        case .seek, .setRate, .turn, .limitBandwidth: break
+        case .seek, .setRate, .turn, .limitBandwidth, .migrate: break
         }
         interrupt?()
         if resumes { self.control(.resume) }
@@ -57,6 +58,8 @@ extension Session {
             return (state.controls, state.isPaused, state.bandwidth)
         }
         var goesOn = false
+        for case .migrate(let target, let npt) in controls { planMigration(to: target, at: npt) }
+        if controls.allSatisfy({ if case .migrate = $0 { true } else { false } }) { return nil }
         refill.interrupted()
         watch.interrupted(at: .now)
         ingest.deliver(at: .normal)
@@ -74,6 +77,7 @@ extension Session {
                 if shared.withLock({ $0.isPaused }) { ingest.pause() }
                 goesOn = false
             case .limitBandwidth: goesOn = true
+            case .migrate: break
             case .seek(let npt):
                 seek(ingest, to: npt)
                 if isPaused { ingest.pause() }
@@ -97,6 +101,7 @@ extension Session {
         flowsDone = []
         var target = max(.zero, npt)
         if let duration, target >= duration { target = max(.zero, duration - .seconds(1)) }
+        cut = nil
         line?.restart(isBackward: isBackward)
         buffer.restart(at: isBackward ? target : nil, isBackward: isBackward)
         start = target
@@ -119,6 +124,8 @@ extension Session {
     /// - Parameter provesPace: as in `SpliceJoin`.
     func joinAgain(_ ingest: any Ingest, provesPace: Bool = false) throws(SpliceJoin.Failure) {
         guard let line, flush() else { return }
+        // It comes again.
+        cut = nil
         var joined = UniqueDeque<Packet>()
         let result = try spliceJoin(ingest, on: ingest.origin, line, provesPace: provesPace).run(into: &joined)
         while !joined.isEmpty { batch.append(joined.removeFirst()) }
@@ -148,6 +155,11 @@ extension Session {
             outputs: outputFlows.filter { configuration.flows.includes($0) }, flowCount: outputFlows.count,
             expectedDuration: duration, start: start, url: url(origin),
             acceptsLoss: !shared.withLock { $0.controller.hasOthers || $0.controller.move?.isPlanned ?? false },
-            provesPace: provesPace)
+            provesPace: provesPace, planned: leaving == nil ? nil : plannedJoin)
+    }
+
+    /// Where the ingest that is left was cut, for the join.
+    private var plannedJoin: SpliceJoin.Planned? {
+        cut.map { cut in SpliceJoin.Planned(npt: cut.cut.npt) { [unowned self] in readOn(to: $0) } }
     }
 }

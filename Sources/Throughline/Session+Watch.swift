@@ -164,13 +164,13 @@ extension Session {
             // Bytes are proven at one place: when more of them come, that place is left.
             DeliveryWatch.Alternate(
                 alternate, canPrepare: canPrepare(alternate),
-                isForSilence: !RTSPAddress.isRTSP(configuration.origins[alternate.index].url))
+                isForSilence: !RTSPAddress.isRTSP(origins[alternate].url))
         }
         watch.alternatesAre(alternates, at: now)
     }
 
     private func canPrepare(_ id: OriginID) -> Bool {
-        let origin = configuration.origins[id.index]
+        let origin = origins[id]
         if unprepared.contains(id) { return false }
         return RTSPAddress.isRTSP(origin.url) || played?.canPrepare(origin) ?? false
     }
@@ -200,7 +200,7 @@ extension Session {
 
     private func prepare(_ origin: OriginID) {
         preparing = origin
-        if RTSPAddress.isRTSP(configuration.origins[origin.index].url) {
+        if RTSPAddress.isRTSP(origins[origin].url) {
             standbyIsWanted.store(true, ordering: .relaxed)
             makeStandby()
             standby?.changed()
@@ -219,7 +219,7 @@ extension Session {
     /// Has what is being prepared become ready?
     private func lookAtPreparation() {
         guard let origin = preparing else { return }
-        if RTSPAddress.isRTSP(configuration.origins[origin.index].url) {
+        if RTSPAddress.isRTSP(origins[origin].url) {
             guard standby?.ready == origin else { return }
             preparing = nil
             watch.prepared(at: .now)

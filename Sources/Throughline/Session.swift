@@ -15,6 +15,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     // Unchecked: `shared` is locked, and what is not is used on the worker's thread only, or written before threads
     // start (`configuration`, `buffer`) or after they were joined.
     let configuration: Configuration
+    /// Those of the configuration, and those that were named and allowed since.
+    let origins: OriginList
     let abort = AbortSwitch()
     let buffer: PlayoutBuffer
     let outputStop = DescriptorOutput.StopFlag()
@@ -59,6 +61,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         /// The same where one of the rates, the present and the next, is negative.
         case turn(Rate)
         case limitBandwidth(Int64?)
+        /// Leave the origin for another, or for whichever is the best; at a place, or at once.
+        case migrate(to: OriginID?, at: NPT?)
     }
 
     /// There are controls to be carried out.
@@ -101,6 +105,18 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var standby: RTSPStandby?
     /// An ingest that delivers still, and is to be left: it is let go once the next one has joined.
     var leaving: (any Ingest)?
+    /// Changes that were announced for later.
+    var changePlan = ChangePlan()
+    /// The next of them, and where it is made.
+    var nextChange: (change: ChangePlan.Change, npt: NPT)?
+    /// Holds back what the ingest gives behind the place of the next change.
+    var cut: (cut: PlannedCut, ingest: any Ingest)?
+    /// What the clock of the current ingest's container shows; nil until something was announced.
+    var clock: PlayedClock?
+    /// The ingest that is to be left is read while the next one is being joined.
+    var isReadingOn = false
+    /// And failed meanwhile.
+    var failedMeanwhile: ChangeEvent?
     /// When the controller wants to go on with leaving the ingest that is read; `.never` when nothing is to be left.
     var staysUntil = Instant.never
     /// By flow of the output.
@@ -162,11 +178,13 @@ final class Session: SourceSupervisor, @unchecked Sendable {
 
     init(configuration: Configuration, outputs: [Output], emit: @escaping @Sendable (Event) -> Void) {
         self.configuration = configuration
+        origins = OriginList(configuration.origins)
         start = configuration.from
         self.outputs = outputs
         self.emit = emit
         refill = BufferRefill(buffer: configuration.buffer)
-        watch = DeliveryWatch(origins: configuration.origins.count, bound: configuration.silenceBound)
+        watch = DeliveryWatch(
+            origins: configuration.origins.count + OriginList.mostAdded, bound: configuration.silenceBound)
         let isPaced = configuration.pacing == .realtime
         batchLimit = isPaced ? 64 : 128
         buffer = PlayoutBuffer(
@@ -257,7 +275,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         buffer.ranDry()
         let (move, hasPlayed) = shared.withLock { ($0.controller.move, $0.opened != nil) }
         let attempts = (move?.attempts ?? []).suffix(20).map { attempt in
-            "\(redacted(configuration.origins[attempt.origin.index].url)): \(attempt.failure?.text ?? "unfinished")"
+            "\(url(attempt.origin)): \(attempt.failure?.text ?? "unfinished")"
         }
         let npt = position
         let allNotMedia =
@@ -393,8 +411,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
 
     func makeStandby() {
         guard standby == nil, configuration.origins.count > 1 else { return }
-        let prepared = configuration.origins.map { RTSPAddress.isRTSP($0.url) }
-        guard prepared.contains(true) else { return }
+        guard configuration.origins.contains(where: { RTSPAddress.isRTSP($0.url) }) else { return }
         // It is stopped, and its thread joined, before the session ends.
         standby = RTSPStandby(
             transport: configuration.rtspTransport, abort: abort,
@@ -403,12 +420,13 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                     guard configuration.standby == .warm || standbyIsWanted.load(ordering: .relaxed) else { return [] }
                     return shared.withLock { $0.controller.alternates(at: .now) }?.map { origin, notBefore in
                         StandbyKeeper.Candidate(
-                            origin: origin, canBePrepared: prepared[origin.index], notBefore: notBefore)
+                            origin: origin, canBePrepared: RTSPAddress.isRTSP(origins[origin].url), notBefore: notBefore
+                        )
                     }
                 },
                 opening: { [unowned self] origin, abort in
                     RTSPOpening(
-                        origin: configuration.origins[origin.index], bound: configuration.openBound, abort: abort,
+                        origin: origins[origin], bound: configuration.openBound, abort: abort,
                         request: nil)
                 },
                 becameReady: { [unowned self] origin, duration in
@@ -425,7 +443,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     func connect(
         _ origin: OriginID, expected: [FlowFormat] = [], overlap: NPT? = nil, forwardsFrom place: NPT? = nil
     ) throws(IngestOpenError) -> any Ingest {
-        if RTSPAddress.isRTSP(configuration.origins[origin.index].url) {
+        let watch = ChangeWatch(policy: configuration.indicators)
+        if RTSPAddress.isRTSP(origins[origin].url) {
             let begin = place ?? (isBackward ? backwardStart : start)
             let hasSparse = outputFlows.contains { $0.isSparse && configuration.flows.includes($0) }
             return try RTSPIngest(
@@ -433,11 +452,11 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 start: overlap.map { max(.zero, hasSparse ? $0 - RTSPIngest.sparseReach : $0) } ?? begin,
                 isExact: overlap != nil, rate: place == nil ? askedRate : .normal,
                 bandwidth: shared.withLock { $0.bandwidth },
-                prepared: overlap == nil && !isBackward ? nil : standby?.take(origin))
+                prepared: overlap == nil && !isBackward ? nil : standby?.take(origin), watch: watch)
         }
         return try ByteIngest(
             origin: origin, supervisor: self, abort: abort, isPaced: configuration.pacing == .realtime,
-            expected: expected)
+            expected: expected, watch: watch)
     }
 
     func startOutputs(_ flows: [FlowFormat]) -> Bool {
@@ -481,7 +500,6 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     ///
     /// - Returns: what to do next; nil when the stream is over.
     func pump(_ ingest: any Ingest) -> HandoffController.Order? {
-        guard let line else { return nil }
         standings = [:]
         let isPaused = shared.withLock { state in
             state.interrupt = ingest.interrupter
@@ -499,8 +517,16 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             noteLosses(of: ingest)
         }
         if isPaused { ingest.pause() }
+        guard beginPlan(of: ingest) else { return nil }
         while true {
             if hasControls.load(ordering: .relaxed), let order = carryOutControls(ingest) { return order }
+            if nextChange != nil {
+                switch plannedNow(ingest) {
+                case .goesOn: break
+                case .order(let order): return order
+                case .over: return nil
+                }
+            }
             if staysUntil != .never, Instant.now >= staysUntil {
                 guard flush() else { return nil }
                 if let order = follow(stayEnded(ingest), ingest) { return order }
@@ -526,7 +552,12 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                     goForwards(ingest, because: "\(url(ingest.origin)) does not play backwards")
                     if shared.withLock({ $0.isPaused }) { ingest.pause() }
                     continue
-                case .changed(let event):
+                case .changed(var event):
+                    if let watch = ingest.watch, watch.hasNews { noteNews(of: ingest, watch) }
+                    // A server that has said that it will be left, and where to, may go before its time.
+                    if let announced = changePlan.announced(by: ingest.origin), announced.event.carrier == nil {
+                        event = announced.event
+                    }
                     let mayStay = [.indicator, .overload, .operatorRequest].contains(event.kind)
                     let isPlanned = mayStay && ingest.deliversStill
                     if isBackward, !failedBackwards(event, ingest, isPlanned: isPlanned) { return nil }
@@ -535,34 +566,67 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 case .interrupted: continue
                 }
             }
-            guard var packet else {
-                guard isBackward, !ingest.hasFailed, !abort.isAborted, replacement == nil else { return ended(ingest) }
-                guard beginningCame(ingest) else { return nil }
-                continue
+            guard let packet else {
+                if isBackward, !ingest.hasFailed, !abort.isAborted, replacement == nil {
+                    guard beginningCame(ingest) else { return nil }
+                    continue
+                }
+                if replacement == nil, !ingest.hasFailed, ingest.pendingOrder == nil, !abort.isAborted {
+                    switch plannedEnd(ingest) {
+                    case .goesOn: break
+                    case .order(let order): return order
+                    case .over: return nil
+                    }
+                }
+                return ended(ingest)
             }
             // libavformat may hand out what it had read before the flows were selected.
             guard isPlayed(packet.flow) else { continue }
-            guard line.pass(&packet, form: ingest.form(of: packet.flow), mayLeadUp: ingest.makesDecodeTimes) else {
-                continue
+            if isPlanned || ingest.watch?.hasNews ?? false {
+                switch plannedly(packet, of: ingest) {
+                case .goesOn: break
+                case .order(let order): return order
+                case .over: return nil
+                }
+            } else if !accept(packet, of: ingest) {
+                return nil
             }
-            if isBeyondEnd(packet) {
-                if isAllDone { return flushed() }
-                continue
-            }
-            batchBytes += packet.byteCount
-            batchFlows |= 1 << UInt64(min(packet.flow, 63))
-            batchBytes += line.takeLeadIn(into: &batch)
-            batch.append(packet)
-            if batch.count >= batchLimit || batchBytes >= Self.batchByteLimit, !flush() { return nil }
         }
+    }
+
+    /// Moves a packet onto the line, and on towards the buffer. False when the stream is over.
+    func accept(_ packet: consuming Packet, of ingest: any Ingest) -> Bool {
+        guard let line else { return false }
+        guard line.pass(&packet, form: ingest.form(of: packet.flow), mayLeadUp: ingest.makesDecodeTimes) else {
+            return true
+        }
+        if isBeyondEnd(packet) {
+            guard isAllDone else { return true }
+            _ = flush()
+            return false
+        }
+        batchBytes += packet.byteCount
+        batchFlows |= 1 << UInt64(min(packet.flow, 63))
+        batchBytes += line.takeLeadIn(into: &batch)
+        batch.append(packet)
+        return batch.count < batchLimit && batchBytes < Self.batchByteLimit || flush()
+    }
+
+    func accept(_ packets: inout UniqueDeque<Packet>, of ingest: any Ingest) -> Bool {
+        while !packets.isEmpty { guard accept(packets.removeFirst(), of: ingest) else { return false } }
+        return true
     }
 
     /// Reads the ingest that is to be left on: between two attempts, or since nobody else can be had.
     func stay(until moment: Instant) -> HandoffController.Order? {
         guard let ingest = leaving else { preconditionFailure("nothing to stay on") }
         leaving = nil
+        if let event = failedMeanwhile {
+            failedMeanwhile = nil
+            cut = nil
+            return observe(event, canResume: false)
+        }
         staysUntil = moment
-        ingest.stays()
         if moment == .never {
             watch.stays(at: .now)
             warn("\(url(ingest.origin)) was to be left, and nobody else could be had: it is played on")
@@ -589,11 +653,6 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     func isPlayed(_ flow: Int) -> Bool {
         guard configuration.flows != .all, let output = line?.output(of: flow) else { return true }
         return configuration.flows.includes(outputFlows[output])
-    }
-
-    func flushed() -> HandoffController.Order? {
-        _ = flush()
-        return nil
     }
 
     func isBeyondEnd(_ packet: borrowing Packet) -> Bool {

@@ -108,3 +108,18 @@ struct OriginOptions: ParsableArguments {
         urls.map { Origin(url: $0, headers: header.map(\.header), certificateAuthorities: caFile) }
     }
 }
+
+/// `scte-35=leave`: what to do with one kind of indicator.
+struct IndicatorArgument: ExpressibleByArgument {
+    let kind: Indicator.Kind
+    let response: IndicatorPolicy.Response
+
+    init?(argument: String) {
+        let words = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        guard words.count == 2, let kind = Indicator.Kind(rawValue: String(words[0])),
+            let response = IndicatorPolicy.Response(rawValue: String(words[1]))
+        else { return nil }
+        self.kind = kind
+        self.response = response
+    }
+}

@@ -205,7 +205,8 @@ private final class DemoRun: Sendable {
         // There is one: subtitles are not decoded, and there is nothing to see of them here.
         case .warning: return nil
         case .ended(let npt): return moment(event.time, " ", "ended at \(npt)")
-        case .waiting, .reopened, .recovered, .paused, .sought, .rateChanged, .standbyReady, .standbyLost, .refilled:
+        case .waiting, .reopened, .recovered, .paused, .sought, .rateChanged, .standbyReady, .standbyLost, .refilled,
+            .indicated:
             return nil
         }
     }

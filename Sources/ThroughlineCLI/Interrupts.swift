@@ -12,6 +12,7 @@ enum Interrupts {
     private struct State {
         var isInterrupted = false
         var action: (@Sendable () -> Void)?
+        var userAction: (@Sendable () -> Void)?
     }
 
     private static let state = Guarded(State())
@@ -33,6 +34,10 @@ enum Interrupts {
             var byte: UInt8 = 0
             while true {
                 guard read(readingEnd, &byte, 1) == 1 else { continue }
+                if byte == userByte {
+                    state.withLock { $0.userAction }?()
+                    continue
+                }
                 let (isFirst, action) = state.withLock { state in
                     defer { state.isInterrupted = true }
                     return (!state.isInterrupted, state.action)
@@ -64,6 +69,29 @@ enum Interrupts {
             sigaddset(&taken, signal)
         }
         // Whoever started this process may have blocked them.
+        pthread_sigmask(SIG_UNBLOCK, &taken, nil)
+    }
+
+    /// What the pipe carries for SIGUSR1.
+    private static let userByte: UInt8 = 1
+
+    /// What SIGUSR1 does, each time; without an action it ends the process, as ever.
+    ///
+    /// - Parameter action: called on the thread of the signals.
+    static func onUserSignal(_ action: @escaping @Sendable () -> Void) {
+        state.withLock { $0.userAction = action }
+        var handler = sigaction()
+        handler.__sigaction_handler.sa_handler = { _ in
+            let saved = errno
+            var byte: UInt8 = 1
+            _ = write(Interrupts.pipeEnd, &byte, 1)
+            errno = saved
+        }
+        handler.sa_flags = SA_RESTART
+        sigaction(SIGUSR1, &handler, nil)
+        var taken = sigset_t()
+        sigemptyset(&taken)
+        sigaddset(&taken, SIGUSR1)
         pthread_sigmask(SIG_UNBLOCK, &taken, nil)
     }
 

@@ -37,6 +37,14 @@ struct Lab: AsyncParsableCommand {
                        no-reports (no sender reports)  silent-flow=1
             There --fault stall@3s --fault silent is a server that has died without a word.
 
+            An indicator is a change that the media announce: KIND[,OPTION...]@npt=WHERE
+              sei, id3         Throughline's own: ,to=URL ,at=6 (at once if not given) ,event=7
+                               ,stay ,end ,withdraw (instead of a move) ,text (id3)
+              scte-35          ,at=6 ,for=2 (a break) ,return ,signal ,event=7
+              ts-discontinuity ,jump=3600      ts-program ,pids (all flows get other PIDs)
+              --indicate sei,to=http://127.0.0.1:8002/film.ts,at=6@npt=4
+            sei goes into H.264 and HEVC pictures, and over RTSP too; id3 into TS, ADTS and MP3; the others into TS.
+
             While it runs, a fault typed on standard input strikes too, and so do these words: kill (reset every \
             connection and close the port), revive, heal (end every fault).
 
@@ -59,6 +67,11 @@ struct Lab: AsyncParsableCommand {
         help: ArgumentHelp("What goes wrong, and when. Repeatable.", valueName: "fault"),
         transform: { try Fault(parsing: $0) })
     var fault: [Fault] = []
+
+    @Option(
+        help: ArgumentHelp("What the media announce, and where it stands. Repeatable.", valueName: "indicator"),
+        transform: { try InsertedIndicator(parsing: $0) })
+    var indicate: [InsertedIndicator] = []
 
     @Option(
         help: ArgumentHelp(
@@ -107,6 +120,9 @@ struct Lab: AsyncParsableCommand {
             }
         }
         if rtsp {
+            if let other = indicate.first(where: { $0.kind != .userData }) {
+                throw ValidationError("\(other.kind.rawValue) goes over HTTP; over RTSP there is sei")
+            }
             if noRanges { throw ValidationError("--no-ranges is for HTTP") }
             if case .bytes = pace {
                 throw ValidationError("with --rtsp, --pace is times the speed of the media: 1.25x")
@@ -172,7 +188,7 @@ struct Lab: AsyncParsableCommand {
                     complain("cannot serve \(file): it is not a regular file; name a file")
                     return 69
                 }
-                var entry = ServedFile(path: file)
+                var entry = rtsp ? ServedFile(path: file) : try ServedFile(path: file, inserting: indicate)
                 if needsIndex || pace?.isMediaSpeed ?? false || burst?.isTime ?? false {
                     let index = try MediaIndex(of: Origin(url: file.contains("://") ? "file://\(file)" : file))
                     entry.duration = index.duration
@@ -220,6 +236,7 @@ struct Lab: AsyncParsableCommand {
         options.host = host
         options.port = port
         options.seed = seed
+        options.indicators = indicate
         options.onEvent = onEvent
         if let transport { options.transports = [transport == .tcp ? .tcp : .udp] }
         if let timeout { options.timeout = timeout.duration }

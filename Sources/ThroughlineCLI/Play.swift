@@ -18,7 +18,7 @@ struct Play: AsyncParsableCommand {
             that can deliver faster (Speed).
 
             A time is 90, 1:30, 1:02:03.5, 500ms, 2s, 5m or 1h. Ctrl-C finishes the outputs and the reports; a second \
-            one leaves at once. Standard output carries what --output - or --events - asks for and nothing else.
+            one leaves at once. SIGUSR1 makes the stream go on from the best other origin (kill -USR1). Standard output carries what --output - or --events - asks for and nothing else.
 
             Exit status: 0 played to the end; 64 usage; 65 not media; 69 no origin usable; 70 internal; 74 an output \
             failed; 75 gave up midway; 130 interrupted.
@@ -81,6 +81,18 @@ struct Play: AsyncParsableCommand {
     var standby = Standby.cold
 
     @Option(
+        help: ArgumentHelp(
+            """
+            What to do when the stream itself announces a change: KIND is sei or id3 (Throughline's own messages), \
+            scte-35, ts-discontinuity or ts-program; HOW is leave (for the origin named, or the best other one), stay or \
+            ignore. sei and id3 are left for unless said here, the others stayed for. Repeatable.
+            """, valueName: "kind=how"))
+    var indicator: [IndicatorArgument] = []
+
+    @Flag(help: "Let the stream send the player to origins that were not given here.")
+    var allowIndicatedOrigins = false
+
+    @Option(
         help: ArgumentHelp("Go on trying for so long without receiving anything.", valueName: "time"))
     var giveUpAfter = TimeArgument(.seconds(30))
 
@@ -97,7 +109,8 @@ struct Play: AsyncParsableCommand {
             """
             Take commands from standard input, one a line: pause, resume, seek TIME, rate NUMBER (2 is twice as fast; -1, \
             down to -8, is backwards, over RTSP where the server can), bandwidth BITS (what an RTSP origin may send in a \
-            second), stop.
+            second), migrate [URL|NUMBER] [at TIME] (go on from another origin, by its URL or its place counted from 0; \
+            the best other one if not named), stop.
             """))
     var control = false
 
@@ -185,6 +198,11 @@ struct Play: AsyncParsableCommand {
             if !isQuiet { console.line("stopping; press Ctrl-C again to leave at once") }
             stream.stop()
         }
+        Interrupts.onUserSignal {
+            do throws(StreamError) {
+                try stream.migrate()
+            } catch { console.line("throughline: \(error.message)") }
+        }
         if control { StreamControls.read(for: stream) { console.line("throughline: \($0)") } }
         let startedAt = WallClock.now
         let live = isQuiet || !console.isTerminal ? nil : Task { await LiveStatus(stream, console).run() }
@@ -223,6 +241,8 @@ struct Play: AsyncParsableCommand {
         configuration.buffer = buffer.duration
         configuration.rtspTransport = options.rtspTransport
         configuration.standby = standby
+        for argument in indicator { configuration.indicators[argument.kind] = argument.response }
+        configuration.indicators.allowsOtherTargets = allowIndicatedOrigins
         configuration.silenceBound = silence.duration
         configuration.giveUpAfter = giveUpAfter.duration
         return configuration

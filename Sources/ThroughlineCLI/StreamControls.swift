@@ -4,7 +4,9 @@ internal import ThroughlineCore
 
 /// Takes what a viewer asks for from standard input, a command a line, on a thread of its own.
 enum StreamControls {
-    static let help = "pause, resume, seek TIME, rate NUMBER (-1: backwards, over RTSP), bandwidth BITS, stop"
+    static let help =
+        "pause, resume, seek TIME, rate NUMBER (-1: backwards, over RTSP), bandwidth BITS, "
+        + "migrate [URL|NUMBER] [at TIME], stop"
 
     /// - Parameter complain: told of lines that are no command.
     static func read(for stream: ResilientStream, complain: @escaping @Sendable (String) -> Void) {
@@ -36,6 +38,28 @@ enum StreamControls {
             }
         }
 
+        /// `migrate`, `migrate 1`, `migrate at 1:30`, `migrate http://b.example/film.ts at 1:30`.
+        private func migrate(_ text: String) -> String? {
+            var words = text.split(separator: " ").map { String($0) }
+            var npt: MediaTime?
+            if words.count >= 2, words[words.count - 2] == "at" {
+                guard let time = TimeArgument(argument: words[words.count - 1]) else {
+                    return "'\(words[words.count - 1])' is no time; say migrate at 1:30"
+                }
+                npt = MediaTime(time.duration)
+                words.removeLast(2)
+            }
+            guard words.count <= 1 else { return "say migrate, or migrate URL, or migrate 1, and at 1:30 behind it" }
+            do throws(StreamError) {
+                if let number = words.first.flatMap({ Int($0) }) {
+                    try stream.migrate(to: OriginID(number), at: npt)
+                } else {
+                    try stream.migrate(to: words.first, at: npt)
+                }
+            } catch { return error.message }
+            return nil
+        }
+
         /// Why a line cannot be obeyed; nil when it was.
         private func obey(_ line: String) -> String? {
             let words = line.split(separator: " ", maxSplits: 1).map { String($0) }
@@ -44,6 +68,7 @@ enum StreamControls {
             case ("pause", nil): stream.pause()
             case ("resume", nil): stream.resume()
             case ("stop", nil): stream.stop()
+            case ("migrate", let text): return migrate(text ?? "")
             case ("seek", let text?):
                 guard let time = TimeArgument(argument: text) else { return "'\(text)' is no time; say seek 1:30" }
                 stream.seek(to: MediaTime(time.duration))

@@ -91,6 +91,13 @@ final class EventWords: Sendable {
         case .changeObserved(let event, _, _):
             let wish = event.retryAfter.map { "; it asks to be left alone for \($0.words)" } ?? ""
             return (.notice, "\(event.kind.words) (\(event.cause.rawValue)): \(event.detail)\(wish)", [])
+        case .indicated(let change, _, let url):
+            let place = change.position.map { " at \($0)" } ?? ""
+            let target = change.target.map { " to \($0)" } ?? ""
+            return (
+                .plain, "\(url) announces (\(change.kind.rawValue)): \(change.action.rawValue)\(target)\(place)",
+                ["\(change.detail); response: \(change.response.rawValue)"]
+            )
         case .attemptFailed(_, let url, let reason):
             return (.notice, reason.contains(url) ? "tried in vain: \(reason)" : "tried \(url): \(reason)", [])
         case .waiting(let time):

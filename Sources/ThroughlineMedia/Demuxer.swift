@@ -56,6 +56,8 @@ package final class Demuxer {
     private let io: UnsafeMutablePointer<AVIOContext>
     /// What libavformat's callbacks see; lives as long as the contexts that point to it.
     private let bridge: Bridge
+    /// Decode time of the last packet of each flow, in its own units.
+    private var lastDecode: [Int64?] = []
     /// Flow index by stream index, nil for streams that are not flows.
     private var flowOfStream: [Int?] = []
 
@@ -117,7 +119,11 @@ package final class Demuxer {
             avformat_free_context(context)
             context = nil
         } else {
-            opened = avformat_open_input(&context, nil, format, nil)
+            // Where a transport stream goes on under other PIDs, so do its flows.
+            var settings: OpaquePointer?
+            av_dict_set(&settings, "merge_pmt_versions", "1", 0)
+            opened = avformat_open_input(&context, nil, format, &settings)
+            av_dict_free(&settings)
         }
         guard opened >= 0, let context else {
             Demuxer.free(io)
@@ -270,6 +276,7 @@ package final class Demuxer {
             guard index < flowOfStream.count, let flow = flowOfStream[index] else { continue }
             // Those that were read to find the flows are there whether they were wanted or not.
             if context.pointee.streams[index]!.pointee.discard == AVDISCARD_ALL { continue }
+            if isStale(packet, of: flow) { continue }
             let base = flows[flow].timeBase
             packet.flow = flow
             if packet.av.pointee.pts != tl_no_timestamp {
@@ -285,10 +292,28 @@ package final class Demuxer {
         }
     }
 
+    /// Where a transport stream went on under other PIDs, libavformat keeps the last unit of each former one until the end.
+    /// By then its place has long been passed.
+    private func isStale(_ packet: borrowing Packet, of flow: Int) -> Bool {
+        let time = packet.av.pointee.dts
+        guard container == "mpegts", time != tl_no_timestamp else { return false }
+        while lastDecode.count <= flow { lastDecode.append(nil) }
+        let base = flows[flow].timeBase
+        let isDrained = io.pointee.eof_reached != 0 && io.pointee.buf_ptr >= io.pointee.buf_end
+        if isDrained, let last = lastDecode[flow], let behind = MediaTime(value: last - time, timeBase: base),
+            behind > .milliseconds(500)
+        {
+            return true
+        }
+        lastDecode[flow] = time
+        return false
+    }
+
     /// Goes to the last place at or before an NPT from which reading can start.
     ///
     /// - Parameter anyPacket: any packet will do; otherwise a key frame is sought, where the container has an index.
     package func seek(to npt: NPT, anyPacket: Bool = false) throws(MediaError) {
+        lastDecode = []
         let flags = AVSEEK_FLAG_BACKWARD | (anyPacket ? AVSEEK_FLAG_ANY : 0)
         func go(to place: MediaTime) -> Int32 {
             av_seek_frame(context, -1, (place + start).value(in: TimeBase(1, AV_TIME_BASE)), flags)
@@ -308,6 +333,9 @@ package final class Demuxer {
         else { return .zero }
         return MediaTime(flicks: frame.flicks * Int64(min(video.reorderDepth, 16)))
     }
+
+    /// The byte of the container that is taken apart next.
+    package var byteOffset: Int64 { avio_seek(io, 0, SEEK_CUR) }
 
     /// True once the input has reported a failure.
     package var inputFailed: Bool { bridge.failed }

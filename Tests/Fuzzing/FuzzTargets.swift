@@ -7,7 +7,8 @@ private typealias Target = @Sendable (UnsafeRawBufferPointer) -> Void
 
 private let targets: [String: Target] = [
     "framer": fuzzFramer, "headers": fuzzHeaders, "sdp": fuzzDescription, "positions": fuzzPositions,
-    "authentication": fuzzAuthentication, "rtp": fuzzRTP, "rtcp": fuzzRTCP,
+    "authentication": fuzzAuthentication, "rtp": fuzzRTP, "rtcp": fuzzRTCP, "userdata": fuzzUserData,
+    "id3": fuzzID3, "audio": fuzzPackedAudio, "splice": fuzzSplice, "transport": fuzzTransport,
 ]
 
 private let target: Target = {

@@ -28,22 +28,25 @@ enum CommandLineTool {
     /// Runs it to its end.
     ///
     /// - Parameters:
+    ///   - input: a file to read as standard input; nothing if not given.
     ///   - isPipeClosed: standard output is a pipe that nobody reads any more.
     ///   - onOutput: called with all of the output so far, whenever there is more, and with the process's number.
     static func run(
-        _ arguments: [String], isPipeClosed: Bool = false, onOutput: (@Sendable ([UInt8], pid_t) -> Void)? = nil
+        _ arguments: [String], input: String = "/dev/null", isPipeClosed: Bool = false,
+        onOutput: (@Sendable ([UInt8], pid_t) -> Void)? = nil
     ) async throws -> Outcome {
         let path = try path
         return await withCheckedContinuation { continuation in
             // Waiting blocks: not on the threads of the test runner.
             DispatchQueue.global().async {
-                continuation.resume(returning: spawn(path, arguments, isPipeClosed, onOutput))
+                continuation.resume(returning: spawn(path, arguments, input, isPipeClosed, onOutput))
             }
         }
     }
 
     private static func spawn(
-        _ path: String, _ arguments: [String], _ isPipeClosed: Bool, _ onOutput: (@Sendable ([UInt8], pid_t) -> Void)?
+        _ path: String, _ arguments: [String], _ input: String, _ isPipeClosed: Bool,
+        _ onOutput: (@Sendable ([UInt8], pid_t) -> Void)?
     ) -> Outcome {
         var output: [Int32] = [-1, -1]
         var errors: [Int32] = [-1, -1]
@@ -54,7 +57,7 @@ enum CommandLineTool {
 
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
-        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, input, O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, output[1], STDOUT_FILENO)
         posix_spawn_file_actions_adddup2(&actions, errors[1], STDERR_FILENO)
         // SwiftNIO's sockets are inherited, and origins of other tests live in this process: a child that holds a

@@ -9,6 +9,9 @@ final class ByteIngest: Ingest {
     let origin: OriginID
     let input: SourceInput
     let demuxer: Demuxer
+    let watch: ChangeWatch?
+    /// Between frames of raw MPEG audio there may be tags.
+    private let hasTags: Bool
     /// How each flow carries its payload, known from its first packet on.
     private var forms: [PayloadForm?]
     /// Errors of the container in a row.
@@ -21,16 +24,18 @@ final class ByteIngest: Ingest {
     /// - Parameters:
     ///   - expected: the flows as they are known from another ingest; reading then begins somewhere else than at the
     ///     start.
+    ///   - watch: gets to see bytes and packets.
     /// - Throws: the reason why the origin cannot be played, as the handoff controller takes it.
     init(
         origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, isPaced: Bool,
-        expected: [FlowFormat] = []
+        expected: [FlowFormat] = [], watch: ChangeWatch? = nil
     ) throws(IngestOpenError) {
         self.origin = origin
+        self.watch = watch
         let url = redacted(supervisor.origin(origin).url)
         do throws(TransportError) {
             input = try SourceInput(
-                origin: origin, supervisor: supervisor, abort: abort, prefetches: !isPaced)
+                origin: origin, supervisor: supervisor, abort: abort, prefetches: !isPaced, watch: watch)
         } catch { throw IngestOpenError(.undelivered(ChangeEvent(error)), isAborted: error.code == .aborted) }
         if input.length == 0 { throw IngestOpenError(.refused(.notMedia, "\(url): the object is empty (0 bytes)")) }
         var options = Demuxer.Options()
@@ -47,6 +52,8 @@ final class ByteIngest: Ingest {
             let type = input.contentType.map { " (the server calls it \($0))" } ?? ""
             throw IngestOpenError(.refused(.notMedia, "\(url)\(type): \(error)"))
         }
+        hasTags = demuxer.container == "mp3"
+        watch?.recognised(demuxer.container)
         forms = Array(repeating: nil, count: demuxer.flows.count)
     }
 
@@ -54,18 +61,36 @@ final class ByteIngest: Ingest {
     func read() throws(IngestReadError) -> Packet? {
         while true {
             do throws(MediaError) {
-                guard let packet = try demuxer.read() else { return nil }
+                guard var packet = try demuxer.read() else { return nil }
+                if hasTags { try dropTags(of: &packet) }
                 errorsInARow = 0
                 while forms.count < demuxer.flows.count { forms.append(nil) }
                 if forms[packet.flow] == nil {
                     forms[packet.flow] = demuxer.flows[packet.flow].payloadForm(firstPacket: packet)
                 }
+                if let watch, let form = forms[packet.flow] { watch.look(at: packet, form: form) }
                 return packet
             } catch {
                 errorsInARow += 1
                 if errorsInARow > Self.errorLimit { throw .broken(error) }
             }
         }
+    }
+
+    /// Takes the ID3 tags off the front of a frame of MPEG audio: libavformat leaves them there, and no decoder takes both.
+    private func dropTags(of packet: inout Packet) throws(MediaError) {
+        let rest: [UInt8]? = packet.withPayload { payload in
+            var start = 0
+            while let header = ID3Tag.Header(UnsafeRawBufferPointer(rebasing: payload[start...])),
+                header.tagSize < payload.count - start
+            { start += header.tagSize }
+            return start > 0 ? Array(payload[start...]) : nil
+        }
+        guard let rest else { return }
+        let result: Result<Void, MediaError> = rest.withUnsafeBytes { bytes in
+            Result { () throws(MediaError) in try packet.replacePayload(with: bytes) }
+        }
+        try result.get()
     }
 
     /// How a flow carries its payload, once a packet of it was read.
@@ -98,7 +123,11 @@ final class ByteIngest: Ingest {
     func prepare(_ origin: OriginID) { input.prepare(origin) }
     var preparation: Result<Void, ByteTrial.Failure>? { input.preparation }
     func letGo() { input.letGo() }
-    var deliversStill: Bool { !demuxer.inputFailed }
     func select(_ isWanted: (FlowFormat) -> Bool) { demuxer.select(isWanted) }
-    func seek(to time: NPT, anyPacket: Bool) throws(MediaError) { try demuxer.seek(to: time, anyPacket: anyPacket) }
+    var deliversStill: Bool { !hasFailed && pendingOrder == nil }
+    var clockStart: MediaTime? { demuxer.start }
+    func seek(to time: NPT, anyPacket: Bool) throws(MediaError) {
+        try demuxer.seek(to: time, anyPacket: anyPacket)
+        watch?.sought(to: demuxer.byteOffset)
+    }
 }

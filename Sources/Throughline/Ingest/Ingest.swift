@@ -29,10 +29,12 @@ protocol Ingest: AnyObject {
     /// The packets ended because something failed.
     var hasFailed: Bool { get }
 
+    /// What the origin announces of changes, as it is found; nil where nobody looks for it.
+    var watch: ChangeWatch? { get }
+    /// What the clock of the container shows at the start of this timeline; nil where there is no such clock.
+    var clockStart: MediaTime? { get }
     /// Whether it can be read on after it has asked to be left.
     var deliversStill: Bool { get }
-    /// It is read on, although it was to be left: nobody else could be had, or not yet.
-    func stays()
     /// How long the origin took to be set up; nil where that was done ahead.
     var openingTime: Duration? { get }
     /// Whether it can go on with the same bytes from another origin.
@@ -110,8 +112,8 @@ extension Ingest {
     func turn(to time: NPT, at rate: Rate) throws(MediaError) { try seek(to: time) }
     var standby: Standby { .cold }
     func takeLosses() -> [Int: FlowLosses] { [:] }
-    var deliversStill: Bool { false }
-    func stays() {}
+    var watch: ChangeWatch? { nil }
+    var clockStart: MediaTime? { nil }
     var canResume: Bool { false }
     func follow(_ order: HandoffController.Order) -> HandoffController.Order? { order }
     var bytesReceived: Int64? { nil }

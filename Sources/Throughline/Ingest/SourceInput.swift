@@ -62,6 +62,7 @@ final class SourceInput: ByteInput {
     private let supervisor: any SourceSupervisor
     private let abort: AbortSwitch
     private let prefetches: Bool
+    private let watch: ChangeWatch?
     private var source: any ByteSource
     private var originID: OriginID
     private var proof = ByteProof()
@@ -93,13 +94,17 @@ final class SourceInput: ByteInput {
 
     /// Connects and asks for the object from its start.
     ///
-    /// - Parameter prefetches: receive bytes on another thread while the demuxer works on those before them.
+    /// - Parameters:
+    ///   - prefetches: receive bytes on another thread while the demuxer works on those before them.
+    ///   - watch: gets to see the bytes.
     init(
-        origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, prefetches: Bool = false
+        origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, prefetches: Bool = false,
+        watch: ChangeWatch? = nil
     ) throws(TransportError) {
         self.supervisor = supervisor
         self.abort = abort
         self.prefetches = prefetches
+        self.watch = watch
         originID = origin
         lastRead = .now
         readBegan = lastRead
@@ -163,7 +168,9 @@ final class SourceInput: ByteInput {
                     throw TransportError(.closedEarly, "the object ended at byte \(position) of \(length)")
                 }
                 if waited { mayHaveIdled = false }
-                proof.read(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]), at: position)
+                let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count])
+                proof.read(bytes, at: position)
+                watch?.read(bytes, at: position)
                 position += Int64(count)
                 byteCount += Int64(count)
                 lastRead = waited ? .now : began

@@ -23,7 +23,19 @@ struct EventRecord: Encodable {
     var bufferBefore: Double?
     var bufferAfter: Double?
     var text: String?
+    var indicator: Indicated?
     var decision: Report.Decision?
+
+    /// A change that the stream announced.
+    struct Indicated: Encodable {
+        var kind: String
+        var action: String
+        var event: UInt32?
+        var target: String?
+        var npt: Double?
+        var detail: String
+        var response: String
+    }
 
     struct Flow: Encodable {
         var index: Int
@@ -52,6 +64,13 @@ struct EventRecord: Encodable {
         case .changeObserved(let change, let origin, let url):
             event = "change-observed"
             self.change = Report.Change(change)
+            self.origin = origin.index
+            self.url = url
+        case .indicated(let change, let origin, let url):
+            event = "indicated"
+            indicator = Indicated(
+                kind: change.kind.rawValue, action: change.action.rawValue, event: change.event, target: change.target,
+                npt: change.position?.reported, detail: change.detail, response: change.response.rawValue)
             self.origin = origin.index
             self.url = url
         case .attemptFailed(let origin, let url, let reason):

@@ -95,6 +95,11 @@ public struct Report: Codable, Sendable {
         public var cause: String
         public var detail: String
         public var retryAfter: Double?
+        /// What carried the indicator inside the stream.
+        public var indicator: String?
+        public var target: String?
+        /// Where it was to take effect.
+        public var npt: Double?
     }
 
     public struct Attempt: Codable, Sendable {
@@ -280,6 +285,9 @@ extension Report.Change {
         cause = event.cause.rawValue
         detail = event.detail
         retryAfter = event.retryAfter?.reported
+        indicator = event.carrier?.rawValue
+        target = event.target.map { redacted($0) }
+        npt = event.position?.reported
     }
 }
 

@@ -24,6 +24,13 @@ final class SpliceJoin {
         var warnings: [String]
     }
 
+    /// A join that is to be made at a place in the stream, by leaving an ingest that delivers still and was read up to there.
+    struct Planned {
+        let npt: NPT
+        /// Reads that ingest on, up to another place.
+        let readOn: (NPT) -> Void
+    }
+
     /// How far before the position reading begins: some packets to recognise.
     static let preroll: MediaTime = .milliseconds(300)
     /// A key frame nearer to what is due would come too late.
@@ -44,6 +51,7 @@ final class SpliceJoin {
     private let url: String
     private let acceptsLoss: Bool
     private let provesPace: Bool
+    private let planned: Planned?
     private var mapping: [Int?] = []
     private var tails: [FlowTail] = []
     private var staged = UniqueDeque<Packet>()
@@ -57,11 +65,14 @@ final class SpliceJoin {
     ///   - acceptsLoss: go on without pictures or sound that the new ingest lacks.
     ///   - provesPace: the origin was asked to deliver faster; it is joined only where known packets show that its timestamps
     ///     are none the slower for it.
+    ///   - planned: where it is to be made; nil for as soon as can be.
     init(
         ingest: any Ingest, line: SpliceLine, buffer: PlayoutBuffer, outputs: [FlowFormat], flowCount: Int,
-        expectedDuration: MediaTime?, start: NPT, url: String, acceptsLoss: Bool, provesPace: Bool = false
+        expectedDuration: MediaTime?, start: NPT, url: String, acceptsLoss: Bool, provesPace: Bool = false,
+        planned: Planned? = nil
     ) {
         self.provesPace = provesPace
+        self.planned = planned
         self.acceptsLoss = acceptsLoss
         self.ingest = ingest
         self.line = line
@@ -311,6 +322,14 @@ final class SpliceJoin {
                 check = nil
             }
             guard isVideo, let pts else { continue }
+            if let planned {
+                // The first key frame from there on, however far behind it is.
+                if isKey, candidates.isEmpty, pts >= planned.npt - tolerance {
+                    candidates.append((staged.count - 1, pts, .zero))
+                }
+                if evidence != nil, !candidates.isEmpty { break }
+                continue
+            }
             if isKey, pts >= (buffer.playhead ?? playhead) + Self.lead {
                 let (recent, waiting) = buffer.traces(flow: output)
                 if let cut = KeyFrameCut(recent: recent, waiting: waiting, at: pts, tolerance: tolerance) {
@@ -330,6 +349,10 @@ final class SpliceJoin {
             return x == y ? a.time > b.time : x < y
         }
         for place in ranked {
+            if let planned {
+                if place.time > planned.npt + tolerance { planned.readOn(place.time) }
+                readTails()
+            }
             try stageLeadingPictures(of: place.time, from: place.index, flow: flow)
             if let result = cut(at: place.time, index: place.index, flow: flow, output: output, tolerance: tolerance) {
                 release(into: &batch)
@@ -408,6 +431,7 @@ final class SpliceJoin {
         let keptEnd = cut.keptEnd ?? time
         let isHole = time - keptEnd > tolerance
         var evidence = "joined at the key frame at \(time)"
+        if let planned { evidence += ", the first from \(planned.npt) on" }
 
         // What comes before the key frame is not passed on, but it can fill the hole before the key frame.
         var next = UniqueDeque<Packet>()

@@ -161,6 +161,17 @@ final class SpliceLine {
     /// How far the output's timeline is ahead of that of a flow of the current ingest.
     func shift(of flow: Int) -> MediaTime { flow < feeds.count ? feeds[flow]?.ptsShift ?? .zero : .zero }
 
+    /// Where a packet of the current ingest will stand in the output; nil while its flow is not through its gate.
+    func place(of packet: borrowing Packet) -> (pts: MediaTime?, dts: MediaTime?)? {
+        guard packet.flow < feeds.count, let feed = feeds[packet.flow], feed.gate == nil else { return nil }
+        let (pts, dts) = (packet.pts.map { $0 + feed.ptsShift }, packet.dts.map { $0 + feed.dtsShift })
+        guard !feed.format.isSparse, let time = dts ?? pts else { return (pts, dts) }
+        // A copy: only asked, and not passed.
+        var guardian = outputs[feed.output].guardian
+        let correction = guardian.correction(for: time, duration: outputs[feed.output].duration)
+        return (pts.map { $0 + correction }, dts.map { $0 + correction })
+    }
+
     func takeWarnings() -> [String] {
         defer { warnings = [] }
         return warnings

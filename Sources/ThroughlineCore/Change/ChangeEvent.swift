@@ -19,15 +19,24 @@ public struct ChangeEvent: Hashable, Sendable {
     public let detail: String
     /// How long the origin asked to be left alone.
     public let retryAfter: Duration?
-    /// Where the origin sends its clients: a URL.
+    /// Where the origin, or the operator, sends its clients: a URL.
     public let target: String?
+    /// Where in the stream it takes effect; nil for at once.
+    public let position: NPT?
+    /// What carried it inside the stream.
+    public let carrier: Indicator.Kind?
 
-    public init(cause: Cause, detail: String, retryAfter: Duration? = nil, target: String? = nil) {
+    public init(
+        cause: Cause, detail: String, retryAfter: Duration? = nil, target: String? = nil, position: NPT? = nil,
+        carrier: Indicator.Kind? = nil
+    ) {
         self.kind = cause.kind
         self.cause = cause
         self.detail = detail
         self.retryAfter = retryAfter
         self.target = target
+        self.position = position
+        self.carrier = carrier
     }
 
     /// The sign that was seen. Raw values are stable: they appear in reports.
@@ -48,6 +57,8 @@ public struct ChangeEvent: Hashable, Sendable {
         case redirected
         /// An RTSP server tells of a fault of its own.
         case announced
+        /// The stream itself says that it is to be left.
+        case indicated
         case protocolError = "protocol-error"
         case redirectRefused = "redirect-refused"
         case rangeNotHonoured = "range-not-honoured"
@@ -70,7 +81,7 @@ public struct ChangeEvent: Hashable, Sendable {
             case .silence: .stall
             case .overloaded: .overload
             case .operatorRequest: .operatorRequest
-            case .redirected, .announced, .endedByServer: .indicator
+            case .redirected, .announced, .endedByServer, .indicated: .indicator
             default: .failure
             }
         }

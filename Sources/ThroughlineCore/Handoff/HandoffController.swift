@@ -115,6 +115,9 @@ package struct HandoffController: Sendable {
         }
     }
 
+    /// One more origin that may be asked, after all others unless it is named.
+    package mutating func add() -> OriginID { roster.add(OriginRoster.Traits(priority: .max, weight: 0)) }
+
     /// Begins with the best origin.
     package mutating func start(at now: Instant) -> Order {
         guard case .idle = state else { preconditionFailure("started in \(state)") }
@@ -131,11 +134,12 @@ package struct HandoffController: Sendable {
     ///   - isPlanned: the origin delivers still, and can be read on. Ended by another event while a move away from it is
     ///     under way, that move is over.
     ///   - target: who is to be asked first, because the origin that is left said so.
+    ///   - isTargetOnly: nobody but the target is to be asked.
     ///   - standby: who stands ready, and is asked before all others that were not named.
     ///   - jitter: a random number in 0..<1.
     package mutating func changeObserved(
         _ event: ChangeEvent, canResume: Bool, isPlanned: Bool = false, target: OriginID? = nil,
-        standby: OriginID? = nil, at now: Instant, jitter: Double
+        isTargetOnly: Bool = false, standby: OriginID? = nil, at now: Instant, jitter: Double
     ) -> Order {
         guard case .playing(let origin) = state else { preconditionFailure("a change event in \(state)") }
         suspended = nil
@@ -144,8 +148,15 @@ package struct HandoffController: Sendable {
         if let standby, standby != origin, roster[standby].ruledOut == nil { move.standby = standby }
         // A lone break of an origin with a clean record is best answered by asking the same origin again.
         let isLoneBreak = event.cause.isBrokenConnection && roster.isTrusted(origin, at: now)
-        roster.failed(origin, cause: event.cause, retryAfter: event.retryAfter, at: now, jitter: jitter)
+        // Nothing is wrong with an origin that somebody wants to leave.
+        if event.kind != .operatorRequest {
+            roster.failed(origin, cause: event.cause, retryAfter: event.retryAfter, at: now, jitter: jitter)
+        }
         if event.cause.isContentFault { move.barred.insert(origin) }
+        if isTargetOnly, let target {
+            move.barred.formUnion(roster.ids)
+            move.barred.remove(target)
+        }
         if isLoneBreak, move.standby == nil { return ask(origin, for: move, at: now) }
         move.asked.insert(origin)
         if let target, target != origin, roster[target].ruledOut == nil, !move.barred.contains(target) {

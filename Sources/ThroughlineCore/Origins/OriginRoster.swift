@@ -53,12 +53,19 @@ package struct OriginRoster: Sendable {
     /// An origin that failed may be well again after so long.
     package static let hopeTime: Duration = .seconds(5)
 
-    private let traits: [Traits]
+    private var traits: [Traits]
     package private(set) var health: [Health]
 
     package init(_ traits: [Traits]) {
         self.traits = traits
         health = Array(repeating: Health(), count: traits.count)
+    }
+
+    /// One more origin, behind all others.
+    package mutating func add(_ new: Traits) -> OriginID {
+        traits.append(new)
+        health.append(Health())
+        return OriginID(traits.count - 1)
     }
 
     package var ids: [OriginID] { traits.indices.map { OriginID($0) } }

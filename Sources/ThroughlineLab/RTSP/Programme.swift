@@ -61,20 +61,21 @@ extension Programme {
     /// Reads a file to its end; blocks.
     ///
     /// - Throws: ``OriginError`` when it is no media, too large, or has no flow that goes over RTP.
-    init(path: String) throws(OriginError) {
+    init(path: String, inserting indicators: [InsertedIndicator] = []) throws(OriginError) {
         let input = try FileBytes(path: path)
         guard input.length ?? 0 <= Self.sizeLimit else {
             throw OriginError(description: "cannot serve \(path): it is larger than 1 GiB, and is kept in memory")
         }
         do throws(MediaError) {
-            try self.init(input)
+            try self.init(input, UserDataInserter(indicators))
         } catch {
             throw OriginError(description: "cannot serve \(path): \(error)")
         }
         if flows.isEmpty { throw OriginError(description: "cannot serve \(path): no flow in it goes over RTP") }
     }
 
-    private init(_ input: FileBytes) throws(MediaError) {
+    private init(_ input: FileBytes, _ inserter: UserDataInserter) throws(MediaError) {
+        var inserter = inserter
         var options = Demuxer.Options()
         options.measuresDuration = true
         let demuxer = try Demuxer(input: input, options: options)
@@ -92,6 +93,7 @@ extension Programme {
                 }
                 tracks[index] = track
             }
+            try inserter.look(at: &packet, of: format)
             try tracks[index]?.add(&packet)
         }
         let order = tracks.keys.sorted()

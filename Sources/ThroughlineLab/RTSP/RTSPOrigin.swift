@@ -50,6 +50,8 @@ public final class RTSPOrigin: Sendable {
         /// `Bandwidth` (RFC 2326 section 12.6) gets the richest that it has room for, else the poorest, and the answer
         /// says what that has, in bits of payload a second of media. Without `Bandwidth` it is the first file.
         public var encodes: [String: [String]] = [:]
+        /// What is written into the pictures of the files: `sei` alone goes over RTSP.
+        public var indicators: [InsertedIndicator] = []
         /// How far the delivery is ahead of its time; that much comes at once.
         public var lead: Duration = .milliseconds(50)
         /// From one sender report of a flow to the next; the first comes with the first packets.
@@ -98,8 +100,10 @@ public final class RTSPOrigin: Sendable {
             DispatchQueue.global().async {
                 continuation.resume(
                     with: Result {
-                        let first = try files.mapValues { try Programme(path: $0) }
-                        let others = try options.encodes.mapValues { try $0.map { try Programme(path: $0) } }
+                        let first = try files.mapValues { try Programme(path: $0, inserting: options.indicators) }
+                        let others = try options.encodes.mapValues {
+                            try $0.map { try Programme(path: $0, inserting: options.indicators) }
+                        }
                         for (path, encodes) in others {
                             guard let flows = first[path]?.flows else { continue }
                             for encode in encodes where encode.flows.map(\.clock) != flows.map(\.clock) {

@@ -1,10 +1,10 @@
-internal import ThroughlineCore
+package import ThroughlineCore
 
 extension MediaTime {
     /// Seconds in decimals: `12`, `12.5`, `.5`, `12.`, `12,5` (some servers write the comma of their locale). Rounded to
     /// the nearest flick; digits past the eighteenth decimal are cut off. `nil` when there is anything else, or when the
     /// time does not fit.
-    init?(decimalSeconds text: Substring) {
+    package init?(decimalSeconds text: Substring) {
         let bytes = text.utf8
         let whole = bytes.prefix { $0.isDigit }
         let point = bytes[whole.endIndex...]

@@ -254,6 +254,34 @@ internal import ThroughlineCore
         #expect(world.transcript() == "20.000 A is to be left: redirected\n20.000 stay")
     }
 
+    @Test func theOperatorsWordHoldsNothingAgainstAnOrigin() {
+        let traits = (0..<3).map { _ in OriginRoster.Traits(priority: 0, weight: 1) }
+        var controller = HandoffController(roster: OriginRoster(traits), giveUpAfter: .seconds(30))
+        _ = controller.start(at: .at(0))
+        controller.joined(at: .at(0))
+        let event = ChangeEvent(cause: .operatorRequest, detail: "migrate")
+        func leave(_ second: Double, for target: OriginID?) -> HandoffController.Order {
+            controller.changeObserved(
+                event, canResume: false, isPlanned: true, target: target, isTargetOnly: target != nil,
+                at: .at(second), jitter: 0)
+        }
+        #expect(leave(1, for: OriginID(2)) == .replace(OriginID(2)))
+        // Nobody but the one that was named.
+        let refused = ChangeEvent(cause: .refused, detail: "")
+        #expect(controller.attemptFailed(.undelivered(refused), at: .at(1), jitter: 0) == .stay(until: .never))
+        #expect(leave(2, for: nil) == .replace(OriginID(1)))
+        controller.joined(at: .at(2))
+        #expect(leave(3, for: nil) == .replace(OriginID(0)), "it is as good as it was")
+        controller.joined(at: .at(3))
+        #expect(controller.roster[OriginID(0)].failures == 0)
+        // One more that is named: behind all others, unless it is named.
+        let added = controller.add()
+        #expect(added == OriginID(3))
+        #expect(leave(4, for: added) == .replace(added))
+        controller.joined(at: .at(4))
+        #expect(controller.alternates(at: .at(5))?.map(\.origin) == [OriginID(0), OriginID(1), OriginID(2)])
+    }
+
     @Test func oneThatFailsWhileItIsReadIsLeftAtOnce() {
         let traits = (0..<3).map { _ in OriginRoster.Traits(priority: 0, weight: 1) }
         var controller = HandoffController(roster: OriginRoster(traits), giveUpAfter: .seconds(30))

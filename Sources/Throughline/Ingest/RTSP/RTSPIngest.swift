@@ -80,8 +80,7 @@ final class RTSPIngest: Ingest {
     private var isPaused = false
     /// And it has.
     private var hasStopped = false
-    /// To be left when this NPT is reached.
-    private var leaveAt: (npt: NPT, event: ChangeEvent)?
+    let watch: ChangeWatch?
     /// What was told of the losses of each flow.
     private var toldLosses: [Int: FlowLosses] = [:]
     /// What was told of each flow.
@@ -120,13 +119,15 @@ final class RTSPIngest: Ingest {
     ///   - bandwidth: bits per second that the server is to keep to; nil for whatever it likes.
     ///   - isExact: begin there, and not at the key frame before: what is needed to decode it comes at once.
     ///   - prepared: a session with the origin that was set up ahead.
+    ///   - watch: gets to see packets and what the server announces for later.
     /// - Throws: the reason why the origin cannot be played, as the handoff controller takes it.
     init(
         origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, transport: RTSPTransportChoice,
         start: NPT, isExact: Bool, rate: Rate, bandwidth: Int64?,
-        prepared: RTSPOpening.Opened? = nil
+        prepared: RTSPOpening.Opened? = nil, watch: ChangeWatch? = nil
     ) throws(IngestOpenError) {
         self.origin = origin
+        self.watch = watch
         self.supervisor = supervisor
         self.abort = abort
         let began = Instant.now
@@ -167,8 +168,6 @@ final class RTSPIngest: Ingest {
     func opened() { isOpening = false }
 
     private(set) var openingTime: Duration?
-
-    func stays() { leaveAt = nil }
 
     var mayPlayBackwards: Bool { !isGStreamer }
 
@@ -280,7 +279,7 @@ final class RTSPIngest: Ingest {
 
     /// What is live cannot come faster than it is made, and has no end that is known.
     var mayHurry: Bool {
-        duration != nil && request.scale == .normal && !isPaused && leaveAt == nil && !endIsAnnounced && deliversStill
+        duration != nil && request.scale == .normal && !isPaused && !endIsAnnounced && deliversStill
             && !isEndDoubted && !hasOwnPace && done.isEmpty
     }
 
@@ -302,32 +301,17 @@ final class RTSPIngest: Ingest {
     // MARK: - Reading
 
     func read() throws(IngestReadError) -> Packet? {
-        do throws(IngestReadError) {
-            return try next()
-        } catch {
-            // A server that has said that it will be left, and where to, may go before its time.
-            if let leaveAt, case .changed = error { throw .changed(leaveAt.event) }
-            throw error
-        }
-    }
-
-    private func next() throws(IngestReadError) -> Packet? {
         startedAt = nil
         if let failure { throw .changed(failure) }
         while true {
             if scaleInstead != nil { throw .playsForwards }
             if !batch.isEmpty {
-                // Kept: if nobody else can be had, it is played from here.
-                if let leaveAt, wanted[batch[0].flow], let due = batch[0].due,
-                    isBackward ? due <= leaveAt.npt : due >= leaveAt.npt
-                {
-                    throw .changed(leaveAt.event)
-                }
                 let packet = batch.removeFirst()
                 note(packet, in: &furthest)
                 noteKeyFrame(packet)
                 if !flows[packet.flow].isSparse { lastFrame = min(packet.duration, Self.longestFrame) }
                 guard wanted[packet.flow] else { continue }
+                watch?.look(at: packet, form: form(of: packet.flow))
                 return packet
             }
             if let doubt { throw .changed(doubt) }
@@ -488,11 +472,12 @@ final class RTSPIngest: Ingest {
     private func take(_ notice: RTSPServerNotice) throws(IngestReadError) {
         switch notice {
         case .redirect(let location, let range):
+            let npt = range?.startTime
             let event = ChangeEvent(
                 cause: .redirected, detail: "\(url): redirected" + (location.map { " to \(redacted($0))" } ?? ""),
-                target: location)
-            guard let npt = range?.startTime else { throw .changed(event) }
-            leaveAt = (npt, event)
+                target: location, position: npt)
+            guard let npt else { throw .changed(event) }
+            watch?.announced(event, at: npt)
         case .notice(let notice):
             if notice.code.isEnd { return try endAnnounced("announced the end (\(notice.code.rawValue))") }
             guard notice.code.isFailure else { return }

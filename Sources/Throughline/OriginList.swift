@@ -1,0 +1,31 @@
+internal import ThroughlineCore
+
+/// The origins of a stream by their place: those that were configured, and behind them those that were named since and may
+/// be asked. Grows, and never forgets. From any thread.
+final class OriginList: Sendable {
+    /// Origins that may be added.
+    static let mostAdded = 16
+
+    private let origins: Guarded<[Origin]>
+    private let limit: Int
+
+    init(_ origins: [Origin]) {
+        limit = origins.count + Self.mostAdded
+        self.origins = Guarded(origins)
+    }
+
+    var all: [Origin] { origins.withLock { $0 } }
+
+    subscript(id: OriginID) -> Origin { origins.withLock { $0[id.index] } }
+
+    func first(where isIt: (Origin) -> Bool) -> OriginID? { all.firstIndex(where: isIt).map { OriginID($0) } }
+
+    /// False when there are as many as there may be.
+    func add(_ origin: Origin) -> Bool {
+        origins.withLock { origins in
+            guard origins.count < limit else { return false }
+            origins.append(origin)
+            return true
+        }
+    }
+}
