@@ -30,7 +30,7 @@ internal import ThroughlineLab
         _ marked: Marked, also more: [String] = [], patience: Duration = .seconds(40),
         configure: (inout Configuration) -> Void = { _ in }
     ) async throws -> Play {
-        try await Play.run(marked.urls + more, patience: patience) {
+        try await Play.run(marked.urls + more, buffer: .seconds(2), patience: patience) {
             $0.flows = .kinds([.video, .audio])
             configure(&$0)
         }

@@ -12,7 +12,7 @@ internal import ThroughlineLab
         let expected = try await Beginnings.shared.frames(file, to: nil)
         try await Slots.shared.run {
             let pair = try await HTTPPair.start(file, other)
-            let play = try await Play.run(pair.urls) {
+            let play = try await Play.run(pair.urls, buffer: .seconds(2)) {
                 $0.flows = .kinds([.video, .audio])
             } whilePlaying: { stream in
                 #expect(throws: Never.self) { try stream.migrate(to: OriginID(1), at: .seconds(6)) }
@@ -33,7 +33,7 @@ internal import ThroughlineLab
         let expected = try await Beginnings.shared.frames("main.mp4", to: nil)
         try await Slots.shared.run {
             let pair = try await HTTPPair.start("main.mp4", "main.ts")
-            let play = try await Play.run(pair.urls) {
+            let play = try await Play.run(pair.urls, buffer: .seconds(2)) {
                 $0.flows = .kinds([.video, .audio])
             } whilePlaying: { stream in
                 #expect(throws: Never.self) { try stream.migrate(at: npt) }
@@ -54,7 +54,7 @@ internal import ThroughlineLab
         let expected = try await Beginnings.shared.frames("main.mkv", to: .seconds(7))
         try await Slots.shared.run {
             let pair = try await LabPair.start()
-            let play = try await Play.run(pair.urls) {
+            let play = try await Play.run(pair.urls, buffer: .seconds(2)) {
                 $0.rtspTransport = transport
                 $0.to = .seconds(7)
             } whilePlaying: { stream in
@@ -92,7 +92,7 @@ internal import ThroughlineLab
     func otherEncode() async throws {
         try await Slots.shared.run {
             let pair = try await HTTPPair.start("main.mp4", "other.mp4")
-            let play = try await Play.run(pair.urls) {
+            let play = try await Play.run(pair.urls, buffer: .seconds(2)) {
                 $0.flows = .kinds([.video, .audio])
             } whilePlaying: { stream in
                 #expect(throws: Never.self) { try stream.migrate(to: OriginID(1), at: .seconds(5)) }
@@ -138,8 +138,8 @@ internal import ThroughlineLab
     func refused() async throws {
         try await Slots.shared.run {
             let pair = try await HTTPPair.start("main.mp4")
-            let play = try await Play.run(pair.urls) {
-                $0.to = .seconds(2)
+            let play = try await Play.run(pair.urls, buffer: .seconds(2)) {
+                $0.to = .seconds(6)
             } whilePlaying: { stream in
                 #expect(throws: StreamError.self) { try stream.migrate(to: OriginID(2)) }
                 #expect(throws: StreamError.self) { try stream.migrate(to: "file:///etc/passwd") }
