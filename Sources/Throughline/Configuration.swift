@@ -84,6 +84,8 @@ public struct Configuration: Sendable {
     /// What is made of changes that the stream announces inside itself.
     public var indicators = IndicatorPolicy()
 
+    /// Whether to go back to the preferred origin, the first of the lowest priority, once it is well again.
+    public var failback = Failback.next
     /// How ready the next origin is kept.
     public var standby = Standby.cold
 

@@ -24,7 +24,7 @@ extension Session {
     var mayPlayBackwards: Bool {
         let origin = shared.withLock { $0.controller.current } ?? OriginID(0)
         return origin.index < configuration.origins.count
-            && RTSPAddress.isRTSP(configuration.origins[origin.index].url)
+            && RTSPAddress.isRTSP(origins[origin].url)
     }
 
     /// Whether the origin that is played is known not to play backwards; the viewer is told so. From any thread.

@@ -109,6 +109,7 @@ extension Session {
         if now - lastAlternates > .seconds(1) { lookForAlternates() }
         watch.timePassed(at: now)
         carryOutWatch()
+        lookForReturn()
         if let remark = watch.takeRemark() { warn("\(url(played.origin)) \(remark)") }
     }
 
@@ -126,6 +127,7 @@ extension Session {
         departure = nil
         departureTarget = nil
         let records = watch.takeRecords()
+        noteReturn(origin)
         lookForAlternates()
         return records.last { $0.outcome == .joined }
     }

@@ -152,6 +152,9 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     let standbyIsWanted = Atomic<Bool>(false)
     /// Bytes that the ingest had received by the last batch.
     var lastBytes: Int64 = 0
+    /// When to go back to the preferred origin, and what asks it meanwhile.
+    var planner: ReturnPlanner
+    var returnProbe: ReturnProbe?
     /// Flows of the output of which packets are in the batch, a bit for each.
     var batchFlows: UInt64 = 0
 
@@ -183,6 +186,9 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         self.outputs = outputs
         self.emit = emit
         refill = BufferRefill(buffer: configuration.buffer)
+        let traits = OriginRoster(configuration.origins.map { .init(priority: $0.priority, weight: $0.weight) })
+        planner = ReturnPlanner(
+            policy: configuration.failback, preferred: traits.ranked(traits.ids).first ?? OriginID(0))
         watch = DeliveryWatch(
             origins: configuration.origins.count + OriginList.mostAdded, bound: configuration.silenceBound)
         let isPaced = configuration.pacing == .realtime
@@ -240,6 +246,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         leaving = nil
         // What is buffered plays on, and nobody is needed any more.
         standby?.stop()
+        endReturn()
         _ = flush()
         if hasPending { reportHandoff() }
         buffer.end()
@@ -629,6 +636,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         staysUntil = moment
         if moment == .never {
             watch.stays(at: .now)
+            planner.returnFailed(at: .now)
             warn("\(url(ingest.origin)) was to be left, and nobody else could be had: it is played on")
         }
         return pump(ingest)

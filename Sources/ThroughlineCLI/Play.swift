@@ -67,7 +67,7 @@ struct Play: AsyncParsableCommand {
         help: ArgumentHelp(
             """
             Silence that is borne where no buffer hides it (at full speed, or once the buffer is dry). With media in the \
-            buffer it is borne until the last half second.
+            buffer it is borne until that is needed for the handoff.
             """, valueName: "time"))
     var silence = TimeArgument(.seconds(1))
 
@@ -91,6 +91,14 @@ struct Play: AsyncParsableCommand {
 
     @Flag(help: "Let the stream send the player to origins that were not given here.")
     var allowIndicatedOrigins = false
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Whether to go back to the first origin: never (it is asked last from then on), healthy (once it has delivered \
+            media to three probes, 5 s apart at the least) or next (it is asked first at the next handoff).
+            """, valueName: "when"))
+    var failback = Failback.next
 
     @Option(
         help: ArgumentHelp("Go on trying for so long without receiving anything.", valueName: "time"))
@@ -241,6 +249,7 @@ struct Play: AsyncParsableCommand {
         configuration.buffer = buffer.duration
         configuration.rtspTransport = options.rtspTransport
         configuration.standby = standby
+        configuration.failback = failback
         for argument in indicator { configuration.indicators[argument.kind] = argument.response }
         configuration.indicators.allowsOtherTargets = allowIndicatedOrigins
         configuration.silenceBound = silence.duration
@@ -315,3 +324,4 @@ struct LiveStatus {
 
 extension RTSPTransportChoice: ExpressibleByArgument {}
 extension Standby: ExpressibleByArgument {}
+extension Failback: ExpressibleByArgument {}

@@ -199,11 +199,11 @@ final class SourceInput: ByteInput {
     /// Bytes came.
     private func arrived() {
         guard waited, !isOpening else { return }
+        supervisor.mediaArrived(isInBuffer: false)
         if trial != nil {
             letGo()
             supervisor.preparationIsStale()
         }
-        supervisor.mediaArrived(isInBuffer: false)
     }
 
     /// Finds another way to the bytes at `position`. False when the demuxer must end.

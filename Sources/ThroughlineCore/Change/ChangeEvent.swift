@@ -73,6 +73,8 @@ public struct ChangeEvent: Hashable, Sendable {
         case notMedia = "not-media"
         case contentRefused = "content-refused"
         case operatorRequest = "operator"
+        /// The preferred origin is well again.
+        case failback
         case other
 
         /// What kind of event this is a sign of.
@@ -80,7 +82,7 @@ public struct ChangeEvent: Hashable, Sendable {
             switch self {
             case .silence: .stall
             case .overloaded: .overload
-            case .operatorRequest: .operatorRequest
+            case .operatorRequest, .failback: .operatorRequest
             case .redirected, .announced, .endedByServer, .indicated: .indicator
             default: .failure
             }

@@ -102,6 +102,9 @@ package struct DeliveryForecast: Sendable {
     private var pause: Duration = .zero
     /// Bytes came of which no media was made at once.
     private var isReadAhead = false
+    /// How many there are now, and the media that they stand for.
+    private var backlog = 0
+    private var credit: Duration = .zero
     private var beginsAnew = true
     private var toldSlow = false
     /// The last forecast, while it is slow.
@@ -141,7 +144,10 @@ package struct DeliveryForecast: Sendable {
             gain(reached) ?? max(.zero, level - (isPlaying ? max(.zero, last.level - passed) : last.level))
         isReadAhead = isReadAhead || unpacked != 0
         note(bytes: bytes, media: media)
-        surplus += media + duration(of: unpacked) - passed
+        backlog = max(0, backlog + unpacked)
+        let credited = duration(of: backlog)
+        surplus += media + credited - credit - passed
+        credit = credited
         pause = max(passed, pause - passed / 2)
         defer {
             if let lumpBegan, now - lumpBegan < .milliseconds(10) {
@@ -199,6 +205,7 @@ package struct DeliveryForecast: Sendable {
 
     private mutating func restart() {
         last = nil
+        (backlog, credit) = (0, .zero)
         samples = []
         beginsAnew = true
         rhythm.waitEnded()
@@ -212,9 +219,9 @@ package struct DeliveryForecast: Sendable {
     /// How long so many bytes play on the average; nothing while that is not known.
     private func duration(of bytes: Int) -> Duration {
         if let nominalByteRate { return .seconds(1) * bytes / nominalByteRate }
-        guard allBytes > 0, allMedia >= Self.learning else { return .zero }
-        let time = Int64(bytes.magnitude).scaled(by: allMedia.wholeNanoseconds, over: Int64(allBytes)) ?? 0
-        return .nanoseconds(bytes < 0 ? -time : time)
+        let made = allBytes - backlog
+        guard made > 0, allMedia >= Self.learning else { return .zero }
+        return .nanoseconds(Int64(bytes).scaled(by: allMedia.wholeNanoseconds, over: Int64(made)) ?? 0)
     }
 
     private func gain(_ reached: Duration?) -> Duration? {
@@ -259,7 +266,8 @@ package struct DeliveryForecast: Sendable {
         let span = max(1, (last.at - first.at).wholeNanoseconds)
         let needed: Int64 =
             nominalByteRate.map { Int64($0) }
-            ?? Int64(allBytes).scaled(by: 1_000_000_000, over: max(1, allMedia.wholeNanoseconds)) ?? .max
+            ?? Int64(max(1, allBytes - backlog)).scaled(
+                by: 1_000_000_000, over: max(1, allMedia.wholeNanoseconds)) ?? .max
         guard needed > 0, let rate = Int64(last.bytes - first.bytes).scaled(by: 1_000_000_000, over: span) else {
             return nil
         }

@@ -219,6 +219,9 @@ package struct HandoffController: Sendable {
         return advance(move, at: now)
     }
 
+    /// An origin is to be asked after all others from now on.
+    package mutating func demote(_ origin: OriginID) { roster.demote(origin) }
+
     /// An alternate could not be made ready.
     ///
     /// - Parameter jitter: a random number in 0..<1.

@@ -105,6 +105,9 @@ package struct OriginRoster: Sendable {
         }
     }
 
+    /// It is asked after all others from now on.
+    package mutating func demote(_ id: OriginID) { traits[id.index].priority = .max }
+
     package mutating func ruleOut(_ id: OriginID, because reason: String) { health[id.index].ruledOut = reason }
 
     package func isUnderPenalty(_ id: OriginID, at now: Instant) -> Bool {

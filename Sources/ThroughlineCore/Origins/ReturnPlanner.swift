@@ -1,8 +1,9 @@
 /// Whether the stream goes back to the preferred origin once that is well again.
-package enum FailbackPolicy: String, CaseIterable, Sendable {
+public enum Failback: String, CaseIterable, Sendable, Hashable {
     /// It stays where it is as long as that delivers, and asks the preferred origin last.
     case never
-    /// It goes back once the preferred origin has delivered to several probes in a row.
+    /// It goes back once the preferred origin has delivered media to three probes in a row, some seconds apart; to more of
+    /// them, and further apart, the more often it was left soon after.
     case healthy
     /// It asks the preferred origin first at the next handoff.
     case next
@@ -42,14 +43,14 @@ package struct ReturnPlanner: Sendable {
         case goingBack
     }
 
-    package let policy: FailbackPolicy
+    package let policy: Failback
     package let preferred: OriginID
     private var state: State = .home(since: nil)
     private var relapses = 0
     private var good = 0
     private var bad = 0
 
-    package init(policy: FailbackPolicy, preferred: OriginID) {
+    package init(policy: Failback, preferred: OriginID) {
         self.policy = policy
         self.preferred = preferred
     }

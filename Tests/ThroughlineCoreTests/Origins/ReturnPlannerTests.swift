@@ -36,8 +36,8 @@ internal import ThroughlineCore
         #expect(planner.nextMoment == now + .seconds(5), "a good one is soon followed by the next")
     }
 
-    @Test(arguments: [FailbackPolicy.never, .next])
-    func otherPoliciesDoNotProbe(policy: FailbackPolicy) {
+    @Test(arguments: [Failback.never, .next])
+    func otherPoliciesDoNotProbe(policy: Failback) {
         var planner = ReturnPlanner(policy: policy, preferred: a)
         let ranked = [OriginID(0), OriginID(1), OriginID(2)]
         #expect(planner.ordered(ranked) == ranked)
