@@ -514,6 +514,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             return state.isPaused
         }
         played = ingest
+        // Nobody read while others were asked.
+        nothingIsAwaited()
         lastBytes = ingest.bytesReceived ?? 0
         watchFlows()
         defer {

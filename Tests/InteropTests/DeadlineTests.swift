@@ -36,7 +36,7 @@ internal import ThroughlineLab
     func silenceOverHTTP(file: String, buffer: Int) async throws {
         let expected = try await References.shared.frames(file)
         try await Slots.shared.run {
-            let lab = try await Lab(file, faults: [Fault(parsing: "stall@npt=4")])
+            let lab = try await Lab(file, faults: [Fault(parsing: "stall@35%")])
             let play = try await Play.run(lab.urls, buffer: .seconds(buffer))
             play.expectUnnoticed(expected)
             #expect(play.summary.handoffCount == 1, "\(play.story)")
@@ -78,7 +78,7 @@ internal import ThroughlineLab
         let expected = try await References.shared.frames(file)
         try await Slots.shared.run {
             // The level is 2 s at the most, and may be a little lower when the pause begins.
-            let lab = try await Lab(file, faults: [Fault(parsing: "stall@npt=6,for=900ms,once")])
+            let lab = try await Lab(file, faults: [Fault(parsing: "stall@30%,for=900ms")])
             let play = try await Play.run(lab.urls, buffer: .seconds(2))
             play.expectUnnoticed(expected)
             #expect(play.summary.handoffCount == 0, "\(play.story)")

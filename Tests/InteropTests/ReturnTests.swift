@@ -21,9 +21,12 @@ internal import ThroughlineLab
         try await Slots.shared.run {
             let place = try TemporaryDirectory()
             let film = try await Self.film(place)
-            let first = try await HTTPOrigin.start(serving: ["/long.ts": film])
-            let second = try await HTTPOrigin.start(serving: ["/long.ts": film])
-            let urls = [first.url(for: "/long.ts"), second.url(for: "/long.ts")]
+            var options = HTTPOrigin.Options()
+            let second = try size(of: film) / 36
+            options.pacing = Pacing(bytesPerSecond: second * 5 / 4, burst: second)
+            let first = try await HTTPOrigin.start(serving: ["/long.ts": ServedFile(path: film)], options: options)
+            let other = try await HTTPOrigin.start(serving: ["/long.ts": ServedFile(path: film)], options: options)
+            let urls = [first.url(for: "/long.ts"), other.url(for: "/long.ts")]
             let play = try await Play.run(urls, patience: .seconds(90)) {
                 $0.failback = .healthy
             } whilePlaying: { stream in
@@ -43,9 +46,12 @@ internal import ThroughlineLab
         try await Slots.shared.run {
             let place = try TemporaryDirectory()
             let film = try await Self.film(place)
-            let first = try await HTTPOrigin.start(serving: ["/long.ts": film])
-            let second = try await HTTPOrigin.start(serving: ["/long.ts": film])
-            let urls = [first.url(for: "/long.ts"), second.url(for: "/long.ts")]
+            var options = HTTPOrigin.Options()
+            let second = try size(of: film) / 36
+            options.pacing = Pacing(bytesPerSecond: second * 5 / 4, burst: second)
+            let first = try await HTTPOrigin.start(serving: ["/long.ts": ServedFile(path: film)], options: options)
+            let other = try await HTTPOrigin.start(serving: ["/long.ts": ServedFile(path: film)], options: options)
+            let urls = [first.url(for: "/long.ts"), other.url(for: "/long.ts")]
             let play = try await Play.run(urls, patience: .seconds(90)) {
                 $0.failback = failback
                 $0.to = .seconds(25)

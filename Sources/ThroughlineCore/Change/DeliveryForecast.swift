@@ -80,6 +80,8 @@ package struct DeliveryForecast: Sendable {
     private var most: Duration = .zero
     /// A pause that is longer, and far longer than is usual and than what came before it lasts, is a silence.
     private static let silence: Duration = .milliseconds(500)
+    /// Media that was read ahead and is only estimated.
+    private static let mostCredit: Duration = .milliseconds(500)
     /// Media after which the average rate is known.
     private static let learning: Duration = .seconds(1)
     /// An origin that sends so much is not slow, whatever becomes of it: a container may have to be read ahead of its order.
@@ -277,6 +279,8 @@ package struct DeliveryForecast: Sendable {
     private mutating func judge(level: Duration, at now: Instant) -> News? {
         guard let latest = samples.last else { return nil }
         guard nominalByteRate != nil || allMedia >= Self.learning || !isReadAhead else { return nil }
+        // In the middle of a fragment, how much media it holds is a guess.
+        guard credit < Self.mostCredit else { return nil }
         if toldSlow { return judgeRecovery(latest, level: level, at: now) }
         var worst: (decline: Duration, since: Sample)?
         let lumps = max(rhythm.usualPause ?? .zero, pause)

@@ -99,7 +99,11 @@ package struct ReturnPlanner: Sendable {
     }
 
     /// The preferred origin delivers, whether it was gone back to or there was nobody else.
-    package mutating func returned(at now: Instant) { state = .home(since: now) }
+    package mutating func returned(at now: Instant) {
+        // It was not away: that it is left soon is no relapse.
+        if isHome { return }
+        state = .home(since: now)
+    }
 
     /// The way back came to nothing: the other plays on.
     package mutating func returnFailed(at now: Instant) {
