@@ -6,7 +6,11 @@ internal import ThroughlineTransport
 final class ReturnProbe: Sendable {
     /// Packets that must come.
     private static let packets = 20
+    /// How long it may be silent, and how long all of it may take.
     private static let bound: Duration = .seconds(5)
+    private static let patience: Duration = .seconds(10)
+
+    private let began = Instant.now
 
     private let abort: AbortSwitch
     private let outcome = Guarded<Bool?>(nil)
@@ -23,8 +27,8 @@ final class ReturnProbe: Sendable {
         thread.withLock { $0 = probe }
     }
 
-    /// Whether it delivered; nil while that is not known.
-    var result: Bool? { outcome.withLock { $0 } }
+    /// Whether it delivered; nil while that is not known. An origin that takes too long for it did not.
+    func result(at now: Instant) -> Bool? { outcome.withLock { $0 } ?? (now >= began + Self.patience ? false : nil) }
 
     /// Returns when its thread has ended.
     func end() {

@@ -16,7 +16,9 @@ extension Session {
     /// Looks whether it is time to ask the preferred origin, or what came of that.
     func lookForReturn() {
         let now = Instant.now
-        if let probe = returnProbe, let isWell = probe.result {
+        if let probe = returnProbe {
+            // One at a time, whatever became of the stream meanwhile.
+            guard let isWell = probe.result(at: now) else { return }
             probe.end()
             returnProbe = nil
             if case .goBack(let origin) = planner.probeEnded(readMedia: isWell, at: now) { goBack(to: origin) }

@@ -20,6 +20,8 @@ extension Session {
 
     /// While media is awaited, who could be asked is looked at so often at the least.
     private static let longestLook: Duration = .milliseconds(500)
+    /// And no more often, so that no wait becomes a busy loop.
+    private static let shortestLook: Duration = .milliseconds(2)
     /// From so much of the buffer on the origin keeps up.
     private static let full = 3
 
@@ -42,8 +44,9 @@ extension Session {
     }
 
     var nextLook: Instant {
-        guard let departure else { return min(watch.nextMoment, .now + Self.longestLook) }
-        return departure.isPlanned ? .now + Self.plannedPatience : Instant(nanoseconds: 0)
+        let now = Instant.now
+        guard let departure else { return max(now + Self.shortestLook, min(watch.nextMoment, now + Self.longestLook)) }
+        return departure.isPlanned ? now + Self.plannedPatience : Instant(nanoseconds: 0)
     }
 
     func reasonToLeave() -> ChangeEvent? {
