@@ -73,18 +73,23 @@ extension Session {
                 goesOn = true
                 if !ingest.isRealtime { playing(at: rate) }
             case .turn(let rate):
+                hot?.restart()
                 turn(ingest, to: rate)
                 if shared.withLock({ $0.isPaused }) { ingest.pause() }
                 goesOn = false
-            case .limitBandwidth: goesOn = true
+            case .limitBandwidth:
+                goesOn = true
+                hot?.restart()
             case .migrate: break
             case .seek(let npt):
+                hot?.restart()
                 seek(ingest, to: npt)
                 if isPaused { ingest.pause() }
                 goesOn = false
             }
         }
         // A turn that was refused, or that led to the beginning, has changed what is wanted.
+        standbyMayChange()
         guard goesOn, !shared.withLock({ $0.isPaused }), ingest.mustRejoin(at: askedRate, bandwidth: bandwidth) else {
             return nil
         }
