@@ -1,3 +1,4 @@
+internal import DequeModule
 internal import Synchronization
 internal import ThroughlineCore
 internal import ThroughlineMedia
@@ -106,9 +107,22 @@ extension Session {
             $0.index < accounts.count ? accounts[$0.index].end : nil
         }
         guard let received = ends.min() else { return nil }
+        let playhead = min(buffer.playhead ?? received, received)
         return StandbyWindow.Primary(
             received: received, overlap: buffer.overlapStart(of: played) ?? received,
-            playhead: buffer.playhead ?? received)
+            picture: picture(of: played, at: playhead) ?? playhead)
+    }
+
+    /// The key frame that another encode would be compared with.
+    private func picture(of played: [FlowFormat], at playhead: NPT) -> NPT? {
+        guard let flow = played.first(where: { $0.kind == .video && !$0.isAttachedPicture }) else { return nil }
+        let keys = buffer.keyPackets(flow: flow.index)
+        var last: NPT?
+        for index in 0..<keys.count {
+            guard let time = keys[index].pts, time <= playhead else { continue }
+            last = max(last ?? time, time)
+        }
+        return last
     }
 
     /// Opens what is to stand by, on the standby's thread.
@@ -119,10 +133,8 @@ extension Session {
         let supervisor = StandbySupervisor(self, bound: configuration.openBound)
         let watch = ChangeWatch(policy: configuration.indicators)
         let ingest: any Ingest
-        // What a join may read begins there, and with a key frame.
-        let begin = max(
-            .zero,
-            min(request.primary.playhead, request.primary.overlap, request.primary.received - StandbyWindow.soundReach))
+        // So young a stream is read from its start.
+        let begin = request.primary.received < .seconds(1) ? .zero : request.primary.received
         if RTSPAddress.isRTSP(origins[origin].url) {
             ingest = try RTSPIngest(
                 origin: origin, supervisor: supervisor, abort: request.abort, transport: configuration.rtspTransport,
@@ -137,7 +149,7 @@ extension Session {
                     .refused(.contentRefused, "\(url(origin)): it cannot be read from where the stream is"))
             }
             do throws(MediaError) {
-                try ingest.seek(to: begin)
+                if begin > .zero { try ingest.seek(to: begin, anyPacket: true) }
             } catch { throw IngestOpenError(.refused(.contentRefused, "\(url(origin)): \(error)")) }
         }
         let mapping = FlowMapping.map(ingest.flows, onto: played)

@@ -3,15 +3,16 @@
 ///
 /// The standby is kept aligned with what is received of the primary, the origin that is played:
 ///
-///                    key   playhead       overlap received
+///                    key   picture        overlap received
 ///     primary         |-------|--------------|------|
 ///     standby         |.............................|....|
 ///                     kept from here on        frontier  ahead
 ///
-/// Kept is what a join may read: known packets that prove themselves, and for another encode the pictures from the key
-/// frame before the playhead on. An origin that can be held back is read up to a little ahead of the primary. One that
-/// delivers in real time comes as it comes: it is asked to begin so far ahead that the primary comes by, and when it lags
-/// all the same, since it took longer or begins at a key frame before, it is asked again, each time for twice as far ahead:
+/// Kept is what a join may read: known packets that prove themselves, and for another encode the pictures from its key
+/// frame before the last one that was presented on. An origin that can be held back is asked to begin where the primary is,
+/// so that it need not catch up, and is read up to a little ahead of it; the primary comes by what it began with. One that
+/// delivers in real time comes as it comes: it is asked to begin so far ahead that it cannot lag, and when it does all the
+/// same, since it took longer or begins at a key frame before, it is asked again, each time for twice as far ahead:
 ///
 /// | time asked again | ahead |
 /// | --- | --- |
@@ -47,13 +48,14 @@ package struct StandbyWindow: Sendable {
         package var received: NPT
         /// From where on another origin is needed at the latest, to be joined packet by packet.
         package var overlap: NPT
-        /// What is presented.
-        package var playhead: NPT
+        /// The picture that is shown to tell whether another encode is the same programme: the last key frame that was
+        /// presented.
+        package var picture: NPT
 
-        package init(received: NPT, overlap: NPT, playhead: NPT) {
+        package init(received: NPT, overlap: NPT, picture: NPT) {
             self.received = received
             self.overlap = overlap
-            self.playhead = playhead
+            self.picture = picture
         }
     }
 
@@ -186,7 +188,7 @@ package struct StandbyWindow: Sendable {
     /// How many packets at the front no join can need any more.
     package func expendable(_ primary: Primary) -> Int {
         let needed = min(primary.overlap, primary.received) - Self.preroll
-        let wanted = min(needed, primary.received - Self.soundReach, primary.playhead)
+        let wanted = min(needed, primary.received - Self.soundReach, primary.picture)
         var count = 0
         while count < self.count, self[count].end <= wanted { count += 1 }
         if let pictures {
