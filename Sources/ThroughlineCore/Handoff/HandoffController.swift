@@ -116,7 +116,9 @@ package struct HandoffController: Sendable {
     }
 
     /// One more origin that may be asked, after all others unless it is named.
-    package mutating func add() -> OriginID { roster.add(OriginRoster.Traits(priority: .max, weight: 0)) }
+    package mutating func add(at endpoint: FailureDomains.Endpoint?) -> OriginID {
+        roster.add(OriginRoster.Traits(priority: .max, weight: 0, endpoint: endpoint))
+    }
 
     /// Begins with the best origin.
     package mutating func start(at now: Instant) -> Order {
