@@ -9,6 +9,12 @@ protocol SourceSupervisor: AnyObject {
     func sourceFailed(_ event: ChangeEvent, canResume: Bool) -> HandoffController.Order
     /// An attempt to resume came to nothing: what next?
     func resumeFailed(_ failure: HandoffController.AttemptFailure) -> HandoffController.Order
+    /// Who may be asked beside an origin that is asked for the same bytes, and when.
+    func hedging(_ pick: OriginID) -> HedgedOpening
+    /// The other is asked too.
+    func hedged(with origin: OriginID)
+    /// One of the two has failed, and the other is still asked.
+    func hedgeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID)
     /// The moment that was waited for has come: what next?
     func waitEnded() -> HandoffController.Order
     /// Joins another ingest while this one stands still.
@@ -48,6 +54,13 @@ protocol SourceSupervisor: AnyObject {
     func openBound(for origin: OriginID) -> Duration
     /// The origin plays at this rate, whatever it was asked for.
     func playing(at rate: Rate)
+}
+
+extension SourceSupervisor {
+    // Where no failure is healed, nobody is asked.
+    func hedging(_ pick: OriginID) -> HedgedOpening { HedgedOpening([.init(pick, expected: .zero)], dryAt: nil) }
+    func hedged(with origin: OriginID) {}
+    func hedgeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) {}
 }
 
 /// The bytes of one object for a demuxer, whichever origin they come from.
@@ -283,12 +296,7 @@ final class SourceInput: ByteInput {
         do throws(ByteTrial.Failure) {
             try resume(on: next)
             return nil
-        } catch {
-            switch error {
-            case .undelivered(let error): return .undelivered(ChangeEvent(error))
-            case .different(let reason): return .differentObject(reason)
-            }
-        }
+        } catch { return HandoffController.AttemptFailure(error) }
     }
 
     /// The origin closed a connection that nobody read from: that is no failure of the origin.
@@ -305,18 +313,28 @@ final class SourceInput: ByteInput {
         }
     }
 
-    /// Puts an origin's bytes under the demuxer, once they are proven to be the same.
-    private func resume(on next: OriginID) throws(ByteTrial.Failure) {
+    /// Puts an origin's bytes under the demuxer, once they are proven to be the same; those of another, where the pick is
+    /// slow.
+    private func resume(on pick: OriginID) throws(ByteTrial.Failure) {
+        var prepared: OriginID?
+        var trials = HedgedTrials(
+            supervisor.hedging(pick),
+            HedgedTrials.Surroundings(
+                trial: { [self] origin in
+                    if let trial, trial.question.origin == origin, trial.question.offset == end {
+                        self.trial = nil
+                        prepared = origin
+                        return trial
+                    }
+                    let trial = ByteTrial(question(to: origin), abort: abort)
+                    trial.begin()
+                    return trial
+                },
+                hedged: { [supervisor] in supervisor.hedged(with: $0) },
+                oneFailed: { [supervisor] in supervisor.hedgeFailed(HandoffController.AttemptFailure($1), on: $0) }))
+        let (next, outcome) = try trials.run()
         let known = proven[next]
-        let outcome: ByteTrial.Outcome
-        var standby = Standby.cold
-        if let trial, trial.question.origin == next, trial.question.offset == end {
-            self.trial = nil
-            standby = .warm
-            outcome = try trial.outcome(within: supervisor.openBound(for: next))
-        } else {
-            outcome = try ByteTrial(question(to: next), abort: abort).run()
-        }
+        let standby: Standby = next == prepared ? .warm : .cold
         if let validator = outcome.validator { proven[next] = validator }
         source.close()
         source = outcome.source
@@ -355,4 +373,13 @@ final class SourceInput: ByteInput {
 
     /// The other origin is not needed any more, or not from there.
     func letGo() { trial.take()?.cancel() }
+}
+
+extension HandoffController.AttemptFailure {
+    fileprivate init(_ failure: ByteTrial.Failure) {
+        switch failure {
+        case .undelivered(let error): self = .undelivered(ChangeEvent(error))
+        case .different(let reason): self = .differentObject(reason)
+        }
+    }
 }
