@@ -36,6 +36,13 @@ final class StandbySupervisor: SourceSupervisor, @unchecked Sendable {
     func resumeFailed(_ failure: HandoffController.AttemptFailure) -> HandoffController.Order {
         player?.resumeFailed(failure) ?? .giveUp(reason: failure.text)
     }
+    func hedging(_ pick: OriginID) -> HedgedOpening {
+        player?.hedging(pick) ?? HedgedOpening([.init(pick, expected: .zero)], dryAt: nil)
+    }
+    func hedged(with origin: OriginID) { player?.hedged(with: origin) }
+    func hedgeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) {
+        player?.hedgeFailed(failure, on: origin)
+    }
     func waitEnded() -> HandoffController.Order { player?.waitEnded() ?? .giveUp(reason: "") }
     func replace(on origin: OriginID) -> HandoffController.Order? {
         if let player { player.replace(on: origin) } else { .giveUp(reason: "") }
