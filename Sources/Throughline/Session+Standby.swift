@@ -75,6 +75,16 @@ extension Session {
 
     // MARK: - Hot
 
+    /// Tells the standby what the packets of the output are like, once that is known.
+    func tellForms() {
+        guard let line else { return }
+        let forms = outputFlows.map { line.form(of: $0.index) }
+        formsAreTold = zip(outputFlows, forms).allSatisfy { flow, form in
+            form != nil || flow.isSparse || !configuration.flows.includes(flow)
+        }
+        shared.withLock { $0.forms = forms }
+    }
+
     private func makeHotStandby() {
         guard hot == nil, configuration.origins.count > 1 else { return }
         let played = outputFlows.filter { configuration.flows.includes($0) }
@@ -165,7 +175,9 @@ extension Session {
             isRealtime: ingest.isRealtime, lead: request.lead, isFromStart: !ingest.isRealtime && begin == .zero,
             at: .now)
         return HotIngest(
-            ingest, supervisor: supervisor, abort: request.abort, window: window, url: url(origin),
+            ingest, supervisor: supervisor, abort: request.abort, window: window,
+            proof: StandbyProof(buffer: buffer, played: played) { [unowned self] in shared.withLock { $0.forms } },
+            url: url(origin),
             outlook: { [unowned self] in outlook(of: played) }, changed: request.changed)
     }
 

@@ -73,8 +73,8 @@ extension Session {
                 goesOn = true
                 if !ingest.isRealtime { playing(at: rate) }
             case .turn(let rate):
-                hot?.restart()
                 turn(ingest, to: rate)
+                hot?.restart()
                 if shared.withLock({ $0.isPaused }) { ingest.pause() }
                 goesOn = false
             case .limitBandwidth:
@@ -82,8 +82,9 @@ extension Session {
                 hot?.restart()
             case .migrate: break
             case .seek(let npt):
-                hot?.restart()
                 seek(ingest, to: npt)
+                // Not before: it would begin where the stream was.
+                hot?.restart()
                 if isPaused { ingest.pause() }
                 goesOn = false
             }

@@ -47,6 +47,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         var isAtBeginning = false
         /// The origin that is read cannot be asked to play backwards.
         var hasNoWayBack = false
+        /// By flow of the output, how its packets carry their payload, as far as that is known.
+        var forms: [PayloadForm?] = []
         /// Bits per second that origins are to keep to.
         var bandwidth: Int64?
         /// Wakes the current ingest.
@@ -105,6 +107,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var standby: RTSPStandby?
     /// Keeps the next origin delivering beside the one that is played; where that was asked for.
     var hot: HotStandby?
+    /// It knows what the packets of the output are like.
+    var formsAreTold = false
     /// An ingest that delivers still, and is to be left: it is let go once the next one has joined.
     var leaving: (any Ingest)?
     /// Changes that were announced for later.
@@ -683,6 +687,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             (mustNote, lastNoted) = (false, lastFlush)
             shared.withLock { $0.controller.delivered(at: lastFlush) }
         }
+        if hot != nil, !formsAreTold { tellForms() }
         guard buffer.push(&batch) else { return false }
         noteDelivery(bytes: bytes, flows: flows)
         return true

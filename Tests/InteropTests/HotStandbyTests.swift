@@ -222,6 +222,24 @@ internal import ThroughlineLab
         }
     }
 
+    @Test("of another programme is found out before it is needed", .timeLimit(.minutes(25)))
+    func otherProgramme() async throws {
+        let expected = try await References.shared.frames("main.mp4")
+        try await Slots.shared.run {
+            let (pair, others) = (try await Pair("main.mp4", "wrong.mp4"), try await Pair("main.mp4"))
+            let play = try await play(pair.urls + [others.urls[0]], expected: expected) {
+                guard await $0.reaches(.seconds(8)) else { return }
+                pair.first.kill()
+            }
+            expectHot(play)
+            #expect(play.summary.handoffs.first?.to == OriginID(2), "\(play.story)")
+            let reasons = play.events.compactMap {
+                if case .standbyLost(OriginID(1), _, let reason) = $0.kind { reason } else { nil }
+            }
+            #expect(reasons.contains { $0.contains("another programme") }, "\(play.story)")
+        }
+    }
+
     @Test("is let go at the end, unused", .timeLimit(.minutes(25)))
     func unused() async throws {
         try await Slots.shared.run {

@@ -82,6 +82,9 @@ package struct StandbyWindow: Sendable {
     package static let mostLead: MediaTime = .seconds(10)
     /// How long it may lag before it is asked to begin again.
     package static let lagPatience: Duration = .milliseconds(500)
+    /// One that can be held back, and is behind by more for so long, leaves out what lies between.
+    package static let leap: MediaTime = .seconds(1)
+    package static let leapPatience: Duration = .seconds(1)
     /// How long it may not be aligned: at first, and later.
     package static let alignPatience: Duration = .seconds(20)
     package static let slowPatience: Duration = .seconds(5)
@@ -279,14 +282,15 @@ package struct StandbyWindow: Sendable {
         notAlignedSince = since
         let patience = wasAligned && !isRealtime ? Self.slowPatience : Self.alignPatience
         if now - since >= patience { return .lost("it does not keep up with what is played") }
-        guard isRealtime, lags(primary), frontier != nil else {
+        guard let frontier, lags(primary), isRealtime || primary.received - frontier > Self.leap else {
             laggingSince = nil
             return .fine
         }
         let lagging = laggingSince ?? now
         laggingSince = lagging
-        guard now - lagging >= Self.lagPatience else { return .fine }
+        guard now - lagging >= (isRealtime ? Self.lagPatience : Self.leapPatience) else { return .fine }
         guard beginnings < Self.mostBeginnings else { return .lost("it does not come up with what is played") }
+        if !isRealtime { return .beginAgain(ahead: .zero) }
         return .beginAgain(ahead: beginnings == 0 && wasAligned ? lead : min(lead + lead, Self.mostLead))
     }
 

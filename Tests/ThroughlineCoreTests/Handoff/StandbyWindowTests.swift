@@ -211,6 +211,20 @@ internal import ThroughlineCore
         #expect(time > .at(5) && time < .at(7), "after \(time)")
     }
 
+    @Test("One that can be held back goes where the primary is when that is far ahead")
+    func leap() {
+        var window = window()
+        fill(&window, from: 5000, to: 5600)
+        #expect(window.judge(primary(5200), at: .at(0)) == .fine)
+        #expect(window.judge(primary(7000), at: .at(1)) == .fine)
+        fill(&window, from: 5600, to: 6400)
+        #expect(window.judge(primary(7200), at: .at(1.5)) == .fine, "it is catching up")
+        #expect(window.judge(primary(8000), at: .at(2)) == .fine)
+        #expect(window.judge(primary(8200), at: .at(3)) == .beginAgain(ahead: .zero))
+        window.begins(ahead: .zero, at: .at(3))
+        #expect(window.count == 0 && window.start == nil && window.wantsMore(primary(8200)))
+    }
+
     @Test("One that lags for a moment is not disturbed")
     func hiccup() {
         var window = window(isRealtime: true)

@@ -73,6 +73,9 @@ final class HotFeed: Sendable {
 
     /// How often it is looked how far the primary is.
     private static let look: Duration = .milliseconds(40)
+    /// How often what comes is compared with the primary, while nothing could be told and later.
+    private static let proofPause: Duration = .milliseconds(500)
+    private static let proofInterval: Duration = .seconds(10)
     /// Packets that are read ahead of whoever joins.
     private static let stock = 64
     /// Losses that are kept until they are told.
@@ -95,9 +98,13 @@ final class HotFeed: Sendable {
     /// Reads an ingest until that is over.
     ///
     /// - Parameters:
+    ///   - proof: compares what comes with the primary.
     ///   - outlook: how far the primary is; nil while that is not known.
     ///   - changed: its condition has changed.
-    func run(_ ingest: any Ingest, outlook: () -> StandbyWindow.Primary?, changed: () -> Void) {
+    func run(
+        _ ingest: any Ingest, proof: StandbyProof, outlook: () -> StandbyWindow.Primary?, changed: () -> Void
+    ) {
+        var nextProof = Instant(nanoseconds: 0)
         var lastLook = Instant(nanoseconds: 0)
         var primary: StandbyWindow.Primary?
         while true {
@@ -105,7 +112,12 @@ final class HotFeed: Sendable {
             if now - lastLook >= Self.look {
                 lastLook = now
                 primary = outlook() ?? primary
-                if let primary { review(ingest, primary, at: now, changed: changed) }
+                if let primary {
+                    review(ingest, primary, at: now, changed: changed)
+                    if now >= nextProof, let pause = prove(ingest, proof, primary, changed: changed) {
+                        nextProof = .now + pause
+                    }
+                }
             }
             let wish = awaitWish(primary)
             if wish == .look { continue }
@@ -179,10 +191,6 @@ final class HotFeed: Sendable {
             }
             switch state.window.judge(primary, at: now) {
             case .fine:
-                if case .catchingUp = state.condition, state.window.isAligned(primary) {
-                    state.condition = .good
-                    hasNews = true
-                }
                 return nil
             case .lost(let reason):
                 state.condition = .lost(reason)
@@ -195,6 +203,44 @@ final class HotFeed: Sendable {
         if let oldest { ingest.watch?.forget(before: oldest.time, offset: oldest.position) }
         if let lead { beginAgain(ingest, at: primary.received + lead, lead: lead) }
         if hasNews { changed() }
+    }
+
+    /// Compares what is here with the primary, once it can be joined; only what is not known to be different is good.
+    ///
+    /// - Returns: when to do so again; nil when it was not done.
+    private func prove(
+        _ ingest: any Ingest, _ proof: StandbyProof, _ primary: StandbyWindow.Primary, changed: () -> Void
+    ) -> Duration? {
+        var packets = UniqueDeque<Packet>()
+        let isReady = state.withLock { state in
+            guard !state.isTaken, state.window.isAligned(primary) else { return false }
+            for index in 0..<state.shelf.packets.count {
+                guard let packet = try? state.shelf.packets[index].reference() else { return false }
+                packets.append(packet)
+            }
+            return true
+        }
+        guard isReady else { return nil }
+        let finding = proof.examine(ingest, packets)
+        while !packets.isEmpty { _ = packets.removeFirst() }
+        let hasNews = state.withLock { state in
+            guard !state.isTaken else { return false }
+            if case .different(let reason) = finding {
+                state.condition = .lost(reason)
+                state.isStopping = true
+                return true
+            }
+            guard case .catchingUp = state.condition else { return false }
+            state.condition = .good
+            return true
+        }
+        if hasNews { changed() }
+        switch finding {
+        case .unknown: return Self.proofPause
+        case .samePackets: return Self.proofInterval
+        // Seeing takes a decoder: once is enough.
+        case .sameProgramme, .different: return .seconds(86400)
+        }
     }
 
     private func beginAgain(_ ingest: any Ingest, at place: NPT, lead: MediaTime) {

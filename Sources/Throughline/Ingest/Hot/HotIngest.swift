@@ -55,11 +55,12 @@ final class HotIngest: Ingest {
     ///     the session (one that fills what the network loses of the primary), its source is the place to listen at.
     ///   - supervisor: of the ingest.
     ///   - abort: of the ingest, and of nothing else.
+    ///   - proof: compares it with what is played.
     ///   - outlook: how far the primary is; from the thread that reads.
     ///   - changed: the condition of the feed has changed; from that thread.
     init(
         _ ingest: sending any Ingest, supervisor: StandbySupervisor, abort: AbortSwitch, window: StandbyWindow,
-        url: String,
+        proof: StandbyProof, url: String,
         outlook: @escaping @Sendable () -> StandbyWindow.Primary?, changed: @escaping @Sendable () -> Void
     ) {
         origin = ingest.origin
@@ -80,7 +81,7 @@ final class HotIngest: Ingest {
         inner = ingest
         nonisolated(unsafe) let handed = ingest  // The thread's alone until it was joined.
         thread = WorkerThread(name: "tl-hot") {
-            feed.run(handed, outlook: outlook, changed: changed)
+            feed.run(handed, proof: proof, outlook: outlook, changed: changed)
         }
     }
 
