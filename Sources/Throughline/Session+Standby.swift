@@ -105,8 +105,12 @@ extension Session {
                 becameReady: { [unowned self] origin, duration in
                     send(.standbyReady(origin: origin, url: url(origin), duration: duration))
                 },
-                wasLost: { [unowned self] origin, reason in
+                wasLost: { [unowned self] origin, reason, failure in
                     send(.standbyLost(origin: origin, url: url(origin), reason: reason))
+                    guard let failure else { return }
+                    shared.withLock {
+                        $0.controller.standbyFailed(failure, on: origin, at: .now, jitter: .random(in: 0..<1))
+                    }
                 }))
     }
 
@@ -143,8 +147,8 @@ extension Session {
         let supervisor = StandbySupervisor(self, bound: configuration.openBound)
         let watch = ChangeWatch(policy: configuration.indicators)
         let ingest: any Ingest
-        // So young a stream is read from its start.
-        let begin = request.primary.received < .seconds(1) ? .zero : request.primary.received
+        let limits = StandbyWindow.Limits()
+        var begin = NPT.zero
         if RTSPAddress.isRTSP(origins[origin].url) {
             ingest = try RTSPIngest(
                 origin: origin, supervisor: supervisor, abort: request.abort, transport: configuration.rtspTransport,
@@ -155,17 +159,22 @@ extension Session {
                 origin: origin, supervisor: supervisor, abort: request.abort,
                 isPaced: configuration.pacing == .realtime, expected: played, watch: watch)
             guard ingest.isSeekable, ingest.timelineAgrees else {
+                // That says nothing against it.
                 throw IngestOpenError(
-                    .refused(.contentRefused, "\(url(origin)): it cannot be read from where the stream is"))
+                    .differentObject("\(url(origin)): it cannot be read from where the stream is"))
             }
+            // The stream has gone on meanwhile. One so young is read from its start.
+            let received = (outlook(of: played) ?? request.primary).received
+            if received > .seconds(1) { begin = received + limits.ahead }
             do throws(MediaError) {
                 if begin > .zero { try ingest.seek(to: begin, anyPacket: true) }
-            } catch { throw IngestOpenError(.refused(.contentRefused, "\(url(origin)): \(error)")) }
+            } catch {
+                throw IngestOpenError(
+                    ingest.openingFailure.map { .undelivered($0) } ?? .differentObject("\(url(origin)): \(error)"))
+            }
         }
         let mapping = FlowMapping.map(ingest.flows, onto: played)
-        if let reason = refusal(of: ingest, mapping, played) {
-            throw IngestOpenError(.refused(.contentRefused, "\(url(origin)): \(reason)"))
-        }
+        if let failure = refusal(of: ingest, mapping, played) { throw IngestOpenError(failure) }
         ingest.select { mapping[$0.index] != nil }
         let pictures = ingest.flows.first {
             $0.kind == .video && !$0.isAttachedPicture && mapping[$0.index] != nil
@@ -173,6 +182,7 @@ extension Session {
         let window = StandbyWindow(
             isSparse: ingest.flows.map { $0.isSparse || mapping[$0.index] == nil }, pictures: pictures?.index,
             isRealtime: ingest.isRealtime, lead: request.lead, isFromStart: !ingest.isRealtime && begin == .zero,
+            limits: limits,
             at: .now)
         return HotIngest(
             ingest, supervisor: supervisor, abort: request.abort, window: window,
@@ -181,16 +191,20 @@ extension Session {
             outlook: { [unowned self] in outlook(of: played) }, changed: request.changed)
     }
 
-    /// Why an ingest is no standby for what is played.
-    private func refusal(of ingest: any Ingest, _ mapping: [Int?], _ played: [FlowFormat]) -> String? {
+    /// Why an ingest is no standby for what is played; as a join would see it.
+    private func refusal(
+        of ingest: any Ingest, _ mapping: [Int?], _ played: [FlowFormat]
+    ) -> HandoffController.AttemptFailure? {
+        let url = url(ingest.origin)
         let fed = Set(mapping.compactMap { $0 })
         if let lacking = played.first(where: { !$0.isSparse && !fed.contains($0.index) }) {
-            return "it lacks \(lacking)"
+            return .undelivered(ChangeEvent(cause: .other, detail: "\(url): it lacks \(lacking)"))
         }
         if let duration, let other = ingest.duration,
             (duration - other).magnitude > max(.seconds(2), MediaTime(flicks: duration.flicks / 50))
         {
-            return "another programme: it lasts \(other), not \(duration)"
+            return .refused(
+                .contentRefused, "\(url): another programme: it lasts \(other), not \(duration)")
         }
         return nil
     }

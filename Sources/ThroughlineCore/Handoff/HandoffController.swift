@@ -291,6 +291,20 @@ package struct HandoffController: Sendable {
         roster.failed(origin, cause: event.cause, retryAfter: event.retryAfter, at: now, jitter: jitter)
     }
 
+    /// An alternate that was to deliver beside the origin that is played did not, or delivered something else.
+    ///
+    /// - Parameter jitter: a random number in 0..<1.
+    package mutating func standbyFailed(
+        _ failure: AttemptFailure, on origin: OriginID, at now: Instant, jitter: Double
+    ) {
+        switch failure {
+        case .undelivered(let event): preparationFailed(event, on: origin, at: now, jitter: jitter)
+        // Other content beside media that plays is other content in its place.
+        case .refused(_, let reason): roster.ruleOut(origin, because: reason)
+        case .differentObject, .outrun: break
+        }
+    }
+
     /// Whether anyone but the current origin could be asked now, with a better prospect.
     package var hasAlternative: Bool {
         guard case .playing(let current) = state else { return false }

@@ -9,8 +9,8 @@
 ///                     kept from here on        frontier  ahead
 ///
 /// Kept is what a join may read: known packets that prove themselves, and for another encode the pictures from its key
-/// frame before the last one that was presented on. An origin that can be held back is asked to begin where the primary is,
-/// so that it need not catch up, and is read up to a little ahead of it; the primary comes by what it began with. One that
+/// frame before the last one that was presented on. An origin that can be held back is read up to a little ahead of the primary,
+/// and is asked to begin there, so that it need not catch up; the primary comes by what it began with. One that
 /// delivers in real time comes as it comes: it is asked to begin so far ahead that it cannot lag, and when it does all the
 /// same, since it took longer or begins at a key frame before, it is asked again, each time for twice as far ahead:
 ///
@@ -290,7 +290,7 @@ package struct StandbyWindow: Sendable {
         laggingSince = lagging
         guard now - lagging >= (isRealtime ? Self.lagPatience : Self.leapPatience) else { return .fine }
         guard beginnings < Self.mostBeginnings else { return .lost("it does not come up with what is played") }
-        if !isRealtime { return .beginAgain(ahead: .zero) }
+        if !isRealtime { return .beginAgain(ahead: limits.ahead) }
         return .beginAgain(ahead: beginnings == 0 && wasAligned ? lead : min(lead + lead, Self.mostLead))
     }
 

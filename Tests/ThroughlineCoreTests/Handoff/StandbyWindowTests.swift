@@ -220,8 +220,8 @@ internal import ThroughlineCore
         fill(&window, from: 5600, to: 6400)
         #expect(window.judge(primary(7200), at: .at(1.5)) == .fine, "it is catching up")
         #expect(window.judge(primary(8000), at: .at(2)) == .fine)
-        #expect(window.judge(primary(8200), at: .at(3)) == .beginAgain(ahead: .zero))
-        window.begins(ahead: .zero, at: .at(3))
+        #expect(window.judge(primary(8200), at: .at(3)) == .beginAgain(ahead: .milliseconds(500)))
+        window.begins(ahead: .milliseconds(500), at: .at(3))
         #expect(window.count == 0 && window.start == nil && window.wantsMore(primary(8200)))
     }
 

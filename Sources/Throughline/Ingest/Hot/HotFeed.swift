@@ -33,7 +33,24 @@ final class HotFeed: Sendable {
         case catchingUp
         /// It was aligned, and may be again.
         case good
-        case lost(String)
+        case lost(Loss)
+    }
+
+    /// Why it is of no use any more.
+    enum Loss: Sendable {
+        /// Its origin does not deliver.
+        case failed(ChangeEvent)
+        /// It delivers something else.
+        case different(String)
+        /// It cannot be kept aligned, for which its origin need not be to blame.
+        case adrift(String)
+
+        var reason: String {
+            switch self {
+            case .failed(let event): event.detail
+            case .different(let reason), .adrift(let reason): reason
+            }
+        }
     }
 
     /// What the thread is to do next.
@@ -156,7 +173,7 @@ final class HotFeed: Sendable {
             state.end = end
             switch end {
             case .ended: state.window.ended()
-            case .failed(let event): state.condition = .lost(event.detail)
+            case .failed(let event): state.condition = .lost(.failed(event))
             case .aborted, .stopped: break
             }
         }
@@ -193,7 +210,7 @@ final class HotFeed: Sendable {
             case .fine:
                 return nil
             case .lost(let reason):
-                state.condition = .lost(reason)
+                state.condition = .lost(.adrift(reason))
                 (state.isStopping, hasNews) = (true, true)
                 return nil
             case .beginAgain(let lead): return lead
@@ -226,7 +243,7 @@ final class HotFeed: Sendable {
         let hasNews = state.withLock { state in
             guard !state.isTaken else { return false }
             if case .different(let reason) = finding {
-                state.condition = .lost(reason)
+                state.condition = .lost(.different(reason))
                 state.isStopping = true
                 return true
             }

@@ -17,7 +17,8 @@ internal import ThroughlineTransport
 final class HotIngest: Ingest {
     let origin: OriginID
     let feed: HotFeed
-    let standby: Standby = .hot
+    /// It was aligned when it was taken.
+    private(set) var standby = Standby.warm
     let container: String
     let isRealtime: Bool
     let isSeekable: Bool
@@ -83,6 +84,14 @@ final class HotIngest: Ingest {
         thread = WorkerThread(name: "tl-hot") {
             feed.run(handed, proof: proof, outlook: outlook, changed: changed)
         }
+    }
+
+    /// The session has it from now on.
+    ///
+    /// - Parameter primary: how far the origin is that is left; nil where that is not known.
+    func take(at primary: StandbyWindow.Primary?) {
+        if let primary, feed.isAligned(primary) { standby = .hot }
+        feed.take()
     }
 
     deinit { endThread(atMost: inner.interrupter == nil ? .zero : Self.settlePatience) }

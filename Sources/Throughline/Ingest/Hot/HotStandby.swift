@@ -16,8 +16,8 @@ final class HotStandby: Sendable {
         var open: @Sendable (Request) throws(IngestOpenError) -> HotIngest
         /// It is aligned, after so long.
         var becameReady: @Sendable (OriginID, Duration) -> Void
-        /// It could not be made ready, or is lost.
-        var wasLost: @Sendable (OriginID, String) -> Void
+        /// It could not be made ready, or is lost; with what that says of the origin.
+        var wasLost: @Sendable (OriginID, String, HandoffController.AttemptFailure?) -> Void
     }
 
     /// What is to be opened.
@@ -125,7 +125,7 @@ final class HotStandby: Sendable {
             return (nil, state.opening.flatMap { $0.origin == origin ? $0.abort : nil })
         }
         opening?.abort()
-        held?.ingest.feed.take()
+        held?.ingest.take(at: surroundings.outlook())
         return held?.ingest
     }
 
@@ -197,7 +197,7 @@ final class HotStandby: Sendable {
     private func noteCondition() {
         let now = Instant.now
         var ready: (OriginID, Duration)?
-        let lost = state.withLock { state -> (held: Held, reason: String)? in
+        let lost = state.withLock { state -> (held: Held, loss: HotFeed.Loss)? in
             guard let held = state.held, !state.isStale else { return nil }
             switch held.ingest.feed.condition {
             case .catchingUp: return nil
@@ -206,13 +206,21 @@ final class HotStandby: Sendable {
                 state.keeper.prepared(at: now)
                 ready = (held.ingest.origin, now - held.began)
                 return nil
-            case .lost(let reason):
+            case .lost(let loss):
                 state.keeper.failed(at: now, jitter: .random(in: 0..<1))
-                return state.release().map { ($0, reason) }
+                return state.release().map { ($0, loss) }
             }
         }
         if let ready { surroundings.becameReady(ready.0, ready.1) }
-        if let lost { surroundings.wasLost(lost.held.ingest.origin, lost.reason) }
+        if let lost {
+            let failure: HandoffController.AttemptFailure? =
+                switch lost.loss {
+                case .failed(let event): .undelivered(event)
+                case .different(let reason): .refused(.contentRefused, reason)
+                case .adrift: nil
+                }
+            surroundings.wasLost(lost.held.ingest.origin, lost.loss.reason, failure)
+        }
     }
 
     private func prepare(_ origin: OriginID) {
@@ -246,7 +254,7 @@ final class HotStandby: Sendable {
             guard error != nil else { return state.keeper.cancelled() }
             state.keeper.failed(at: .now, jitter: .random(in: 0..<1))
         }
-        if let error { surroundings.wasLost(origin, error.failure.text) }
+        if let error { surroundings.wasLost(origin, error.failure.text, error.failure) }
     }
 
     /// Waits until something is played.
