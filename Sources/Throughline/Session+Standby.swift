@@ -124,7 +124,7 @@ extension Session {
         let playhead = min(buffer.playhead ?? received, received)
         return StandbyWindow.Primary(
             received: received, overlap: buffer.overlapStart(of: played) ?? received,
-            picture: picture(of: played, at: playhead) ?? playhead)
+            picture: picture(of: played, at: playhead) ?? playhead, level: received - playhead)
     }
 
     /// The key frame that another encode would be compared with.

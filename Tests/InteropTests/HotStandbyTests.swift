@@ -240,6 +240,68 @@ internal import ThroughlineLab
         }
     }
 
+    @Test("is played as any other once it was joined", .timeLimit(.minutes(25)), arguments: [false, true])
+    func controls(_ isRTSP: Bool) async throws {
+        try await Slots.shared.run {
+            let (pair, lab) = (try await Pair("main.mp4"), try await LabPair.start("main.mp4"))
+            let play = try await play(
+                isRTSP ? lab.urls : pair.urls, expected: nil, to: .seconds(11), buffer: .milliseconds(500)
+            ) { stream in
+                guard await stream.reaches(.seconds(2)) else { return }
+                if isRTSP { lab.first.kill() } else { pair.first.kill() }
+                guard await stream.reaches(.seconds(4)) else { return }
+                stream.pause()
+                try? await Task.sleep(for: .milliseconds(400))
+                stream.resume()
+                guard await stream.reaches(.seconds(5)) else { return }
+                stream.seek(to: .seconds(8))
+                guard await stream.reaches(.seconds(9)) else { return }
+                try? stream.setRate(Rate(2))
+            }
+            #expect(play.summary.error == nil && play.summary.end ?? .zero >= .milliseconds(10_900), "\(play.story)")
+            #expect(play.summary.missing == .zero && play.summary.duplicate == .zero, "\(play.story)")
+            #expect(play.summary.handoffs.map(\.standby) == [.hot], "\(play.story)")
+            #expect(play.frames.timesRise)
+        }
+    }
+
+    @Test("goes on by its bytes when it breaks before another is ready", .timeLimit(.minutes(25)))
+    func resumes() async throws {
+        let expected = try await References.shared.frames("main.mp4")
+        try await Slots.shared.run {
+            let (pair, others) = (try await Pair("main.mp4"), try await Pair("main.mp4"))
+            let play = try await play(
+                pair.urls + [others.urls[0]], expected: expected, buffer: .milliseconds(1500)
+            ) { stream in
+                guard await stream.reaches(.seconds(3)) else { return }
+                pair.first.kill()
+                while stream.status.handoffs == 0 { try? await Task.sleep(for: .milliseconds(5)) }
+                pair.second.kill()
+            }
+            #expect(play.summary.handoffs.map(\.to) == [OriginID(1), OriginID(2)], "\(play.story)")
+            #expect(play.summary.handoffs.first?.standby == .hot, "\(play.story)")
+        }
+    }
+
+    @Test("is a warm one at another rate, and none while the stream is paused", .timeLimit(.minutes(25)))
+    func otherRates() async throws {
+        try await Slots.shared.run {
+            let lab = try await LabPair.start("main.mp4")
+            let play = try await play(lab.urls, expected: nil, buffer: .seconds(1)) { stream in
+                guard await stream.reaches(.seconds(1)) else { return }
+                stream.pause()
+                try? await Task.sleep(for: .milliseconds(500))
+                #expect(lab.second.methods.last == "TEARDOWN")
+                try? stream.setRate(Rate(2))
+                stream.resume()
+                guard await stream.reaches(.seconds(4)) else { return }
+                lab.first.kill()
+            }
+            #expect(play.summary.error == nil && play.summary.missing == .zero, "\(play.story)")
+            #expect(play.summary.handoffs.map(\.standby) == [.warm], "\(play.story)")
+        }
+    }
+
     @Test("is let go at the end, unused", .timeLimit(.minutes(25)))
     func unused() async throws {
         try await Slots.shared.run {

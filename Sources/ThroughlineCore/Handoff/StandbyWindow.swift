@@ -51,11 +51,14 @@ package struct StandbyWindow: Sendable {
         /// The picture that is shown to tell whether another encode is the same programme: the last key frame that was
         /// presented.
         package var picture: NPT
+        /// Media in the buffer.
+        package var level: MediaTime
 
-        package init(received: NPT, overlap: NPT, picture: NPT) {
+        package init(received: NPT, overlap: NPT, picture: NPT, level: MediaTime = .zero) {
             self.received = received
             self.overlap = overlap
             self.picture = picture
+            self.level = level
         }
     }
 
@@ -72,7 +75,7 @@ package struct StandbyWindow: Sendable {
         package var packets = 1 << 16
         /// An origin that can be held back is read so far ahead of the primary.
         package var ahead: MediaTime = .milliseconds(500)
-        /// A standby that is no further behind is ready.
+        /// A standby that is no further behind is aligned.
         package var tolerance: MediaTime = .milliseconds(100)
         package init() {}
     }
@@ -80,6 +83,8 @@ package struct StandbyWindow: Sendable {
     /// One that delivers in real time is asked to begin so far ahead of the primary.
     package static let firstLead: MediaTime = .milliseconds(400)
     package static let mostLead: MediaTime = .seconds(10)
+    /// One that is further behind is not ready, whatever the buffer holds.
+    package static let mostLag: MediaTime = .seconds(1)
     /// How long it may lag before it is asked to begin again.
     package static let lagPatience: Duration = .milliseconds(500)
     /// One that can be held back, and is behind by more for so long, leaves out what lies between.
@@ -264,9 +269,18 @@ package struct StandbyWindow: Sendable {
         return !lags(primary)
     }
 
-    private func lags(_ primary: Primary) -> Bool {
+    /// Whether a handoff to it is better than one to any other: what it has to wait for, the buffer holds twice.
+    package func isReady(_ primary: Primary) -> Bool {
+        guard let start, start <= primary.overlap else { return false }
+        let half = MediaTime(flicks: primary.level.flicks / 2)
+        return !lags(primary, by: max(limits.tolerance, min(half, Self.mostLag)))
+    }
+
+    private func lags(_ primary: Primary) -> Bool { lags(primary, by: limits.tolerance) }
+
+    private func lags(_ primary: Primary, by tolerance: MediaTime) -> Bool {
         if hasEnded { return false }
-        return frontier.map { $0 < primary.received - limits.tolerance } ?? true
+        return frontier.map { $0 < primary.received - tolerance } ?? true
     }
 
     /// Looks how it does. To be called several times in a second.

@@ -47,6 +47,22 @@ internal import ThroughlineCore
         #expect(window.isAligned(primary(9000)), "there is no more")
     }
 
+    @Test(
+        "What it has to wait for is worth it where the buffer holds twice as much",
+        arguments: [
+            (0, 5700, true), (0, 5720, false), (400, 5800, true), (400, 5840, false), (9000, 6560, true),
+            (9000, 6640, false),
+        ])
+    func ready(level: Int64, received: Int64, isReady: Bool) {
+        var window = window()
+        fill(&window, from: 5000, to: 5600)
+        var primary = primary(received)
+        primary.level = .milliseconds(level)
+        #expect(window.isReady(primary) == isReady)
+        primary.overlap = .milliseconds(4900)
+        #expect(!window.isReady(primary), "it begins too late")
+    }
+
     @Test("A flow that has not come is waited for, but not for ever")
     func lackingFlow() {
         var window = window()

@@ -322,10 +322,11 @@ final class HotFeed: Sendable {
 
     var condition: Condition { state.withLock { $0.condition } }
 
-    func isAligned(_ primary: StandbyWindow.Primary) -> Bool {
+    /// Whether it can be joined now, and is better than any other.
+    func isReady(_ primary: StandbyWindow.Primary) -> Bool {
         state.withLock { state in
             if case .lost = state.condition { return false }
-            return state.window.isAligned(primary)
+            return state.window.isReady(primary)
         }
     }
 

@@ -17,7 +17,7 @@ internal import ThroughlineTransport
 final class HotIngest: Ingest {
     let origin: OriginID
     let feed: HotFeed
-    /// It was aligned when it was taken.
+    /// Hot where it was ready when it was taken.
     private(set) var standby = Standby.warm
     let container: String
     let isRealtime: Bool
@@ -90,7 +90,7 @@ final class HotIngest: Ingest {
     ///
     /// - Parameter primary: how far the origin is that is left; nil where that is not known.
     func take(at primary: StandbyWindow.Primary?) {
-        if let primary, feed.isAligned(primary) { standby = .hot }
+        if let primary, feed.isReady(primary) { standby = .hot }
         feed.take()
     }
 

@@ -67,6 +67,8 @@ final class HotStandby: Sendable {
     private let surroundings: Surroundings
     private let abort: AbortSwitch
     private let thread = Guarded<WorkerThread?>(nil)
+    /// How often it is looked at least whether what is held is still of use.
+    private static let reviewInterval: Duration = .milliseconds(250)
     /// How often it is looked whether the primary is far enough to begin.
     private static let poll: Duration = .milliseconds(100)
 
@@ -101,10 +103,10 @@ final class HotStandby: Sendable {
         opening?.abort()
     }
 
-    /// The origin that delivers and is aligned.
+    /// The origin that delivers, and is better than any other in a handoff now.
     var ready: OriginID? {
         guard let feed = state.withLock({ $0.isStale ? nil : $0.held.map { ($0.ingest.origin, $0.ingest.feed) } }),
-            let primary = surroundings.outlook(), feed.1.isAligned(primary)
+            let primary = surroundings.outlook(), feed.1.isReady(primary)
         else { return nil }
         return feed.0
     }
@@ -144,13 +146,15 @@ final class HotStandby: Sendable {
 
     private func run() {
         while !abort.isAborted {
+            // The viewer may pause while the session's thread waits for room.
+            let review = Instant.now + Self.reviewInterval
             let isOver = state.wait { state, deadline -> Bool? in
                 if state.isStopped { return true }
-                if state.hasNews || state.keeper.deadline <= .now {
+                deadline = state.held == nil ? state.keeper.deadline : min(state.keeper.deadline, review)
+                if state.hasNews || deadline <= .now {
                     state.hasNews = false
                     return false
                 }
-                deadline = state.keeper.deadline
                 return nil
             }
             if isOver { break }
