@@ -320,7 +320,12 @@ package struct StandbyWindow: Sendable {
             for index in 0..<count where self[index].flow == pictures && self[index].isKey {
                 if self[index].time <= time { key = index }
             }
-            return key ?? (isFromStart ? 0 : nil)
+            guard let key else { return isFromStart ? 0 : nil }
+            // Of other flows what goes with it may lie before it.
+            let time = self[key].time
+            return (0..<key).first {
+                self[$0].flow != pictures && isCounted(self[$0].flow) && self[$0].end > time
+            } ?? key
         }
         guard let start, start <= time || isFromStart else { return nil }
         return (0..<count).first { isCounted(self[$0].flow) && self[$0].end > time } ?? count

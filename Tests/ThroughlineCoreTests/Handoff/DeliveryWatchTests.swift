@@ -131,4 +131,28 @@ internal import ThroughlineCore
             #expect(watch.takeOrders() == [], "\(step)")
         }
     }
+
+    /// Nothing is prepared of what delivers already, and silence is borne for nearly as long as the buffer holds.
+    @Test(arguments: [(2000, false, 1950), (2000, true, 1940), (200, false, 150), (200, true, 140)])
+    func whatDeliversAlreadyIsLeftForLate(level: Int, isRealtime: Bool, leaves: Int) {
+        var watch = Self.watch(isRealtime: isRealtime)
+        watch.alternatesAre([.init(Self.other, canPrepare: true, isHot: true)], at: .at(5))
+        watch.waitBegan(at: .at(5), level: .milliseconds(level))
+        watch.timePassed(at: .at(5.1))
+        #expect(watch.takeOrders() == [])
+        let moment = Instant.at(5) + .milliseconds(leaves)
+        #expect(watch.nextMoment == moment)
+        watch.timePassed(at: moment)
+        #expect(watch.takeOrders() == [.leave(.silence(.milliseconds(leaves)))])
+    }
+
+    @Test func whatDeliversNoMoreIsPreparedAsOthers() {
+        var watch = Self.watch()
+        watch.alternatesAre([.init(Self.other, canPrepare: true, isHot: true)], at: .at(5))
+        watch.waitBegan(at: .at(5), level: .seconds(2))
+        watch.timePassed(at: .at(5.2))
+        #expect(watch.takeOrders() == [])
+        watch.alternatesAre([.init(Self.other, canPrepare: true)], at: .at(5.3))
+        #expect(watch.takeOrders() == [.prepare(Self.other)])
+    }
 }

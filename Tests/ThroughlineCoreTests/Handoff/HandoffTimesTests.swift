@@ -46,4 +46,14 @@ internal import ThroughlineCore
         times.measured(.firstMedia, .milliseconds(20), of: b)
         #expect(times.warm(b) == .milliseconds(24))
     }
+
+    @Test func whatDeliversAlreadyIsMeasuredForItself() {
+        var times = HandoffTimes(origins: 2)
+        #expect(times.hot(a) == .milliseconds(40) && times.cold(a) == .milliseconds(300))
+        times.measuredHot(.milliseconds(3), of: a)
+        #expect(times.hot(a) == .milliseconds(40), "no less than the default")
+        times.measuredHot(.milliseconds(900), of: b)
+        #expect(times.hot(b) > .milliseconds(900) && times.hot(a) == .milliseconds(40))
+        #expect(times.cold(a) == .milliseconds(300) && times.warm(b) == .milliseconds(150))
+    }
 }

@@ -57,4 +57,21 @@ internal import ThroughlineCore
         #expect(alternates?.map(\.origin) == [c, a])
         #expect(alternates?.first?.notBefore == nil && alternates?.last?.notBefore != nil)
     }
+
+    @Test func whoDoesNotDeliverBesideAnotherIsNoAlternateForAWhile() {
+        var controller = playing()
+        controller.standbyFailed(.undelivered(event(.refused)), on: b, at: .at(1), jitter: 0.5)
+        #expect(controller.promising(at: .at(1)) == [c])
+        #expect(controller.alternates(at: .at(1))?.map(\.origin) == [c, b])
+        #expect(controller.promising(at: .at(20)) == [c, b])
+        controller.standbyFailed(.differentObject("it cannot be sought"), on: c, at: .at(20), jitter: 0.5)
+        #expect(controller.promising(at: .at(20)) == [c, b], "that says nothing against it")
+    }
+
+    @Test func whoShowsAnotherProgrammeIsRuledOut() {
+        var controller = playing()
+        controller.standbyFailed(.refused(.contentRefused, "another programme"), on: b, at: .at(1), jitter: 0.5)
+        #expect(controller.alternates(at: .at(60))?.map(\.origin) == [c])
+        #expect(controller.roster[b].ruledOut == "another programme")
+    }
 }

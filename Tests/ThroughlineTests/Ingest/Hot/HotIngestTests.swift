@@ -1,0 +1,143 @@
+internal import Testing
+internal import ThroughlineCore
+internal import ThroughlineMedia
+internal import ThroughlineTransport
+
+@testable internal import Throughline
+
+/// An ingest that is read ahead, over a file: what a join reads from memory, and what is read once it is played.
+@Suite(.timeLimit(.minutes(5))) struct HotIngestTests {
+    private static let file = Fixture.path("main.mp4")
+
+    /// A standby that begins at an NPT, beside a primary that is where the test says.
+    private final class World: Sendable {
+        let primary: Guarded<StandbyWindow.Primary?>
+        let abort = AbortSwitch()
+
+        init(received: NPT) {
+            primary = Guarded(
+                StandbyWindow.Primary(
+                    received: received, overlap: received - .milliseconds(100), picture: received - .seconds(1)))
+        }
+
+        func standby(at begin: NPT) throws -> HotIngest {
+            let origin = Origin(url: HotIngestTests.file)
+            let supervisor = StandbySupervisor(
+                ProbeSupervisor([origin], bound: .seconds(5)), bound: .seconds(5))
+            let ingest = try ByteIngest(origin: OriginID(0), supervisor: supervisor, abort: abort, isPaced: true)
+            if begin > .zero { try ingest.seek(to: begin) }
+            let window = StandbyWindow(
+                isSparse: ingest.flows.map(\.isSparse), pictures: 0, isRealtime: false, isFromStart: begin == .zero,
+                at: .now)
+            let buffer = PlayoutBuffer(
+                limits: PlayoutBuffer.Limits(duration: .seconds(1), bytes: 1 << 20, packets: 100, isPaced: true))
+            return HotIngest(
+                ingest, supervisor: supervisor, abort: abort, window: window,
+                proof: StandbyProof(buffer: buffer, played: []) { [] }, url: "the standby",
+                outlook: { [primary] in primary.withLock { $0 } }, changed: {})
+        }
+    }
+
+    /// A packet as it can be told from all others.
+    private struct Mark: Hashable {
+        let flow: Int
+        let pts: MediaTime?
+        let bytes: Int
+    }
+
+    private func marks(_ ingest: any Ingest, limit: Int = .max) throws -> [Mark] {
+        var marks: [Mark] = []
+        while marks.count < limit, let packet = try ingest.read() {
+            marks.append(Mark(flow: packet.flow, pts: packet.pts, bytes: packet.byteCount))
+        }
+        return marks
+    }
+
+    /// All of the file from a key frame on.
+    private func reference(from begin: NPT) throws -> [Mark] {
+        let ingest = try ByteIngest.forProbing(Origin(url: Self.file), bound: .seconds(5), abort: AbortSwitch())
+        if begin > .zero { try ingest.seek(to: begin) }
+        return try marks(ingest)
+    }
+
+    @Test(
+        "A join reads the same from memory as often as it likes, and what is played goes on there", arguments: [0, 4])
+    func joins(begin: Int64) throws {
+        let begin = NPT.seconds(begin)
+        let expected = try reference(from: begin)
+        let world = World(received: begin + .seconds(1))
+        let hot = try world.standby(at: begin)
+        hot.take(at: nil)
+        try hot.seek(to: begin, anyPacket: false)
+        let first = try marks(hot, limit: 60)
+        let beginning = try #require(first.first.flatMap { expected.firstIndex(of: $0) })
+        #expect(first == Array(expected[beginning..<(beginning + 60)]))
+        #expect(first.prefix(10).contains { $0.flow == 0 && $0.pts == begin }, "the key frame")
+        try hot.seek(to: begin + .milliseconds(500), anyPacket: true)
+        let later = try marks(hot, limit: 20)
+        let place = try #require(later.first.flatMap { expected.firstIndex(of: $0) })
+        #expect(place > beginning && place < 90)
+        #expect(later == Array(expected[place..<(place + 20)]))
+        hot.opened()
+        let rest = try marks(hot)
+        #expect(rest == Array(expected[(place + 20)...]), "\(rest.count) of \(expected.count)")
+        #expect(!hot.hasFailed && hot.openingFailure == nil)
+    }
+
+    @Test("What is not here is asked for, before it is played and later")
+    func elsewhere() throws {
+        let expected = try reference(from: .seconds(2))
+        let world = World(received: .seconds(7))
+        let hot = try world.standby(at: .seconds(6))
+        hot.take(at: nil)
+        try hot.seek(to: .seconds(2), anyPacket: false)
+        #expect(try marks(hot, limit: 40) == Array(expected.prefix(40)))
+        hot.opened()
+        #expect(try marks(hot, limit: 40) == Array(expected[40..<80]))
+        try hot.seek(to: .seconds(2), anyPacket: false)
+        #expect(try marks(hot) == expected)
+    }
+
+    @Test("Flows that are not wanted are left out, from memory and later")
+    func selection() throws {
+        let expected = try reference(from: .zero).filter { $0.flow == 0 }
+        let hot = try World(received: .seconds(1)).standby(at: .zero)
+        hot.take(at: nil)
+        hot.select { $0.index == 0 }
+        try hot.seek(to: .zero, anyPacket: false)
+        let first = try marks(hot, limit: 10)
+        hot.opened()
+        #expect(try first + marks(hot) == expected)
+    }
+
+    @Test("It reads no further than a little ahead of the primary, and drops what nobody needs")
+    func bounded() throws {
+        let world = World(received: .seconds(1))
+        let hot = try world.standby(at: .zero)
+        func waits(_ isIt: () -> Bool) -> Bool {
+            let deadline = Instant.now + .seconds(20)
+            // The standby's own pace: nothing tells when it has looked.
+            while !isIt(), Instant.now < deadline { _ = hot.feed.waitForEnd(atMost: .milliseconds(5)) }
+            return isIt()
+        }
+        let primary = StandbyWindow.Primary(
+            received: .seconds(1), overlap: .milliseconds(900), picture: .zero)
+        #expect(waits { hot.feed.isReady(primary) })
+        let few = hot.feed.received.packets
+        #expect(few > 30 && few < 300)
+        world.primary.withLock {
+            $0 = StandbyWindow.Primary(received: .seconds(8), overlap: .milliseconds(7900), picture: .seconds(6))
+        }
+        #expect(waits { hot.feed.received.packets > few * 3 && hot.feed.start ?? .zero >= .milliseconds(5000) })
+        // The file is not read to its end.
+        #expect(hot.feed.waitForEnd(atMost: .zero) == nil)
+    }
+
+    @Test("Let go in the middle of it, its thread ends at once")
+    func letGo() throws {
+        let hot = try World(received: .seconds(1)).standby(at: .zero)
+        weak let feed = hot.feed
+        #expect(feed != nil)
+        withExtendedLifetime(hot) {}
+    }
+}
