@@ -118,11 +118,11 @@ internal import ThroughlineCore
     func kept() {
         var window = window()
         fill(&window, from: 0, to: 8000)
-        let count = window.expendable(primary(7500, picture: 4000))
+        let count = window.expendable(primary(7500, picture: 4500))
         window.removeFirst(count)
         #expect(window[0].time == .milliseconds(4000) && window[0].isKey && window[0].flow == 0)
         #expect(window.index(from: .milliseconds(4500), fromKey: true) == 0)
-        #expect(window.expendable(primary(7540, picture: 4000)) == 0)
+        #expect(window.expendable(primary(7540, picture: 4900)) == 0)
         #expect(window.bytes == window.count * 1000)
     }
 
