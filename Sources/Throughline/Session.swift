@@ -189,7 +189,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         let roster = OriginRoster(
             configuration.origins.map { .init(priority: $0.priority, weight: $0.weight, endpoint: $0.endpoint) })
         planner = ReturnPlanner(
-            policy: configuration.failback, preferred: roster.ranked(roster.ids).first ?? OriginID(0))
+            policy: configuration.failback, preferred: roster.preferred.first ?? OriginID(0))
         watch = DeliveryWatch(
             origins: configuration.origins.count + OriginList.mostAdded, bound: configuration.silenceBound)
         let isPaced = configuration.pacing == .realtime

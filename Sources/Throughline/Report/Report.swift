@@ -105,6 +105,7 @@ public struct Report: Codable, Sendable {
     public struct Attempt: Codable, Sendable {
         public var origin: Int
         public var url: String
+        public var why: String
         public var method: String
         public var duration: Double
         public var failure: String?
@@ -224,7 +225,7 @@ extension Report.Handoff {
         bufferAfter = report.bufferAfter.reported
         attempts = report.attempts.map {
             Report.Attempt(
-                origin: $0.origin.index, url: $0.url, method: $0.method, duration: $0.duration.reported,
+                origin: $0.origin.index, url: $0.url, why: $0.why, method: $0.method, duration: $0.duration.reported,
                 failure: $0.failure)
         }
         flows = report.flows.map { Report.Splice($0) }
