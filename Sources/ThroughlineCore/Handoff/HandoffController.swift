@@ -145,7 +145,8 @@ package struct HandoffController: Sendable {
     ///   - canResume: the running ingest can take the same bytes from elsewhere, from where it is.
     ///   - isPlanned: the origin delivers still, and can be read on. Ended by another event while a move away from it is
     ///     under way, that move is over.
-    ///   - target: who is to be asked first, because the origin that is left said so.
+    ///   - target: who is to be asked first: because somebody has named it or, where the event is overload, since it has a
+    ///     better prospect.
     ///   - isTargetOnly: nobody but the target is to be asked.
     ///   - standby: who stands ready, and is asked before all others that were not named.
     ///   - jitter: a random number in 0..<1.
@@ -172,7 +173,8 @@ package struct HandoffController: Sendable {
         if isLoneBreak, move.standby == nil { return ask(origin, .loneBreak, for: move, at: now) }
         move.asked.insert(origin)
         if let target, target != origin, roster[target].ruledOut == nil, !move.barred.contains(target) {
-            return ask(target, .named, for: move, at: now)
+            // An overloaded server that names another is `redirected`.
+            return ask(target, event.cause == .overloaded ? .better : .named, for: move, at: now)
         }
         return advance(move, at: now)
     }

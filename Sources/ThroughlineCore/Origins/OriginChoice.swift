@@ -4,6 +4,8 @@ package enum OriginChoice: Hashable, Sendable {
     case loneBreak
     /// Whoever wanted the change has named it.
     case named
+    /// It delivers faster, as far as is known.
+    case better
     /// It stood ready.
     case stoodReady
     /// It came first of those that could be asked; these would have come before it.
@@ -44,6 +46,7 @@ package enum OriginChoice: Hashable, Sendable {
         switch self {
         case .loneBreak: return "it broke off for the first time, and may be well"
         case .named: return "it was named"
+        case .better: return "it has a better prospect"
         case .stoodReady: return "it stood ready"
         case .hedge: return "the one before it was slow to answer"
         case .lowerGrade: return "it holds other bytes, and is asked for the same packets"

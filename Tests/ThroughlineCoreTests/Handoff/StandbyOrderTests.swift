@@ -64,9 +64,11 @@ internal import ThroughlineCore
                 .inOrder(passedOver: [left, .init(b, .ruledOut("another programme"))]),
             ])
         controller.joined(at: .at(1))
-        // What is left may be asked anew, but has failed twice.
-        _ = controller.changeObserved(event(.overloaded), canResume: false, target: a, at: .at(2), jitter: 1)
+        _ = controller.changeObserved(event(.redirected), canResume: false, target: a, at: .at(2), jitter: 1)
         #expect(choices(controller) == [.named])
+        controller.joined(at: .at(2))
+        _ = controller.changeObserved(event(.overloaded), canResume: false, target: c, at: .at(3), jitter: 1)
+        #expect(choices(controller) == [.better])
         let text = OriginChoice.inOrder(passedOver: [left, .init(b, .penalty(.milliseconds(250)))]).text {
             "O\($0.index)"
         }
