@@ -587,7 +587,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                     case .over: return nil
                     }
                 }
-                return ended(ingest)
+                let order = ended(ingest)
+                let isOver = order == nil && replacement == nil && !ingest.hasFailed && !abort.isAborted
+                if isOver, ingest.pendingOrder == nil, viewerGoesElsewhere() { continue }
+                return order
             }
             // libavformat may hand out what it had read before the flows were selected.
             guard isPlayed(packet.flow) else { continue }
