@@ -74,17 +74,23 @@ extension Session {
                 if !ingest.isRealtime { playing(at: rate) }
             case .turn(let rate):
                 turn(ingest, to: rate)
+                hot?.restart()
                 if shared.withLock({ $0.isPaused }) { ingest.pause() }
                 goesOn = false
-            case .limitBandwidth: goesOn = true
+            case .limitBandwidth:
+                goesOn = true
+                hot?.restart()
             case .migrate: break
             case .seek(let npt):
                 seek(ingest, to: npt)
+                // Not before: it would begin where the stream was.
+                hot?.restart()
                 if isPaused { ingest.pause() }
                 goesOn = false
             }
         }
         // A turn that was refused, or that led to the beginning, has changed what is wanted.
+        standbyMayChange()
         guard goesOn, !shared.withLock({ $0.isPaused }), ingest.mustRejoin(at: askedRate, bandwidth: bandwidth) else {
             return nil
         }

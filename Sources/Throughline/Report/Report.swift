@@ -122,9 +122,12 @@ public struct Report: Codable, Sendable {
     }
 
     public struct StandbyCost: Codable, Sendable {
+        public var kind: String
         public var preparations: Int
         public var failures: Int
         public var held: Double
+        public var packets: Int
+        public var bytes: Int64
     }
 
     public struct Gap: Codable, Sendable {
@@ -149,7 +152,7 @@ public struct Report: Codable, Sendable {
     public var handoffCount: Int
     public var handoffs: [Handoff]
     public var reopenCount: Int
-    public var standby: StandbyCost?
+    public var standby: StandbyCost
     public var gaps: [Gap]
     public var warnings: [String]
 
@@ -171,9 +174,7 @@ public struct Report: Codable, Sendable {
         handoffCount = summary.handoffCount
         handoffs = summary.handoffs.map { Handoff($0) }
         reopenCount = summary.reopenCount
-        standby = summary.standby.map {
-            StandbyCost(preparations: $0.preparations, failures: $0.failures, held: $0.held.reported)
-        }
+        standby = StandbyCost(summary.standby)
         gaps = summary.gaps.map { Gap(npt: $0.npt.reported, duration: $0.duration.reported) }
         warnings = summary.warnings
     }
@@ -189,6 +190,17 @@ extension Report.Result {
         message = error?.message
         npt = error?.npt?.reported
         attempts = error.flatMap { $0.attempts.isEmpty ? nil : $0.attempts }
+    }
+}
+
+extension Report.StandbyCost {
+    init(_ cost: StandbyCost) {
+        kind = cost.standby.rawValue
+        preparations = cost.preparations
+        failures = cost.failures
+        held = cost.held.reported
+        packets = cost.packets
+        bytes = cost.bytes
     }
 }
 
