@@ -194,7 +194,7 @@ final class RTSPIngest: Ingest {
         var news: [Int: FlowLosses] = [:]
         for flow in reader.flows.indices {
             let losses = reader.losses(of: flow)
-            let all = FlowLosses(packets: losses.packets, units: losses.units)
+            let all = FlowLosses(packets: losses.packets, units: losses.units, filled: losses.filled)
             let new = all - toldLosses[flow, default: FlowLosses()]
             toldLosses[flow] = all
             if new != FlowLosses() { news[flow] = new }
@@ -413,7 +413,8 @@ final class RTSPIngest: Ingest {
                     let count = batch.count
                     let packet = UnsafeRawBufferPointer(rebasing: bytes[entry.start..<(entry.start + entry.count)])
                     reader.received(
-                        packet, flow: entry.flow, lostBefore: entry.lostBefore, at: block.arrival, into: &batch)
+                        packet, flow: entry.flow, lostBefore: entry.lostBefore, isFilled: entry.isFilled,
+                        at: block.arrival, into: &batch)
                     guard reader.isAdrift(entry.flow) else { continue }
                     // Whatever place it was given, it may be another picture's.
                     while batch.count > count { _ = batch.removeLast() }

@@ -45,6 +45,8 @@ struct RTPBlock: Sendable {
         var count: Int
         /// Packets that are missing before this one.
         var lostBefore: Int
+        /// It was lost on the way, and came from another session that plays the same.
+        var isFilled = false
     }
 
     var bytes: [UInt8] = []
@@ -56,8 +58,11 @@ struct RTPBlock: Sendable {
     /// Bytes of the packets and of what is kept of each.
     var byteCount: Int { bytes.count + entries.count * MemoryLayout<Entry>.stride }
 
-    mutating func append(_ packet: UnsafeRawBufferPointer, flow: Int, lostBefore: Int) {
-        entries.append(Entry(flow: flow, start: bytes.count, count: packet.count, lostBefore: lostBefore))
+    mutating func append(
+        _ packet: UnsafeRawBufferPointer, flow: Int, lostBefore: Int = 0, isFilled: Bool = false
+    ) {
+        entries.append(
+            Entry(flow: flow, start: bytes.count, count: packet.count, lostBefore: lostBefore, isFilled: isFilled))
         bytes.append(contentsOf: packet)
     }
 }

@@ -393,17 +393,21 @@ final class RTSPLoop {
 
     private func take(_ output: RTPReorderBuffer.Output, flow: Int) {
         switch output {
-        case .packet(let packet):
-            // Nobody reads, and nobody can be told to send no more.
-            guard takesRoom(packet.count + MemoryLayout<RTPBlock.Entry>.stride) else {
-                flows[flow].lostBefore += 1
-                return
-            }
-            block.append(packet, flow: flow, lostBefore: flows[flow].lostBefore)
-            flows[flow].lostBefore = 0
+        case .packet(let packet): take(ordered: packet, flow: flow, isFilled: false)
+        case .filled(let packet): take(ordered: packet, flow: flow, isFilled: true)
         case .lost(let count): flows[flow].lostBefore += count
         case .restarted: break
         }
+    }
+
+    private func take(ordered packet: UnsafeRawBufferPointer, flow: Int, isFilled: Bool) {
+        // Nobody reads, and nobody can be told to send no more.
+        guard takesRoom(packet.count + MemoryLayout<RTPBlock.Entry>.stride) else {
+            flows[flow].lostBefore += 1
+            return
+        }
+        block.append(packet, flow: flow, lostBefore: flows[flow].lostBefore, isFilled: isFilled)
+        flows[flow].lostBefore = 0
     }
 
     private func takesRoom(_ byteCount: Int) -> Bool {
