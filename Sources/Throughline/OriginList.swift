@@ -1,4 +1,6 @@
 internal import ThroughlineCore
+internal import ThroughlineProtocols
+internal import ThroughlineTransport
 
 /// The origins of a stream by their place: those that were configured, and behind them those that were named since and may
 /// be asked. Grows, and never forgets. From any thread.
@@ -27,5 +29,13 @@ final class OriginList: Sendable {
             origins.append(origin)
             return true
         }
+    }
+}
+
+extension Origin {
+    /// Where it is connected to; nil for a file.
+    var endpoint: FailureDomains.Endpoint? {
+        if let address = RTSPAddress(url) { return .init(host: address.host, port: address.port) }
+        return .init(httpURL: url)
     }
 }

@@ -197,8 +197,23 @@ extension Session {
     }
 
     func resumeFailed(_ failure: HandoffController.AttemptFailure) -> HandoffController.Order {
-        let origin = shared.withLock { $0.controller.move?.attempts.last?.origin } ?? OriginID(0)
+        let origin = shared.withLock { $0.controller.move?.attempts.last { $0.ended == nil }?.origin } ?? OriginID(0)
         return attemptFailed(failure, on: origin)
+    }
+
+    func hedging(_ pick: OriginID) -> HedgedOpening {
+        let now = Instant.now
+        let other = shared.withLock { $0.controller.hedgeCandidate(at: now) }
+        return HedgedOpening(
+            ([pick] + [other].compactMap(\.self)).map { .init($0, expected: watch.times.opening($0)) },
+            dryAt: level.map { now + $0 })
+    }
+
+    func hedged(with origin: OriginID) { shared.withLock { $0.controller.hedge(with: origin, at: .now) } }
+
+    func hedgeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) {
+        send(.attemptFailed(origin: origin, url: url(origin), reason: failure.text))
+        shared.withLock { $0.controller.hedgeFailed(failure, of: origin, at: .now, jitter: .random(in: 0..<1)) }
     }
 
     func waitEnded() -> HandoffController.Order { shared.withLock { $0.controller.waitEnded(at: .now) } }
@@ -207,10 +222,10 @@ extension Session {
 
     func resumed(on origin: OriginID, at byte: Int64, standby readiness: Standby, evidence: String) {
         let took = shared.withLock { state in
-            let move = state.controller.joined(at: .now)
+            let move = state.controller.joined(origin, at: .now)
             state.pending = PendingHandoff(
                 move: move, to: origin, grade: .byteExact, evidence: evidence, byteOffset: byte, standby: readiness)
-            return move.attempts.last.map { ($0.ended ?? .now) - $0.began } ?? .zero
+            return move.attempts.last { $0.origin == origin }.map { ($0.ended ?? .now) - $0.began } ?? .zero
         }
         let decision =
             readiness == .warm

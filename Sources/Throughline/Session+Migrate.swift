@@ -29,7 +29,8 @@ extension Session {
     func addOrigin(_ url: String) -> OriginID? {
         if let known = originID(of: url) { return known }
         // Under one lock, so that both count alike.
-        return shared.withLock { state in origins.add(Origin(url: url)) ? state.controller.add() : nil }
+        let origin = Origin(url: url)
+        return shared.withLock { state in origins.add(origin) ? state.controller.add(at: origin.endpoint) : nil }
     }
 
     /// On the worker's thread.

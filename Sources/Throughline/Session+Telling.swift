@@ -68,6 +68,7 @@ extension HandoffController.AttemptFailure {
         case .undelivered(let event): event.detail
         case .differentObject(let reason): "not the same bytes: \(reason)"
         case .refused(_, let reason): reason
+        case .outrun: "another was faster"
         }
     }
 }

@@ -51,7 +51,7 @@ extension Session {
 
     func reasonToLeave() -> ChangeEvent? {
         lookForAlternates()
-        watch.timePassed(at: .now)
+        if let level { watch.playing(at: .now, level: level) } else { watch.timePassed(at: .now) }
         carryOutWatch()
         // What is planned is done between two packets, as long as packets come.
         if departure?.isPlanned ?? false, watch.silence(at: .now) < Self.plannedPatience { return nil }

@@ -186,9 +186,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         self.outputs = outputs
         self.emit = emit
         refill = BufferRefill(buffer: configuration.buffer)
-        let traits = OriginRoster(configuration.origins.map { .init(priority: $0.priority, weight: $0.weight) })
+        let roster = OriginRoster(
+            configuration.origins.map { .init(priority: $0.priority, weight: $0.weight, endpoint: $0.endpoint) })
         planner = ReturnPlanner(
-            policy: configuration.failback, preferred: traits.ranked(traits.ids).first ?? OriginID(0))
+            policy: configuration.failback, preferred: roster.ranked(roster.ids).first ?? OriginID(0))
         watch = DeliveryWatch(
             origins: configuration.origins.count + OriginList.mostAdded, bound: configuration.silenceBound)
         let isPaced = configuration.pacing == .realtime
@@ -197,7 +198,6 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             limits: PlayoutBuffer.Limits(
                 duration: MediaTime(configuration.buffer), bytes: isPaced ? configuration.bufferByteLimit : 1 << 20,
                 packets: isPaced ? 1 << 20 : 512, isPaced: isPaced))
-        let roster = OriginRoster(configuration.origins.map { .init(priority: $0.priority, weight: $0.weight) })
         shared = Guarded(Shared(controller: HandoffController(roster: roster, giveUpAfter: configuration.giveUpAfter)))
     }
 

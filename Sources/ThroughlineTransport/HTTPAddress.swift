@@ -77,3 +77,11 @@ struct HTTPAddress: Sendable {
     /// For messages: without user, password, and the query, which often holds a token.
     var redacted: String { ThroughlineCore.redacted(url) }
 }
+
+extension FailureDomains.Endpoint {
+    /// Where an HTTP or HTTPS URL is asked for; nil for what is no such URL.
+    package init?(httpURL url: String) {
+        guard let address = try? HTTPAddress(url) else { return nil }
+        self.init(host: address.host, port: address.port)
+    }
+}

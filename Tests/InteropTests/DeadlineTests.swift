@@ -111,6 +111,52 @@ internal import ThroughlineLab
         }
     }
 
+    /// - Parameter percent: of the rate at which the stream is played.
+    private func throttledPair(to percent: Int, over transport: RTSPTransportChoice) async throws -> Play {
+        let rate = try Fixtures.size("main.mkv") / 12 * percent / 100
+        let lab = try await LabPair.start(faults: [Fault(parsing: "throttle=\(rate)@2s")])
+        return try await Play.run(lab.urls, buffer: .seconds(2)) { $0.rtspTransport = transport }
+    }
+
+    @Test(
+        "slow delivery over RTSP is left while the origin still delivers", .timeLimit(.minutes(25)),
+        arguments: [RTSPTransportChoice.tcp, .udp], [50, 80])
+    func slowOverRTSP(transport: RTSPTransportChoice, percent: Int) async throws {
+        let expected = try await Beginnings.shared.frames("main.mkv", to: nil)
+        try await Slots.shared.run {
+            let play = try await throttledPair(to: percent, over: transport)
+            play.expectUnnoticed(expected)
+            let handoff = try play.handoff()
+            #expect(handoff.event.cause == .overloaded && handoff.decision?.sign == "too slow", "\(play.story)")
+        }
+    }
+
+    @Test(
+        "delivery over RTSP that suffices is kept", .timeLimit(.minutes(25)),
+        arguments: [RTSPTransportChoice.tcp, .udp])
+    func sufficientOverRTSP(transport: RTSPTransportChoice) async throws {
+        let expected = try await Beginnings.shared.frames("main.mkv", to: nil)
+        try await Slots.shared.run {
+            let play = try await throttledPair(to: 105, over: transport)
+            play.expectUnnoticed(expected)
+            #expect(play.summary.handoffCount == 0, "\(play.story)")
+        }
+    }
+
+    @Test(
+        "a pause over RTSP that the buffer hides is borne", .timeLimit(.minutes(25)),
+        arguments: [RTSPTransportChoice.tcp, .udp])
+    func pauseOverRTSP(transport: RTSPTransportChoice) async throws {
+        let expected = try await Beginnings.shared.frames("main.mkv", to: nil)
+        try await Slots.shared.run {
+            let lab = try await LabPair.start(faults: [Fault(parsing: "stall@npt=6,for=900ms")])
+            let play = try await Play.run(lab.urls, buffer: .seconds(2)) { $0.rtspTransport = transport }
+            play.expectUnnoticed(expected)
+            #expect(play.summary.handoffCount == 0, "\(play.story)")
+            #expect(play.events.contains { if case .recovered = $0.kind { true } else { false } }, "\(play.story)")
+        }
+    }
+
     /// Everybody is slow: that is said once, and the origin is played on.
     @Test("where everybody is slow, it stays and says so", .timeLimit(.minutes(25)))
     func allSlow() async throws {

@@ -72,6 +72,21 @@ internal import ThroughlineLab
         }
     }
 
+    /// The first dies, and the one that is picked takes requests and answers none: the next is asked beside it.
+    @Test("an alternate that is slow to answer costs next to nothing", .timeLimit(.minutes(25)))
+    func silentAlternate() async throws {
+        try await Slots.shared.run {
+            let first = try await DyingOrigin.start("main.mp4")
+            let pair = try await HTTPPair.start("main.mp4")
+            pair.first.inject(try Fault(parsing: "silent"))
+            let play = try await Play.run([first.url] + pair.urls)
+            try await expectWhole(play, of: "main.mp4", handoffs: 1)
+            let handoff = try #require(play.summary.handoffs.first)
+            #expect(handoff.to == OriginID(2), "\(play.story)")
+            #expect(handoff.attempts.suffix(2).map(\.failure) == ["another was faster", nil], "\(play.story)")
+        }
+    }
+
     @Test(
         "an alternate that holds no media, or none of this programme, is passed over", .timeLimit(.minutes(25)),
         arguments: ["page.html", "empty.mp4", "", "truncated.mp4", "wrong.mp4", "nothing.mp4", "subs.mkv"])

@@ -1,5 +1,6 @@
 internal import Testing
 internal import Throughline
+internal import ThroughlineLab
 
 /// The plays that all others are compared with, compared with FFmpeg's own.
 @Suite("An uninterrupted play") struct UninterruptedTests {
@@ -15,5 +16,15 @@ internal import Throughline
         #expect(difference == nil)
         #expect(mine.flows.allSatisfy { !$0.frames.isEmpty })
         #expect(mine.timesRise)
+    }
+
+    /// The demuxer goes back and forth between the flows of a fragment.
+    @Test("asks for a file whose flows lie one after another once", .timeLimit(.minutes(25)))
+    func asksOnce() async throws {
+        let origin = try await HTTPOrigin.start(serving: ["/main.mp4": Fixtures.path("main-fragmented.mp4")])
+        let play = try await Play.run([origin.url(for: "/main.mp4")], pacing: .fast)
+        #expect(play.summary.error == nil, "\(play.story)")
+        // The second is for what was read to know the flows, before they were wanted.
+        #expect(origin.log.count <= 2, "\(origin.log)")
     }
 }

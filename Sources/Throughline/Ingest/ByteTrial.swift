@@ -5,8 +5,7 @@ internal import ThroughlineTransport
 /// Tries whether another origin goes on with the same bytes: asks for them from a place on, and compares again what was
 /// read before it.
 ///
-/// One-shot. `run` works on the thread that calls it; `begin` lets it work on one of its own, beside the source that is
-/// read, and `outcome` then waits for it.
+/// One-shot. `begin` lets it work on a thread of its own, beside the source that is read.
 final class ByteTrial: @unchecked Sendable {
     // Unchecked: what is asked is never changed, and the rest is one thread's, or behind a lock.
 
@@ -52,7 +51,7 @@ final class ByteTrial: @unchecked Sendable {
 
     let question: Question
     private let abort: AbortSwitch
-    private let result = Guarded<Result<Outcome, Failure>?>(nil)
+    private let result = Guarded<(value: Result<Outcome, Failure>?, told: (@Sendable () -> Void)?)>((nil, nil))
     private var thread: WorkerThread?
 
     init(_ question: Question, abort: AbortSwitch) {
@@ -60,17 +59,30 @@ final class ByteTrial: @unchecked Sendable {
         self.abort = AbortSwitch(parent: abort)
     }
 
-    /// Begins on a thread of its own. `cancel` or `outcome` must follow.
+    /// Begins on a thread of its own. `cancel` or `takeOutcome` must follow.
     func begin() {
         thread = WorkerThread(name: "tl-trial", stackSize: 256 << 10) { [self] in
             let found: Result<Outcome, Failure>
             do throws(Failure) { found = .success(try run()) } catch { found = .failure(error) }
-            result.withLockAndWake { $0 = found }
+            let told = result.withLock { result in
+                result.value = found
+                return result.told.take()
+            }
+            told?()
         }
     }
 
     /// What came of it, if that is known.
-    var state: Result<Void, Failure>? { result.withLock { $0?.map { _ in } } }
+    var state: Result<Void, Failure>? { result.withLock { $0.value?.map { _ in } } }
+
+    /// Calls `told` once it is known what came of it: now, or later on its thread.
+    func whenEnded(_ told: @escaping @Sendable () -> Void) {
+        let isKnown = result.withLock { result in
+            if result.value == nil { result.told = told }
+            return result.value != nil
+        }
+        if isKnown { told() }
+    }
 
     /// Ends what was begun; returns when its thread has ended.
     func cancel() {
@@ -78,19 +90,16 @@ final class ByteTrial: @unchecked Sendable {
         thread.take()?.join()
     }
 
-    /// Waits for what was begun, and ends it when it takes too long.
-    func outcome(within bound: Duration) throws(Failure) -> Outcome {
-        guard let found = result.wait(until: .now + bound, { $0.take() }) else {
-            cancel()
-            throw .undelivered(Self.tooSlow)
-        }
+    /// What came of it, once it has ended.
+    func takeOutcome() throws(Failure) -> Outcome {
         thread.take()?.join()
+        guard let found = result.withLock({ $0.value.take() }) else { throw .undelivered(Self.tooSlow) }
         return try found.get()
     }
 
     // MARK: - On the thread that runs it
 
-    func run() throws(Failure) -> Outcome {
+    private func run() throws(Failure) -> Outcome {
         if question.known != nil { return try runShort() }
         let candidate = try connect(prefetches: question.prefetches)
         // Beside each other: the connection that goes on keeps the burst of an origin that paces its connections for

@@ -9,6 +9,12 @@ protocol SourceSupervisor: AnyObject {
     func sourceFailed(_ event: ChangeEvent, canResume: Bool) -> HandoffController.Order
     /// An attempt to resume came to nothing: what next?
     func resumeFailed(_ failure: HandoffController.AttemptFailure) -> HandoffController.Order
+    /// Who may be asked beside an origin that is asked for the same bytes, and when.
+    func hedging(_ pick: OriginID) -> HedgedOpening
+    /// The other is asked too.
+    func hedged(with origin: OriginID)
+    /// One of the two has failed, and the other is still asked.
+    func hedgeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID)
     /// The moment that was waited for has come: what next?
     func waitEnded() -> HandoffController.Order
     /// Joins another ingest while this one stands still.
@@ -50,6 +56,13 @@ protocol SourceSupervisor: AnyObject {
     func playing(at rate: Rate)
 }
 
+extension SourceSupervisor {
+    // Where no failure is healed, nobody is asked.
+    func hedging(_ pick: OriginID) -> HedgedOpening { HedgedOpening([.init(pick, expected: .zero)], dryAt: nil) }
+    func hedged(with origin: OriginID) {}
+    func hedgeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) {}
+}
+
 /// The bytes of one object for a demuxer, whichever origin they come from.
 ///
 /// When a source fails in mid-object, the next origin is asked for the same bytes, from a place before the break: when
@@ -58,6 +71,10 @@ protocol SourceSupervisor: AnyObject {
 final class SourceInput: ByteInput {
     /// How long nobody must have read for a closed connection to count as idle.
     static let idleBound: Duration = .seconds(2)
+    /// What is kept of the bytes for a demuxer that goes back: a container may hold its flows one after another.
+    static let windowCapacity = 4 << 20
+    /// So far ahead it is quicker to read on than to ask anew.
+    static let readsThrough: Int64 = 256 << 10
 
     private let supervisor: any SourceSupervisor
     private let abort: AbortSwitch
@@ -68,9 +85,14 @@ final class SourceInput: ByteInput {
     private var proof = ByteProof()
     /// Origins whose bytes are known to be the same, with the strong validator that their object had then.
     private var proven: [OriginID: String] = [:]
-    private var position: Int64 = 0
+    /// Of the next byte that the demuxer reads.
+    private(set) var position: Int64 = 0
+    /// Of the next byte of the source: the same, unless there is a window and the demuxer reads in it or beyond.
+    private var end: Int64 = 0
+    /// Kept since the demuxer has gone back.
+    private var window: ByteWindow?
     private let head: SourceHead
-    /// A source is open and stands at `position`.
+    /// A source is open and stands at `end`.
     private var isOpen = true
     /// Another origin that was asked ahead of need.
     private var trial: ByteTrial?
@@ -89,8 +111,9 @@ final class SourceInput: ByteInput {
     private(set) var openingFailure: ChangeEvent?
     /// While the demuxer is being opened a failure is not healed here: another origin is opened instead.
     var isOpening = true
-    /// Bytes handed to the demuxer.
+    /// Bytes received, those that were received again not counted again.
     private(set) var byteCount: Int64 = 0
+    private var received = ReceivedExtents()
 
     /// Connects and asks for the object from its start.
     ///
@@ -131,14 +154,21 @@ final class SourceInput: ByteInput {
     var length: Int64? { head.length }
     var isSeekable: Bool { head.isSeekable }
     var contentType: String? { head.contentType }
-    /// Offset of the next byte that the demuxer will read.
-    var offset: Int64 { position }
 
     func seek(to offset: Int64) -> Bool {
         guard head.isSeekable, offset >= 0, pendingOrder == nil else { return false }
         if offset == position { return true }
         if let length = head.length, offset > length { return false }
-        position = offset
+        if offset < position, position - offset <= Self.windowCapacity, window == nil, !isOpening {
+            // It may do so again and again.
+            window = ByteWindow(capacity: Self.windowCapacity, at: offset)
+        } else if window?.contains(offset, orUpTo: Self.readsThrough) ?? false {
+            position = offset
+            return true
+        } else {
+            window?.restart(at: offset)
+        }
+        (position, end) = (offset, offset)
         isOpen = false
         return true
     }
@@ -152,29 +182,36 @@ final class SourceInput: ByteInput {
         if began - lastRead >= Self.idleBound { mayHaveIdled = true }
         while true {
             do throws(TransportError) {
+                if let count = window?.copy(from: position, into: buffer), count > 0 {
+                    if !waited { lastRead = began }
+                    return .bytes(handOut(count, of: buffer))
+                }
                 if !isOpen {
                     let head = try source.open(
-                        at: position, until: nil, deadline: .now + supervisor.openBound(for: originID))
+                        at: end, until: nil, deadline: .now + supervisor.openBound(for: originID))
                     guard head.length == self.head.length else {
                         throw TransportError(.other, "the object's length changed while it was read")
                     }
                     isOpen = true
                 }
+                // What lies before the place that is wanted is read for what is wanted later.
+                let isWanted = position == end
+                let room = isWanted ? buffer : .init(rebasing: buffer[..<min(buffer.count, Int(position - end))])
                 let count = try source.read(
-                    into: buffer, deadline: deadline(since: began), beforeBlocking: waitBegins)
+                    into: room, deadline: deadline(since: began), beforeBlocking: waitBegins)
                 arrived()
                 if count == 0 {
-                    guard let length = head.length, position < length else { return .end }
-                    throw TransportError(.closedEarly, "the object ended at byte \(position) of \(length)")
+                    guard let length = head.length, end < length else { return .end }
+                    throw TransportError(.closedEarly, "the object ended at byte \(end) of \(length)")
                 }
                 if waited { mayHaveIdled = false }
                 let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count])
-                proof.read(bytes, at: position)
-                watch?.read(bytes, at: position)
-                position += Int64(count)
-                byteCount += Int64(count)
+                proof.read(bytes, at: end)
+                byteCount += received.insert(end..<end + Int64(count))
+                end += Int64(count)
                 lastRead = waited ? .now : began
-                return .bytes(count)
+                window?.append(bytes)
+                if isWanted { return .bytes(handOut(count, of: buffer)) }
             } catch {
                 var event: ChangeEvent?
                 if error.code == .timedOut, !isOpening, isOpen {
@@ -192,6 +229,13 @@ final class SourceInput: ByteInput {
         }
     }
 
+    /// The demuxer gets what lies in its buffer.
+    private func handOut(_ count: Int, of buffer: UnsafeMutableRawBufferPointer) -> Int {
+        watch?.read(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]), at: position)
+        position += Int64(count)
+        return count
+    }
+
     private func deadline(since began: Instant) -> Instant {
         isOpening ? began + supervisor.openBound(for: originID) : supervisor.nextLook
     }
@@ -206,7 +250,7 @@ final class SourceInput: ByteInput {
         }
     }
 
-    /// Finds another way to the bytes at `position`. False when the demuxer must end.
+    /// Finds another way to the bytes at `end`. False when the demuxer must end.
     private func recover(from error: TransportError, _ event: ChangeEvent) -> Bool {
         if isOpening {
             openingFailure = event
@@ -252,40 +296,45 @@ final class SourceInput: ByteInput {
         do throws(ByteTrial.Failure) {
             try resume(on: next)
             return nil
-        } catch {
-            switch error {
-            case .undelivered(let error): return .undelivered(ChangeEvent(error))
-            case .different(let reason): return .differentObject(reason)
-            }
-        }
+        } catch { return HandoffController.AttemptFailure(error) }
     }
 
     /// The origin closed a connection that nobody read from: that is no failure of the origin.
     private func reopenQuietly() -> Bool {
         mayHaveIdled = false
         do throws(TransportError) {
-            let head = try source.open(at: position, until: nil, deadline: .now + supervisor.openBound(for: originID))
+            let head = try source.open(at: end, until: nil, deadline: .now + supervisor.openBound(for: originID))
             guard head.length == self.head.length else { return false }
             isOpen = true
-            supervisor.reopened(at: position)
+            supervisor.reopened(at: end)
             return true
         } catch {
             return false
         }
     }
 
-    /// Puts an origin's bytes under the demuxer, once they are proven to be the same.
-    private func resume(on next: OriginID) throws(ByteTrial.Failure) {
+    /// Puts an origin's bytes under the demuxer, once they are proven to be the same; those of another, where the pick is
+    /// slow.
+    private func resume(on pick: OriginID) throws(ByteTrial.Failure) {
+        var prepared: OriginID?
+        var trials = HedgedTrials(
+            supervisor.hedging(pick),
+            HedgedTrials.Surroundings(
+                trial: { [self] origin in
+                    if let trial, trial.question.origin == origin, trial.question.offset == end {
+                        self.trial = nil
+                        prepared = origin
+                        return trial
+                    }
+                    let trial = ByteTrial(question(to: origin), abort: abort)
+                    trial.begin()
+                    return trial
+                },
+                hedged: { [supervisor] in supervisor.hedged(with: $0) },
+                oneFailed: { [supervisor] in supervisor.hedgeFailed(HandoffController.AttemptFailure($1), on: $0) }))
+        let (next, outcome) = try trials.run()
         let known = proven[next]
-        let outcome: ByteTrial.Outcome
-        var standby = Standby.cold
-        if let trial, trial.question.origin == next, trial.question.offset == position {
-            self.trial = nil
-            standby = .warm
-            outcome = try trial.outcome(within: supervisor.openBound(for: next))
-        } else {
-            outcome = try ByteTrial(question(to: next), abort: abort).run()
-        }
+        let standby: Standby = next == prepared ? .warm : .cold
         if let validator = outcome.validator { proven[next] = validator }
         source.close()
         source = outcome.source
@@ -293,16 +342,16 @@ final class SourceInput: ByteInput {
         isOpen = true
         let length = "same length (\(head.length ?? 0) bytes)"
         supervisor.resumed(
-            on: next, at: position, standby: standby,
+            on: next, at: end, standby: standby,
             evidence: known != nil
                 ? "the same ETag at an origin whose bytes are known, \(length), and \(outcome.compared) bytes read before are the same"
                 : "\(length), and \(outcome.compared) bytes read before are the same")
     }
 
     private func question(to next: OriginID) -> ByteTrial.Question {
-        let (adjacent, others) = proof.evidence(before: position)
+        let (adjacent, others) = proof.evidence(before: end)
         return ByteTrial.Question(
-            origin: next, target: supervisor.origin(next), offset: position, length: head.length, adjacent: adjacent,
+            origin: next, target: supervisor.origin(next), offset: end, length: head.length, adjacent: adjacent,
             others: others, known: proven[next], bound: supervisor.openBound(for: next), prefetches: prefetches)
     }
 
@@ -324,4 +373,13 @@ final class SourceInput: ByteInput {
 
     /// The other origin is not needed any more, or not from there.
     func letGo() { trial.take()?.cancel() }
+}
+
+extension HandoffController.AttemptFailure {
+    fileprivate init(_ failure: ByteTrial.Failure) {
+        switch failure {
+        case .undelivered(let error): self = .undelivered(ChangeEvent(error))
+        case .different(let reason): self = .differentObject(reason)
+        }
+    }
 }

@@ -98,7 +98,7 @@ package struct DeadlinePolicy: Sendable {
     private struct Threat: Sendable {
         let since: Instant
         /// When the buffer will be dry; nil where nothing is due at any time.
-        let dryAt: Instant?
+        var dryAt: Instant?
         let usualPause: Duration?
         /// As long as that it may be silent even if that leaves too little for a handoff.
         let regularPause: Duration?
@@ -194,6 +194,12 @@ package struct DeadlinePolicy: Sendable {
         threats[.silence] = Threat(
             since: now, dryAt: level.map { now + max(.zero, $0) }, usualPause: rhythm.usualPause,
             regularPause: rhythm.regularPause, suspicionAt: rhythm.suspicionBegins)
+        return settle(at: now)
+    }
+
+    /// The stream has begun to be played: from now on media is due, and the buffer is used up.
+    package mutating func playing(at now: Instant, level: Duration) -> [Order] {
+        for (sign, threat) in threats where threat.dryAt == nil { threats[sign]?.dryAt = now + max(.zero, level) }
         return settle(at: now)
     }
 

@@ -89,6 +89,11 @@ package struct DeliveryWatch: Sendable {
         take(policy.waitBegan(at: now, level: level), at: now)
     }
 
+    /// While bytes are waited for: media is due now, which may have begun in the middle of the wait.
+    package mutating func playing(at now: Instant, level: Duration) {
+        take(policy.playing(at: now, level: level), at: now)
+    }
+
     /// Bytes came, and no more are wanted for now.
     ///
     /// - Parameter level: as above, with what came; nil also where it is not known yet.

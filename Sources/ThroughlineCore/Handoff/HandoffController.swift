@@ -7,6 +7,8 @@
 ///                 |                  ^                             |
 ///            attemptFailed           '-----------joined------------'--attemptFailed / waitEnded--> the next order
 ///
+/// Of `.resume` alone two may be under way at once: while one origin is slow, `hedge` lets another be asked beside it.
+///
 /// The grades fall through by themselves: an origin is first asked for the same bytes (`resume`), and when its object
 /// turns out to be another, for the same packets or the same programme (`replace`).
 ///
@@ -37,6 +39,8 @@ package struct HandoffController: Sendable {
         case differentObject(String)
         /// The origin holds something that must not be joined.
         case refused(ChangeEvent.Cause, String)
+        /// Another that was asked beside it was faster.
+        case outrun
     }
 
     package struct Attempt: Hashable, Sendable {
@@ -64,6 +68,11 @@ package struct HandoffController: Sendable {
         fileprivate var asked: Set<OriginID> = []
         /// Origins that cannot help with this move, whatever the time.
         fileprivate var barred: Set<OriginID> = []
+
+        /// The last attempt that is under way, with this origin or any.
+        fileprivate func unfinished(_ origin: OriginID?) -> Int? {
+            attempts.lastIndex { $0.ended == nil && (origin == nil || $0.origin == origin) }
+        }
     }
 
     private enum State: Sendable {
@@ -116,7 +125,9 @@ package struct HandoffController: Sendable {
     }
 
     /// One more origin that may be asked, after all others unless it is named.
-    package mutating func add() -> OriginID { roster.add(OriginRoster.Traits(priority: .max, weight: 0)) }
+    package mutating func add(at endpoint: FailureDomains.Endpoint?) -> OriginID {
+        roster.add(OriginRoster.Traits(priority: .max, weight: 0, endpoint: endpoint))
+    }
 
     /// Begins with the best origin.
     package mutating func start(at now: Instant) -> Order {
@@ -167,14 +178,19 @@ package struct HandoffController: Sendable {
 
     /// The origin that was asked delivers: for `open` its flows are known, for the others the first new media is here.
     ///
+    /// - Parameter origin: which of two; nil for the only one.
     /// - Returns: the move as it went, for the report.
     @discardableResult
-    package mutating func joined(at now: Instant) -> Move {
-        guard case .moving(var move) = state, var attempt = move.attempts.last else {
+    package mutating func joined(_ origin: OriginID? = nil, at now: Instant) -> Move {
+        guard case .moving(var move) = state, let index = move.unfinished(origin) else {
             preconditionFailure("joined in \(state)")
         }
-        attempt.ended = now
-        move.attempts[move.attempts.count - 1] = attempt
+        move.attempts[index].ended = now
+        let attempt = move.attempts[index]
+        while let loser = move.unfinished(nil) {
+            move.attempts[loser].ended = now
+            move.attempts[loser].failure = .outrun
+        }
         if case .resume = attempt.order {
         } else {
             ingestOrigin = attempt.origin
@@ -199,24 +215,68 @@ package struct HandoffController: Sendable {
     ///
     /// - Parameter jitter: a random number in 0..<1.
     package mutating func attemptFailed(_ failure: AttemptFailure, at now: Instant, jitter: Double) -> Order {
-        guard case .moving(var move) = state, var attempt = move.attempts.last else {
+        guard case .moving(var move) = state, let index = move.unfinished(nil) else {
             preconditionFailure("an attempt failed in \(state)")
         }
-        attempt.ended = now
-        attempt.failure = failure
-        move.attempts[move.attempts.count - 1] = attempt
+        let origin = note(failure, of: index, in: &move, at: now, jitter: jitter)
+        // The same origin, one grade lower; it answered, so nothing is held against it.
+        if case .differentObject = failure, !isTooLate(move, at: now) { return ask(origin, for: move, at: now) }
+        return advance(move, at: now)
+    }
+
+    private mutating func note(
+        _ failure: AttemptFailure, of index: Int, in move: inout Move, at now: Instant, jitter: Double
+    ) -> OriginID {
+        move.attempts[index].ended = now
+        move.attempts[index].failure = failure
+        let origin = move.attempts[index].origin
         switch failure {
         case .undelivered(let event):
-            roster.failed(attempt.origin, cause: event.cause, retryAfter: event.retryAfter, at: now, jitter: jitter)
-            if event.cause.isContentFault { move.barred.insert(attempt.origin) }
+            roster.failed(origin, cause: event.cause, retryAfter: event.retryAfter, at: now, jitter: jitter)
+            if event.cause.isContentFault { move.barred.insert(origin) }
         case .differentObject:
-            if let ingestOrigin { different.insert([ingestOrigin, attempt.origin]) }
-            // The same origin, one grade lower; it answered, so nothing is held against it.
-            if !isTooLate(move, at: now) { return ask(attempt.origin, for: move, at: now) }
-        case .refused(_, let reason):
-            roster.ruleOut(attempt.origin, because: reason)
+            if let ingestOrigin { different.insert([ingestOrigin, origin]) }
+        case .refused(_, let reason): roster.ruleOut(origin, because: reason)
+        case .outrun: break
         }
-        return advance(move, at: now)
+        return origin
+    }
+
+    // MARK: - Two at once
+
+    /// While an origin is asked for the same bytes: who could be asked for them beside it; nil for nobody.
+    package func hedgeCandidate(at now: Instant) -> OriginID? {
+        guard case .moving(let move) = state, !move.isPlanned, let attempt = move.attempts.last,
+            case .resume = attempt.order, attempt.ended == nil, let ingestOrigin
+        else { return nil }
+        let ready = roster.ids.filter {
+            roster[$0].ruledOut == nil && !move.barred.contains($0) && !move.asked.contains($0)
+                && !roster.isUnderPenalty($0, at: now) && !different.contains([ingestOrigin, $0])
+        }
+        return roster.ranked(ready).first
+    }
+
+    /// The candidate is asked too. Who delivers first is told with `joined`; a failure of the one that is left alone with
+    /// `attemptFailed`.
+    package mutating func hedge(with origin: OriginID, at now: Instant) {
+        guard case .moving(var move) = state else { preconditionFailure("hedged in \(state)") }
+        move.asked.insert(origin)
+        if move.attempts.count >= Self.attemptLimit { move.attempts.removeFirst() }
+        move.attempts.append(Attempt(origin: origin, order: .resume(origin), began: now))
+        state = .moving(move)
+    }
+
+    /// One of two came to nothing, and the other is still asked.
+    ///
+    /// - Parameter jitter: a random number in 0..<1.
+    package mutating func hedgeFailed(
+        _ failure: AttemptFailure, of origin: OriginID, at now: Instant, jitter: Double
+    ) {
+        guard case .moving(var move) = state, let index = move.unfinished(origin) else {
+            preconditionFailure("a hedge failed in \(state)")
+        }
+        _ = note(failure, of: index, in: &move, at: now, jitter: jitter)
+        state = .moving(move)
     }
 
     /// An origin is to be asked after all others from now on.

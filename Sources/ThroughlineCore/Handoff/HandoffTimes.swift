@@ -75,10 +75,13 @@ package struct HandoffTimes: Sendable {
         return max(standard, min(others, standard * Self.mostFromOthers))
     }
 
-    /// A handoff to an origin of which nothing is prepared.
-    package func cold(_ origin: OriginID) -> Duration {
-        Part.allCases.reduce(.zero) { $0 + expected($1, of: origin) }
+    /// Until an origin is set up of which nothing is prepared.
+    package func opening(_ origin: OriginID) -> Duration {
+        expected(.connect, of: origin) + expected(.open, of: origin)
     }
+
+    /// A handoff to an origin of which nothing is prepared.
+    package func cold(_ origin: OriginID) -> Duration { opening(origin) + warm(origin) }
 
     /// A handoff to an origin that is set up.
     package func warm(_ origin: OriginID) -> Duration { expected(.firstMedia, of: origin) }

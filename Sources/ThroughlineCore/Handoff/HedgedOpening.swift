@@ -1,7 +1,8 @@
 /// Opens one of several origins, and starts the next beside it when the pick is slow.
 ///
 /// The pick is slow when it has not answered within what is expected of it and a quarter; or when, if it came to nothing
-/// now, the next would only just be in time. Two are asked at once, and no more; the first to deliver is taken.
+/// now, the next would only just be in time. Two are asked at once, and no more; whoever delivers first is taken by who
+/// runs this.
 ///
 /// | expected of the pick | of the next | buffer | the next is asked after |
 /// | --- | --- | --- | --- |
@@ -10,16 +11,6 @@
 /// | 300 ms | 300 ms | nothing left | 100 ms |
 /// | 40 ms | 300 ms | 5 s | 100 ms |
 package struct HedgedOpening: Sendable {
-    package enum Order: Hashable, Sendable {
-        case open(OriginID)
-        /// It delivers: go on with it.
-        case take(OriginID)
-        /// Close it: another was faster.
-        case drop(OriginID)
-        /// Every candidate came to nothing.
-        case exhausted
-    }
-
     package struct Candidate: Hashable, Sendable {
         package let origin: OriginID
         /// How long it is expected to take until it delivers.
@@ -40,7 +31,6 @@ package struct HedgedOpening: Sendable {
     /// Those that are asked, the first of them first.
     private var asked: [(candidate: Candidate, since: Instant)] = []
     private let dryAt: Instant?
-    private var isOver = false
 
     /// - Parameters:
     ///   - candidates: the best first.
@@ -50,26 +40,20 @@ package struct HedgedOpening: Sendable {
         self.dryAt = dryAt
     }
 
-    package mutating func begin(at now: Instant) -> [Order] { next(at: now) }
+    /// - Returns: whom to ask now; nil for nobody, here and below.
+    package mutating func begin(at now: Instant) -> OriginID? { next(at: now) }
 
-    package mutating func delivered(_ origin: OriginID, at now: Instant) -> [Order] {
-        guard !isOver, asked.contains(where: { $0.candidate.origin == origin }) else { return [] }
-        isOver = true
-        defer { asked = [] }
-        return [.take(origin)] + asked.map(\.candidate.origin).filter { $0 != origin }.map { .drop($0) }
-    }
-
-    package mutating func failed(_ origin: OriginID, at now: Instant) -> [Order] {
-        guard !isOver, let index = asked.firstIndex(where: { $0.candidate.origin == origin }) else { return [] }
+    package mutating func failed(_ origin: OriginID, at now: Instant) -> OriginID? {
+        guard let index = asked.firstIndex(where: { $0.candidate.origin == origin }) else { return nil }
         asked.remove(at: index)
         return next(at: now)
     }
 
-    package mutating func timePassed(at now: Instant) -> [Order] { now >= nextMoment ? next(at: now) : [] }
+    package mutating func timePassed(at now: Instant) -> OriginID? { now >= nextMoment ? next(at: now) : nil }
 
     /// When `timePassed` is to be called; `.never` if not at all.
     package var nextMoment: Instant {
-        guard !isOver, let following = waiting.first, asked.count < Self.mostAtOnce, let last = asked.last else {
+        guard let following = waiting.first, asked.count < Self.mostAtOnce, let last = asked.last else {
             return .never
         }
         var patience = last.candidate.expected * 5 / 4
@@ -77,14 +61,10 @@ package struct HedgedOpening: Sendable {
         return last.since + min(max(patience, Self.leastPatience), Self.mostPatience)
     }
 
-    private mutating func next(at now: Instant) -> [Order] {
-        guard !isOver else { return [] }
-        if waiting.isEmpty {
-            isOver = asked.isEmpty
-            return isOver ? [.exhausted] : []
-        }
+    private mutating func next(at now: Instant) -> OriginID? {
+        guard !waiting.isEmpty else { return nil }
         let candidate = waiting.removeFirst()
         asked.append((candidate, now))
-        return [.open(candidate.origin)]
+        return candidate.origin
     }
 }

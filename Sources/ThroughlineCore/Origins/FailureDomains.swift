@@ -17,10 +17,13 @@ package struct FailureDomains: Sendable {
         }
     }
 
-    private let endpoints: [Endpoint?]
+    private var endpoints: [Endpoint?]
 
     /// - Parameter endpoints: by origin; nil for one that shares nothing, such as a file.
     package init(_ endpoints: [Endpoint?]) { self.endpoints = endpoints }
+
+    /// One more origin, after all others.
+    package mutating func add(_ endpoint: Endpoint?) { endpoints.append(endpoint) }
 
     /// The other origins for which a failure of `origin` says as much.
     package func sharing(_ cause: ChangeEvent.Cause, of origin: OriginID) -> [OriginID] {

@@ -20,15 +20,21 @@ public struct OriginID: Hashable, Sendable, Comparable {
 /// The penalty is drawn evenly between a tenth of that and all of it (full jitter with a floor), so that many players
 /// do not come back at the same moment. An origin that fell silent is never out for more than a second: it may be the
 /// only one that lives. A `Retry-After` of the origin is honoured as it stands.
+///
+/// Origins on the host that could not be connected to (`FailureDomains`) have no penalty, but are asked after the others
+/// until they have delivered.
 package struct OriginRoster: Sendable {
     package struct Traits: Sendable {
         /// Lower is asked first.
         package var priority: Int
         /// Among equals of priority, the greater is asked first.
         package var weight: Int
-        package init(priority: Int, weight: Int) {
+        /// Where it is connected to; nil for nowhere, such as a file.
+        package var endpoint: FailureDomains.Endpoint?
+        package init(priority: Int, weight: Int, endpoint: FailureDomains.Endpoint? = nil) {
             self.priority = priority
             self.weight = weight
+            self.endpoint = endpoint
         }
     }
 
@@ -40,6 +46,8 @@ package struct OriginRoster: Sendable {
         package var deliversSince: Instant?
         package var lastCause: ChangeEvent.Cause?
         package var penaltyEnds: Instant?
+        /// When another origin failed in a way that says as much of this one; nil once either has delivered.
+        package var sharedFailure: Instant?
         /// Why the origin is not asked again in this run.
         package var ruledOut: String?
     }
@@ -54,16 +62,19 @@ package struct OriginRoster: Sendable {
     package static let hopeTime: Duration = .seconds(5)
 
     private var traits: [Traits]
+    private var domains: FailureDomains
     package private(set) var health: [Health]
 
     package init(_ traits: [Traits]) {
         self.traits = traits
+        domains = FailureDomains(traits.map(\.endpoint))
         health = Array(repeating: Health(), count: traits.count)
     }
 
     /// One more origin, behind all others.
     package mutating func add(_ new: Traits) -> OriginID {
         traits.append(new)
+        domains.add(new.endpoint)
         health.append(Health())
         return OriginID(traits.count - 1)
     }
@@ -93,11 +104,18 @@ package struct OriginRoster: Sendable {
             record.penaltyEnds = now + .nanoseconds(Int64(Double(most.wholeNanoseconds) * share))
         }
         health[id.index] = record
+        for other in domains.sharing(cause, of: id) where health[other.index].deliversSince == nil {
+            health[other.index].sharedFailure = now
+        }
     }
 
     /// The origin delivers media from this moment, or still does; until it fails.
     package mutating func delivered(_ id: OriginID, at now: Instant) {
         health[id.index].penaltyEnds = nil
+        health[id.index].sharedFailure = nil
+        if let cause = health[id.index].lastCause {
+            for other in domains.sharing(cause, of: id) { health[other.index].sharedFailure = nil }
+        }
         if health[id.index].deliversSince == nil { health[id.index].deliversSince = now }
         if isTrusted(id, at: now) {
             health[id.index].failuresInARow = 0
@@ -118,6 +136,7 @@ package struct OriginRoster: Sendable {
     package func isPromising(_ id: OriginID, at now: Instant) -> Bool {
         guard !isUnderPenalty(id, at: now), health[id.index].ruledOut == nil else { return false }
         let record = health[id.index]
+        if let shared = record.sharedFailure, now - shared < Self.hopeTime { return false }
         return record.failuresInARow == 0 || record.lastFailure.map { now - $0 >= Self.hopeTime } ?? true
     }
 
@@ -127,9 +146,11 @@ package struct OriginRoster: Sendable {
         return health[id.index].deliversSince.map { now - $0 >= Self.recoveryTime } ?? false
     }
 
-    /// The order in which to ask: by priority, then fewest failures in a row, then weight, then as configured.
+    /// The order in which to ask: those last whose host is dead as far as is known; then by priority, then fewest failures in a row, then weight, then as configured.
     package func ranked(_ candidates: [OriginID]) -> [OriginID] {
         candidates.sorted { a, b in
+            let (s, t) = (health[a.index].sharedFailure != nil, health[b.index].sharedFailure != nil)
+            if s != t { return t }
             let (x, y) = (traits[a.index], traits[b.index])
             if x.priority != y.priority { return x.priority < y.priority }
             let (f, g) = (health[a.index].failuresInARow, health[b.index].failuresInARow)

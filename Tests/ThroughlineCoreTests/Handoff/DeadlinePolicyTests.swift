@@ -251,6 +251,21 @@ internal import ThroughlineCore
         #expect(policy.timePassed(at: .at(1)) == [.commit(.silence)])
     }
 
+    /// Over HTTP a server may send two seconds at once, and rest: what came is being played before more is missed.
+    @Test func aWaitThatBeganBeforeTheStreamWasPlayedGoesByTheBufferToo() {
+        var policy = DeadlinePolicy()
+        _ = policy.alternateChanged(
+            to: .init(cold: .milliseconds(300), warm: .milliseconds(100), canPrepare: true), at: .at(0))
+        #expect(policy.waitBegan(at: .at(0), level: nil) == [])
+        #expect(policy.timePassed(at: .at(0.5)) == [.prepare])
+        #expect(policy.playing(at: .at(0.5), level: .milliseconds(1500)) == [])
+        #expect(policy.prepared(at: .at(0.6)) == [])
+        #expect(policy.timePassed(at: .at(1.5)) == [], "the bound where nothing is due")
+        #expect(policy.playing(at: .at(1.6), level: .milliseconds(400)) == [], "it is known already")
+        #expect(policy.nextMoment == .at(1.88))
+        #expect(policy.timePassed(at: .at(1.88)) == [.commit(.silence)])
+    }
+
     @Test func aFullBufferThatReadsNothingIsNoSilence() {
         var policy = Self.policy()
         _ = policy.waitBegan(at: .at(0), level: .seconds(2))

@@ -275,7 +275,7 @@ internal import ThroughlineCore
         controller.joined(at: .at(3))
         #expect(controller.roster[OriginID(0)].failures == 0)
         // One more that is named: behind all others, unless it is named.
-        let added = controller.add()
+        let added = controller.add(at: nil)
         #expect(added == OriginID(3))
         #expect(leave(4, for: added) == .replace(added))
         controller.joined(at: .at(4))

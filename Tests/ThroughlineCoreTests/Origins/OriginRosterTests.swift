@@ -141,6 +141,29 @@ internal import ThroughlineCore
         #expect(roster[c].ruledOut == "another programme")
         #expect(roster[a].ruledOut == nil && roster[a].failures == 0)
     }
+
+    /// Two origins on one host and one on another, the two before it.
+    @Test func aHostThatIsDeadIsAskedLast() {
+        let dead = FailureDomains.Endpoint(host: "a.example", port: 80)
+        var roster = OriginRoster([
+            .init(priority: 0, weight: 1, endpoint: dead), .init(priority: 0, weight: 1, endpoint: dead),
+            .init(priority: 5, weight: 1, endpoint: .init(host: "b.example", port: 80)),
+        ])
+        roster.failed(OriginID(0), cause: .reset, retryAfter: nil, at: .at(0), jitter: 1)
+        #expect(
+            roster.ranked([OriginID(1), OriginID(2)]) == [OriginID(1), OriginID(2)], "a reset says nothing of others")
+        roster.failed(OriginID(0), cause: .unreachable, retryAfter: nil, at: .at(1), jitter: 1)
+        #expect(roster.ranked([OriginID(1), OriginID(2)]) == [OriginID(2), OriginID(1)])
+        #expect(!roster.isUnderPenalty(OriginID(1), at: .at(1)), "it may be asked where nobody else is left")
+        #expect(!roster.isPromising(OriginID(1), at: .at(1)) && roster[OriginID(1)].failures == 0)
+        roster.delivered(OriginID(0), at: .at(2))
+        #expect(roster.ranked([OriginID(1), OriginID(2)]) == [OriginID(1), OriginID(2)], "the host is back")
+        roster.delivered(OriginID(1), at: .at(2))
+        roster.failed(OriginID(0), cause: .unreachable, retryAfter: nil, at: .at(13), jitter: 1)
+        roster.delivered(OriginID(1), at: .at(13))
+        #expect(
+            roster.ranked([OriginID(2), OriginID(1)]) == [OriginID(1), OriginID(2)], "it delivers, whatever others do")
+    }
 }
 
 extension Duration {
