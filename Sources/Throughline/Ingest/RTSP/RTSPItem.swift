@@ -14,6 +14,8 @@ enum RTSPItem: Sendable {
     /// The sender of one flow says that it is done.
     case goodbye(flow: Int)
     case notice(RTSPServerNotice)
+    /// What was noticed of another session that plays the same.
+    case twin(flow: Int, RTPTwin.Finding)
     /// The transport that was asked for is refused.
     case transportRefused
     case moved(to: String)
