@@ -639,6 +639,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         for (flow, lost) in ingest.takeLosses().sorted(by: { $0.key < $1.key }) {
             guard let output = line?.output(of: flow), output < outputFlows.count else { continue }
             losses[output, default: FlowLosses()] += lost
+            // What was filled nobody misses.
+            if lost.packets == 0, lost.units == 0 { continue }
             warn("\(url(ingest.origin)): \(outputFlows[output]): \(lost)")
         }
     }

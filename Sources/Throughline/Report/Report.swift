@@ -28,6 +28,8 @@ public struct Report: Codable, Sendable {
         public var end: Double?
         public var lostPackets: Int?
         public var droppedUnits: Int?
+        /// RTP packets that were lost and filled from a second session.
+        public var filledPackets: Int?
         public var position: Position?
     }
 
@@ -217,6 +219,7 @@ extension Report.Flow {
         lostPackets = flow.losses.packets > 0 ? flow.losses.packets : nil
         position = flow.position.map { Report.Position($0) }
         droppedUnits = flow.losses.units > 0 ? flow.losses.units : nil
+        filledPackets = flow.losses.filled > 0 ? flow.losses.filled : nil
     }
 }
 
