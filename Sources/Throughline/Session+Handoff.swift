@@ -178,7 +178,8 @@ extension Session {
                 duration: accepted.at - pending.move.began, bufferBefore: eventLevel, bufferAfter: accepted.level,
                 attempts: pending.move.attempts.map { attempt in
                     HandoffReport.Attempt(
-                        origin: attempt.origin, url: url(attempt.origin), method: attempt.order.method,
+                        origin: attempt.origin, url: url(attempt.origin), why: attempt.choice.text(url),
+                        method: attempt.order.method,
                         duration: (attempt.ended ?? accepted.at) - attempt.began, failure: attempt.failure?.text)
                 }, flows: pending.grade == .byteExact ? [] : flows, positions: eventStandings,
                 decision: pending.decision.map { HandoffReport.Decision($0, since: began) })

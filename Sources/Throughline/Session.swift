@@ -195,7 +195,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         let roster = OriginRoster(
             configuration.origins.map { .init(priority: $0.priority, weight: $0.weight, endpoint: $0.endpoint) })
         planner = ReturnPlanner(
-            policy: configuration.failback, preferred: roster.ranked(roster.ids).first ?? OriginID(0))
+            policy: configuration.failback, preferred: roster.preferred.first ?? OriginID(0))
         watch = DeliveryWatch(
             origins: configuration.origins.count + OriginList.mostAdded, bound: configuration.silenceBound)
         let isPaced = configuration.pacing == .realtime
@@ -567,7 +567,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                     case .over: return nil
                     }
                 }
-                return ended(ingest)
+                let order = ended(ingest)
+                let isOver = order == nil && replacement == nil && !ingest.hasFailed && !abort.isAborted
+                if isOver, ingest.pendingOrder == nil, viewerGoesElsewhere() { continue }
+                return order
             }
             // libavformat may hand out what it had read before the flows were selected.
             guard isPlayed(packet.flow) else { continue }
@@ -636,6 +639,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         for (flow, lost) in ingest.takeLosses().sorted(by: { $0.key < $1.key }) {
             guard let output = line?.output(of: flow), output < outputFlows.count else { continue }
             losses[output, default: FlowLosses()] += lost
+            // What was filled nobody misses.
+            if lost.packets == 0, lost.units == 0 { continue }
             warn("\(url(ingest.origin)): \(outputFlows[output]): \(lost)")
         }
     }

@@ -139,7 +139,7 @@ final class EventWords: Sendable {
     private func details(_ report: HandoffReport) -> [String] {
         (report.decision.map { [$0.text] } ?? [])
             + report.attempts.map { attempt in
-                "\(attempt.method) \(attempt.url): \(attempt.failure ?? "done") (\(attempt.duration.words))"
+                "\(attempt.method) \(attempt.url) (\(attempt.why)): \(attempt.failure ?? "done") (\(attempt.duration.words))"
             }
             + report.flows.map { flow in
                 "flow \(flow.flow): \(flow.grade.rawValue), \(flow.lastBefore?.description ?? "-") to "

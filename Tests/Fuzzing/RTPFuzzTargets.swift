@@ -4,10 +4,12 @@ import ThroughlineCore
 
 /// A flow of datagrams: what comes out of the reorder buffer is in order, and packets and losses add up.
 ///
-/// The first byte chooses the window; then each packet has its length, the time since the one before, and its bytes.
+/// The first byte chooses the window, and whether there is a twin; then each packet has its length, the time since the one
+/// before, whether the twin sent it, and its bytes.
 func fuzzRTP(_ bytes: UnsafeRawBufferPointer) {
     guard let seed = bytes.first else { return }
     var buffer = RTPReorderBuffer(policy: .init(patience: .milliseconds(50), window: Int(seed)))
+    if seed & 1 != 0 { buffer.join(.init(byteLimit: 1 << 16, proofs: 2)) }
     var statistics = RTPReceptionStatistics(clockRateHz: 90_000, probation: Int(seed & 3))
     var timeline = RTPTimeline(clockRateHz: 90_000, start: .init(range: .zero, rtpTime: UInt32(seed)))
     var keeper = PositionKeeper()
@@ -19,12 +21,12 @@ func fuzzRTP(_ bytes: UnsafeRawBufferPointer) {
 
     func took(_ output: RTPReorderBuffer.Output) {
         switch output {
-        case .packet(let packet):
+        case .packet(let packet), .filled(let packet):
             guard let header = RTPHeader(packet) else { fatalError("what came out is no packet") }
             precondition(
                 next == nil || next == header.sequence, "\(header.sequence) is not \(String(describing: next))")
             next = header.sequence &+ 1
-            delivered += 1
+            if case .packet = output { delivered += 1 }
             let reading = timeline?.arrived(
                 timestamp: header.timestamp, ssrc: header.ssrc, endsUnit: header.marker, at: now)
             _ = keeper.received(
@@ -39,13 +41,19 @@ func fuzzRTP(_ bytes: UnsafeRawBufferPointer) {
     var rest = bytes.dropFirst()
     while rest.count >= 2 {
         let length = Int(rest[rest.startIndex])
-        now = now + .milliseconds(Int64(rest[rest.startIndex + 1]))
+        let isTwin = rest[rest.startIndex + 1] & 0x80 != 0
+        now = now + .milliseconds(Int64(rest[rest.startIndex + 1] & 0x7F))
         rest = rest.dropFirst(2)
         let packet = UnsafeRawBufferPointer(rebasing: rest.prefix(length))
         rest = rest.dropFirst(length)
         guard MuxedPacketKind(packet) == .rtp, let header = RTPHeader(packet) else { continue }
         precondition(header.overhead + header.payload.count == packet.count)
         buffer.expire(at: now, deliver: took)
+        if isTwin {
+            buffer.twinReceived(packet, arrival: now, at: now, deliver: took)
+            precondition(buffer.deadline > now && buffer.takeTwinFindings().count <= 16)
+            continue
+        }
         buffer.arrived(packet, sequence: header.sequence, at: now, deliver: took)
         arrived += 1
         precondition(buffer.deadline > now)

@@ -206,7 +206,7 @@ internal import ThroughlineLab
             let play = try await play(isRTSP ? lab.urls : pair.urls, expected: nil, to: .seconds(10)) { stream in
                 guard await stream.reaches(.seconds(2)) else { return }
                 stream.seek(to: .seconds(6))
-                guard await stream.reaches(.milliseconds(8500)) else { return }
+                guard await stream.reaches(.milliseconds(7500)) else { return }
                 if isRTSP { lab.first.kill() } else { pair.first.kill() }
             }
             #expect(play.summary.error == nil && play.summary.missing == .zero, "\(play.story)")

@@ -139,6 +139,9 @@ final class RTPFlowReader {
         lostBefore = min(lostBefore + min(lost, 1 << 16), 1 << 16)
     }
 
+    /// The packet that comes next was lost on the way, and came from another session.
+    func filled() { losses.filled += 1 }
+
     func repeated(byteCount: Int) { keeper.received(repeated: byteCount) }
 
     /// The timestamps of pictures that are reordered have leapt, or stand still: which picture comes next, they do not

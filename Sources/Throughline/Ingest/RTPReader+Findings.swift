@@ -1,9 +1,10 @@
 internal import ThroughlineCore
+internal import ThroughlineProtocols
 
 extension RTPReader.Finding {
     /// What a finding is about.
     enum Subject: Hashable {
-        case newCount, noTimestamps, timestampsBack, accountsApart, unreadable
+        case newCount, noTimestamps, timestampsBack, accountsApart, unreadable, unlikeTwin
     }
 
     /// What a viewer should know, in words that follow the name of the flow; nil for what is of no consequence, or is
@@ -31,6 +32,17 @@ extension RTPReader.Finding {
         case .position(.timestampsResumed(let shift)):
             (.timestampsBack, "its timestamps are believed again, with \(shift) added")
         case .unreadable(let error): (.unreadable, "a packet could not be read: \(error)")
+        }
+    }
+}
+
+extension RTPTwin.Finding {
+    /// What a viewer should know, as above.
+    var told: (subject: RTPReader.Finding.Subject, text: String)? {
+        switch self {
+        case .agrees, .contradicted: nil
+        case .unlike:
+            (.unlikeTwin, "the hot standby sends no packets that are the same: what is lost is not filled from there")
         }
     }
 }

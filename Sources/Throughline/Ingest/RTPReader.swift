@@ -30,6 +30,8 @@ final class RTPReader {
         var packets = 0
         /// Access units that were dropped since something of them was missing.
         var units = 0
+        /// RTP packets that were lost on the way and came from another session; they are not counted as lost.
+        var filled = 0
         /// Where the last one stood.
         var last: NPT?
     }
@@ -164,13 +166,15 @@ final class RTPReader {
     ///   - rtp: the whole packet, as the network brought it. What is no RTP is passed over, and so is what carries another
     ///     of the formats that the medium lists, or comfort noise.
     ///   - lostBefore: packets of the flow that are missing before it.
+    ///   - isFilled: it was lost on the way, and came from another session.
     ///   - packets: gets what is whole now, of this flow.
     func received(
-        _ rtp: UnsafeRawBufferPointer, flow: Int, lostBefore: Int = 0, at now: Instant,
+        _ rtp: UnsafeRawBufferPointer, flow: Int, lostBefore: Int = 0, isFilled: Bool = false, at now: Instant,
         into packets: inout UniqueDeque<Packet>
     ) {
         guard readers.indices.contains(flow), let header = RTPHeader(rtp) else { return }
         let reader = readers[flow]
+        if isFilled { reader.filled() }
         // More cannot be told by sequence numbers of 16 bits.
         let lost = max(0, min(1 << 16, lostBefore))
         guard reader.carries(header.payloadType) else {

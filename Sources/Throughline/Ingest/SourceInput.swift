@@ -74,7 +74,7 @@ final class SourceInput: ByteInput {
     /// What is kept of the bytes for a demuxer that goes back: a container may hold its flows one after another.
     static let windowCapacity = 4 << 20
     /// So far ahead it is quicker to read on than to ask anew.
-    static let readsThrough: Int64 = 256 << 10
+    static let readsThrough: Int64 = 32 << 10
 
     private let supervisor: any SourceSupervisor
     private let abort: AbortSwitch
@@ -89,7 +89,7 @@ final class SourceInput: ByteInput {
     private(set) var position: Int64 = 0
     /// Of the next byte of the source: the same, unless there is a window and the demuxer reads in it or beyond.
     private var end: Int64 = 0
-    /// Kept since the demuxer has gone back.
+    /// While it is played; at full speed from when the demuxer has gone back once, since most never do.
     private var window: ByteWindow?
     private let head: SourceHead
     /// A source is open and stands at `end`.
@@ -110,7 +110,9 @@ final class SourceInput: ByteInput {
     /// Why the input failed before it could be played.
     private(set) var openingFailure: ChangeEvent?
     /// While the demuxer is being opened a failure is not healed here: another origin is opened instead.
-    var isOpening = true
+    var isOpening = true {
+        didSet { if !isOpening, !prefetches, window == nil { keep(from: end) } }
+    }
     /// Bytes received, those that were received again not counted again.
     private(set) var byteCount: Int64 = 0
     private var received = ReceivedExtents()
@@ -160,8 +162,7 @@ final class SourceInput: ByteInput {
         if offset == position { return true }
         if let length = head.length, offset > length { return false }
         if offset < position, position - offset <= Self.windowCapacity, window == nil, !isOpening {
-            // It may do so again and again.
-            window = ByteWindow(capacity: Self.windowCapacity, at: offset)
+            keep(from: offset)
         } else if window?.contains(offset, orUpTo: Self.readsThrough) ?? false {
             position = offset
             return true
@@ -172,6 +173,8 @@ final class SourceInput: ByteInput {
         isOpen = false
         return true
     }
+
+    private func keep(from offset: Int64) { window = ByteWindow(capacity: Self.windowCapacity, at: offset) }
 
     func read(into buffer: UnsafeMutableRawBufferPointer) -> ByteInputResult {
         if pendingOrder != nil { return .failed }

@@ -28,6 +28,8 @@ public struct Report: Codable, Sendable {
         public var end: Double?
         public var lostPackets: Int?
         public var droppedUnits: Int?
+        /// RTP packets that were lost and filled from a second session.
+        public var filledPackets: Int?
         public var position: Position?
     }
 
@@ -105,6 +107,7 @@ public struct Report: Codable, Sendable {
     public struct Attempt: Codable, Sendable {
         public var origin: Int
         public var url: String
+        public var why: String
         public var method: String
         public var duration: Double
         public var failure: String?
@@ -216,6 +219,7 @@ extension Report.Flow {
         lostPackets = flow.losses.packets > 0 ? flow.losses.packets : nil
         position = flow.position.map { Report.Position($0) }
         droppedUnits = flow.losses.units > 0 ? flow.losses.units : nil
+        filledPackets = flow.losses.filled > 0 ? flow.losses.filled : nil
     }
 }
 
@@ -236,7 +240,7 @@ extension Report.Handoff {
         bufferAfter = report.bufferAfter.reported
         attempts = report.attempts.map {
             Report.Attempt(
-                origin: $0.origin.index, url: $0.url, method: $0.method, duration: $0.duration.reported,
+                origin: $0.origin.index, url: $0.url, why: $0.why, method: $0.method, duration: $0.duration.reported,
                 failure: $0.failure)
         }
         flows = report.flows.map { Report.Splice($0) }

@@ -27,6 +27,7 @@ internal import ThroughlineCore
         static func text(_ output: RTPReorderBuffer.Output) -> String {
             switch output {
             case .packet(let bytes): rtpHeader(Array(bytes)).map { String($0.sequence) } ?? "?"
+            case .filled(let bytes): rtpHeader(Array(bytes)).map { "+\($0.sequence)" } ?? "?"
             case .lost(let count): "-\(count)"
             case .restarted: "R"
             }
@@ -259,7 +260,7 @@ internal import ThroughlineCore
             case .lost(let count):
                 if count < 1 { isSound = false }
                 place += UInt64(count)
-            case .restarted: isSound = false
+            case .filled, .restarted: isSound = false
             }
         }
         for arrival in arrivals {

@@ -85,6 +85,8 @@ final class RTSPIngest: Ingest {
     private var toldLosses: [Int: FlowLosses] = [:]
     /// What was told of each flow.
     private var told: Set<Told> = []
+    /// What was noticed of the session that losses are filled from.
+    private var twinFindings: [(flow: Int, finding: RTPTwin.Finding)] = []
     /// The furthest end of what was handed out; backwards, the least start.
     private var furthest: MediaTime?
 
@@ -194,7 +196,7 @@ final class RTSPIngest: Ingest {
         var news: [Int: FlowLosses] = [:]
         for flow in reader.flows.indices {
             let losses = reader.losses(of: flow)
-            let all = FlowLosses(packets: losses.packets, units: losses.units)
+            let all = FlowLosses(packets: losses.packets, units: losses.units, filled: losses.filled)
             let new = all - toldLosses[flow, default: FlowLosses()]
             toldLosses[flow] = all
             if new != FlowLosses() { news[flow] = new }
@@ -211,10 +213,23 @@ final class RTSPIngest: Ingest {
 
     /// Each subject once for each flow: what comes and goes is not told again and again.
     func takeFindings() -> [(flow: Int, text: String)] {
-        reader.takeFindings().compactMap { flow, finding in
-            guard let (subject, text) = finding.told else { return nil }
+        let ofTwin = twinFindings.map { ($0.flow, $0.finding.told) }
+        twinFindings = []
+        return (reader.takeFindings().map { ($0.flow, $0.finding.told) } + ofTwin).compactMap { flow, news in
+            guard let (subject, text) = news else { return nil }
             return told.insert(Told(flow: flow, subject: subject)).inserted ? (flow, text) : nil
         }
+    }
+
+    var twinEnd: RTSPTwinEnd? { RTSPTwinEnd(flows: reader.flows, commands: source.commands) }
+
+    func merge(_ twin: RTSPTwinEnd?, hold: Duration) {
+        // Over the control connection nothing is lost.
+        guard let twin, usesUDP else { return source.give(.merge(nil)) }
+        let feed = RTSPTwinFeed(
+            flows: FlowMapping.map(twin.flows, onto: reader.flows), policy: RTPTwin.Policy(hold: hold))
+        source.give(.merge(feed))
+        twin.commands.give(.tap(feed))
     }
 
     /// As late as can be, since a server that delivers in real time has to play all that is known already. If that was
@@ -413,7 +428,8 @@ final class RTSPIngest: Ingest {
                     let count = batch.count
                     let packet = UnsafeRawBufferPointer(rebasing: bytes[entry.start..<(entry.start + entry.count)])
                     reader.received(
-                        packet, flow: entry.flow, lostBefore: entry.lostBefore, at: block.arrival, into: &batch)
+                        packet, flow: entry.flow, lostBefore: entry.lostBefore, isFilled: entry.isFilled,
+                        at: block.arrival, into: &batch)
                     guard reader.isAdrift(entry.flow) else { continue }
                     // Whatever place it was given, it may be another picture's.
                     while batch.count > count { _ = batch.removeLast() }
@@ -436,6 +452,7 @@ final class RTSPIngest: Ingest {
             throw .changed(event)
         case .interrupted: throw .interrupted
         case .paused: hasStopped = true
+        case .twin(let flow, let finding): if twinFindings.count < 64 { twinFindings.append((flow, finding)) }
         case .moved, .transportRefused, .described, .ready: break
         }
     }

@@ -14,6 +14,8 @@ enum RTSPItem: Sendable {
     /// The sender of one flow says that it is done.
     case goodbye(flow: Int)
     case notice(RTSPServerNotice)
+    /// What was noticed of another session that plays the same.
+    case twin(flow: Int, RTPTwin.Finding)
     /// The transport that was asked for is refused.
     case transportRefused
     case moved(to: String)
@@ -45,6 +47,8 @@ struct RTPBlock: Sendable {
         var count: Int
         /// Packets that are missing before this one.
         var lostBefore: Int
+        /// It was lost on the way, and came from another session that plays the same.
+        var isFilled = false
     }
 
     var bytes: [UInt8] = []
@@ -56,8 +60,11 @@ struct RTPBlock: Sendable {
     /// Bytes of the packets and of what is kept of each.
     var byteCount: Int { bytes.count + entries.count * MemoryLayout<Entry>.stride }
 
-    mutating func append(_ packet: UnsafeRawBufferPointer, flow: Int, lostBefore: Int) {
-        entries.append(Entry(flow: flow, start: bytes.count, count: packet.count, lostBefore: lostBefore))
+    mutating func append(
+        _ packet: UnsafeRawBufferPointer, flow: Int, lostBefore: Int = 0, isFilled: Bool = false
+    ) {
+        entries.append(
+            Entry(flow: flow, start: bytes.count, count: packet.count, lostBefore: lostBefore, isFilled: isFilled))
         bytes.append(contentsOf: packet)
     }
 }

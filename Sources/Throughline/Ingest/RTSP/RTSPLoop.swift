@@ -8,6 +8,8 @@ internal import ThroughlineTransport
 ///     control connection --> framer --messages--> RTSPSession --orders--> control connection, queue
 ///                               '----RTP, RTCP--.
 ///     datagrams --> reorder buffer -------------'--> flows --> queue
+///                    ^                                 '-----> feed of a session that plays the same
+///                    '--- feed from a session that plays the same
 final class RTSPLoop {
     private let options: RTSPSource.Options
     private let queue: RTSPQueue
@@ -28,6 +30,11 @@ final class RTSPLoop {
     private var held: [RTPBlock] = []
     private var heldBytes = 0
     private var awaitsAnswer = false
+    /// From where losses are filled.
+    private var twin: RTSPTwinFeed?
+    /// Where every packet goes as it came, and those of this turn.
+    private var tap: RTSPTwinFeed?
+    private var tapped: RTPBlock
     /// Bytes of datagrams that may still be kept; what comes beyond is dropped.
     private var room = 0
     private var isOver = false
@@ -59,6 +66,7 @@ final class RTSPLoop {
         settings.clientNonce = { String(UInt64.random(in: 0 ... .max), radix: 16) }
         session = RTSPSession(settings: settings)
         block = RTPBlock(arrival: .now)
+        tapped = RTPBlock(arrival: .now)
         canonicalName = "tl-" + String(UInt64.random(in: 0 ... .max), radix: 16)
     }
 
@@ -79,10 +87,11 @@ final class RTSPLoop {
                 if isOver { break }
                 // What TLS holds already the socket does not show.
                 let isAtHand = readsControl && connection.usesTLS && connection.hasBufferedInput
-                _ = try waiter.wait(until: isAtHand ? .now : deadline)
+                _ = try waiter.wait(until: isAtHand || !twinMayRest ? .now : deadline)
                 room = max(0, queue.room - heldBytes)
                 try receiveControl()
                 try receiveDatagrams()
+                receiveTwin()
                 keepTime()
             }
             try sendPending()
@@ -94,6 +103,8 @@ final class RTSPLoop {
             }
         }
         deliver()
+        tap?.ended()
+        twin?.close()
         for flow in flows { flow.datagrams?.close() }
         connection.close()
     }
@@ -121,6 +132,11 @@ final class RTSPLoop {
             carryOut(session.play(request, at: now))
         case .pause: carryOut(session.pause(at: now))
         case .setBandwidth(let rate): carryOut(session.setBandwidth(rate, at: now))
+        case .merge(let feed): merge(feed)
+        case .tap(let feed):
+            handOverTapped()
+            tap?.ended()
+            tap = feed
         case .close:
             carryOut(session.tearDown(at: now))
             isOver = true
@@ -191,6 +207,7 @@ final class RTSPLoop {
             waiter.watch(pair.descriptor(of: .rtp), for: .input)
             waiter.watch(pair.descriptor(of: .rtcp), for: .input)
             flows[flow].reorder = RTPReorderBuffer()
+            if let twin, twin.flows.contains(flow) { flows[flow].reorder?.join(twin.policy) }
         } else if let interleaved = transport.interleaved ?? (options.usesUDP ? nil : Self.offeredChannels(flow)) {
             flows[flow].datagrams?.close()
             flows[flow].datagrams = nil
@@ -242,6 +259,8 @@ final class RTSPLoop {
         }
         flushBlock()
         awaitsAnswer = true
+        handOverTapped()
+        tap?.restarted()
     }
 
     // MARK: - The control connection
@@ -318,6 +337,7 @@ final class RTSPLoop {
 
     private func take(_ packet: UnsafeRawBufferPointer, flow: Int) {
         guard let header = RTPHeader(packet) else { return }
+        tapPacket(packet, flow: flow)
         let verdict = flows[flow].statistics.received(header, at: block.arrival)
         if case .duplicate = verdict { return }
         var lost = 0
@@ -383,6 +403,7 @@ final class RTSPLoop {
             return
         }
         guard let header = RTPHeader(datagram), flows[flow].reorder != nil else { return }
+        tapPacket(datagram, flow: flow)
         let verdict = flows[flow].statistics.received(header, at: block.arrival)
         if case .sourceChanged = verdict { flows[flow].reorder?.reset() }
         // Taken out meanwhile, so that what it hands out can be kept.
@@ -393,17 +414,21 @@ final class RTSPLoop {
 
     private func take(_ output: RTPReorderBuffer.Output, flow: Int) {
         switch output {
-        case .packet(let packet):
-            // Nobody reads, and nobody can be told to send no more.
-            guard takesRoom(packet.count + MemoryLayout<RTPBlock.Entry>.stride) else {
-                flows[flow].lostBefore += 1
-                return
-            }
-            block.append(packet, flow: flow, lostBefore: flows[flow].lostBefore)
-            flows[flow].lostBefore = 0
+        case .packet(let packet): take(ordered: packet, flow: flow, isFilled: false)
+        case .filled(let packet): take(ordered: packet, flow: flow, isFilled: true)
         case .lost(let count): flows[flow].lostBefore += count
         case .restarted: break
         }
+    }
+
+    private func take(ordered packet: UnsafeRawBufferPointer, flow: Int, isFilled: Bool) {
+        // Nobody reads, and nobody can be told to send no more.
+        guard takesRoom(packet.count + MemoryLayout<RTPBlock.Entry>.stride) else {
+            flows[flow].lostBefore += 1
+            return
+        }
+        block.append(packet, flow: flow, lostBefore: flows[flow].lostBefore, isFilled: isFilled)
+        flows[flow].lostBefore = 0
     }
 
     private func takesRoom(_ byteCount: Int) -> Bool {
@@ -445,7 +470,68 @@ final class RTSPLoop {
         block = RTPBlock(arrival: block.arrival)
     }
 
+    // MARK: - Another session that plays the same
+
+    private func merge(_ feed: RTSPTwinFeed?) {
+        twin?.close()
+        twin = feed
+        for flow in flows.indices {
+            if let feed, feed.flows.contains(flow) {
+                flows[flow].reorder?.join(feed.policy)
+            } else {
+                flows[flow].reorder?.leaveTwin()
+            }
+        }
+        feed?.watch { [waiter] in waiter.wake() }
+    }
+
+    /// False when a packet of the other session is there that is waited for.
+    private var twinMayRest: Bool {
+        guard let twin else { return true }
+        return twin.mayRest(isAwaiting: flows.contains { $0.reorder?.awaitsTwin ?? false })
+    }
+
+    private func receiveTwin() {
+        guard let twin else { return }
+        let now = Instant.now
+        for item in twin.take() {
+            switch item {
+            case .packets(let packets):
+                block.arrival = now
+                packets.bytes.withUnsafeBytes { bytes in
+                    for entry in packets.entries where flows.indices.contains(entry.flow) {
+                        let packet = UnsafeRawBufferPointer(rebasing: bytes[entry.start..<entry.start + entry.count])
+                        guard var reorder = flows[entry.flow].reorder.take() else { continue }
+                        reorder.twinReceived(packet, arrival: packets.arrival, at: now) { take($0, flow: entry.flow) }
+                        flows[entry.flow].reorder = reorder
+                    }
+                }
+            case .restarted: for flow in flows.indices { flows[flow].reorder?.twinRestarted() }
+            case .ended: return merge(nil)
+            }
+        }
+        for flow in flows.indices {
+            for finding in flows[flow].reorder?.takeTwinFindings() ?? [] {
+                items.append(.twin(flow: flow, finding))
+            }
+        }
+    }
+
+    /// A packet as it came: also those that came twice, or too early.
+    private func tapPacket(_ packet: UnsafeRawBufferPointer, flow: Int) {
+        guard let tap, let other = tap.flow(of: flow) else { return }
+        if tapped.entries.isEmpty { tapped.arrival = block.arrival }
+        tapped.append(packet, flow: other)
+    }
+
+    private func handOverTapped() {
+        guard !tapped.entries.isEmpty else { return }
+        if tap?.put(tapped) == false { tap = nil }
+        tapped = RTPBlock(arrival: tapped.arrival)
+    }
+
     private func deliver() {
+        handOverTapped()
         flushBlock()
         queue.put(items)
         items = []

@@ -24,12 +24,33 @@ final class RTSPSource: Sendable {
         case play(RTSPPlayRequest)
         case pause
         case setBandwidth(Int64)
+        /// Fill what is lost from this feed; nil ends that.
+        case merge(RTSPTwinFeed?)
+        /// Put every packet that comes into this feed, too.
+        case tap(RTSPTwinFeed)
         case close
     }
 
+    /// A way to give commands that does not keep the session alive.
+    struct Commands: Sendable {
+        fileprivate let waiting = Guarded<[Command]>([])
+        fileprivate let waiter: SocketWaiter
+
+        func give(_ command: Command) {
+            waiting.withLock { $0.append(command) }
+            waiter.wake()
+        }
+
+        fileprivate func take() -> [Command] {
+            waiting.withLock { waiting in
+                defer { waiting = [] }
+                return waiting
+            }
+        }
+    }
+
     let queue: RTSPQueue
-    private let commands: Guarded<[Command]>
-    private let waiter: SocketWaiter
+    let commands: Commands
     private let thread: WorkerThread
 
     /// Starts to connect, and asks for the description.
@@ -37,19 +58,13 @@ final class RTSPSource: Sendable {
         let waiter = try SocketWaiter(abort: abort)
         // Where the queue was full the connection is not read: it is when there is room again.
         let queue = RTSPQueue(byteLimit: options.byteLimit, drained: { waiter.wake() })
-        let commands = Guarded<[Command]>([])
+        let commands = Commands(waiter: waiter)
         self.queue = queue
         self.commands = commands
-        self.waiter = waiter
         thread = WorkerThread(name: "tl-rtsp") {
             do throws(TransportError) {
                 let loop = try RTSPLoop(options: options, queue: queue, waiter: waiter, abort: abort)
-                loop.run {
-                    commands.withLock { waiting in
-                        defer { waiting = [] }
-                        return waiting
-                    }
-                }
+                loop.run { commands.take() }
             } catch { queue.put([.failed(ChangeEvent(error))]) }
             queue.close()
         }
@@ -60,8 +75,5 @@ final class RTSPSource: Sendable {
         thread.join()
     }
 
-    func give(_ command: Command) {
-        commands.withLock { $0.append(command) }
-        waiter.wake()
-    }
+    func give(_ command: Command) { commands.give(command) }
 }

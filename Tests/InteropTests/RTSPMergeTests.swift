@@ -1,0 +1,68 @@
+internal import Testing
+internal import ThroughlineCore
+internal import ThroughlineLab
+internal import ThroughlineMedia
+internal import ThroughlineTransport
+
+@testable internal import Throughline
+
+/// Two origins deliver the same over UDP, and the network loses of both.
+@Suite("Losses filled from a second session") struct RTSPMergeTests {
+    /// What came of one of them.
+    private struct Taken {
+        var pictures: Set<MediaTime> = []
+        var losses: [Int: FlowLosses] = [:]
+        var findings: [String] = []
+        var total: FlowLosses { losses.values.reduce(into: FlowLosses()) { $0 += $1 } }
+    }
+
+    private func open(_ origin: RTSPOrigin, from start: NPT) throws -> RTSPIngest {
+        try RTSPIngest.forProbing(
+            Origin(url: origin.url(for: "/main.mkv")), bound: .seconds(5), abort: AbortSwitch(), transport: .udp,
+            start: start, isExact: true)
+    }
+
+    /// Reads up to an NPT.
+    private func read(_ ingest: RTSPIngest, to end: NPT) throws -> Taken {
+        var taken = Taken()
+        while let packet = try ingest.read(), let pts = packet.pts, pts < end {
+            if ingest.flows[packet.flow].kind == .video { taken.pictures.insert(pts) }
+        }
+        taken.losses = ingest.takeLosses()
+        taken.findings = ingest.takeFindings().map(\.text)
+        return taken
+    }
+
+    /// Each starts at an NPT of its own, as a standby does that was opened later.
+    @Test(.timeLimit(.minutes(25)), arguments: [false, true])
+    func whatOneLosesComesFromTheOther(isMerged: Bool) async throws {
+        try await Slots.shared.run {
+            var origins: [RTSPOrigin] = []
+            for seed in [1, 2] as [UInt64] {
+                var options = RTSPOrigin.Options()
+                options.seed = seed
+                origins.append(
+                    try await RTSPOrigin.start(
+                        serving: ["/main.mkv": Fixtures.path("main.mkv")],
+                        faults: [Fault(parsing: "loss=5%"), Fault(parsing: "reorder=10%")], options: options))
+            }
+            let played = try open(origins[0], from: .zero)
+            let other = try open(origins[1], from: .milliseconds(200))
+            if isMerged { played.merge(other.twinEnd, hold: .milliseconds(500)) }
+            nonisolated(unsafe) let handed = other  // Read by that thread alone, until it was joined.
+            let thread = WorkerThread(name: "other") { _ = try? read(handed, to: .seconds(9)) }
+            let taken = try read(played, to: .seconds(8))
+            thread.join()
+            let total = taken.total
+            #expect(taken.findings.isEmpty, "\(taken.findings)")
+            guard isMerged else {
+                #expect(total.packets > 20 && total.filled == 0, "\(total)")
+                return
+            }
+            #expect(total.filled > 15, "\(total)")
+            #expect(total.packets * 5 < total.filled, "\(total)")
+            #expect(taken.losses.values.allSatisfy { $0.filled > 0 }, "of each flow: \(taken.losses)")
+            #expect(taken.pictures.count >= 200 - 2 * total.packets, "\(taken.pictures.count)")
+        }
+    }
+}
