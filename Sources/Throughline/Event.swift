@@ -69,6 +69,8 @@ public struct HandoffReport: Sendable {
     public struct Attempt: Sendable {
         public let origin: OriginID
         public let url: String
+        /// Why it was this origin, for people.
+        public let why: String
         /// `resume` (same bytes), `replace` (new ingest).
         public let method: String
         public let duration: Duration

@@ -61,7 +61,7 @@ extension Session {
                 standby: ingest.standby)
         }
         noteDecision(ingest, opening: opening, joining: joining)
-        standby?.changed()
+        standbyMayChange()
         hasPending = true
         ingest.opened()
         flush()
@@ -71,10 +71,12 @@ extension Session {
 
     /// Another ingest goes on: how long it took tells what it will take again.
     private func noteDecision(_ ingest: any Ingest, opening: Duration, joining: Duration?) {
-        let decision =
-            ingest.standby == .warm
-            ? noteJoined(ingest.origin, opening: nil, media: joining.map { opening + $0 })
-            : noteJoined(ingest.origin, opening: opening, media: joining)
+        let decision: DeadlineRecord?
+        switch ingest.standby {
+        case .cold: decision = noteJoined(ingest.origin, opening: opening, media: joining)
+        case .warm: decision = noteJoined(ingest.origin, opening: nil, media: joining.map { opening + $0 })
+        case .hot: decision = noteJoined(ingest.origin, opening: nil, media: nil, hot: opening + (joining ?? .zero))
+        }
         shared.withLock { $0.pending?.decision = decision }
     }
 
@@ -100,10 +102,14 @@ extension Session {
         let named = target ?? departureTarget.take() ?? event.target.flatMap { originID(of: $0) }
         // Where it wanted to send its clients later is as good a place now.
         let target = named ?? plannedTarget
+        // What delivers already is better than anything that has to be asked for.
+        let delivering = isBackward ? nil : hot?.ready
+        let joinsAtOnce = delivering != nil && (target == nil || target == delivering)
+        let canResume = canResume && !joinsAtOnce
         // Bytes that go on where they broke are better than a session that stands ready; and where none was asked for, a lone
         // break is best answered by the same origin.
         let isCold = configuration.standby == .cold && event.cause.isBrokenConnection
-        let ready = canResume || isCold ? nil : standby?.ready
+        let ready = delivering ?? (canResume || isCold ? nil : standby?.ready)
         let (order, origin) = shared.withLock { state in
             let origin = state.controller.current ?? OriginID(0)
             return (
@@ -172,7 +178,8 @@ extension Session {
                 duration: accepted.at - pending.move.began, bufferBefore: eventLevel, bufferAfter: accepted.level,
                 attempts: pending.move.attempts.map { attempt in
                     HandoffReport.Attempt(
-                        origin: attempt.origin, url: url(attempt.origin), method: attempt.order.method,
+                        origin: attempt.origin, url: url(attempt.origin), why: attempt.choice.text(url),
+                        method: attempt.order.method,
                         duration: (attempt.ended ?? accepted.at) - attempt.began, failure: attempt.failure?.text)
                 }, flows: pending.grade == .byteExact ? [] : flows, positions: eventStandings,
                 decision: pending.decision.map { HandoffReport.Decision($0, since: began) })
@@ -231,7 +238,7 @@ extension Session {
             readiness == .warm
             ? noteJoined(origin, opening: nil, media: took) : noteJoined(origin, opening: took, media: .zero)
         shared.withLock { $0.pending?.decision = decision }
-        standby?.changed()
+        standbyMayChange()
         hasPending = true
     }
 

@@ -14,6 +14,8 @@ extension Session {
         // Joining anew takes two rounds with the server, PAUSE and PLAY; a session that stands ready is asked once, and
         // another one at least four times, from the connection on.
         var cost: Duration? = joining + (ingest.standby == .warm ? opening * 2 : opening / 2)
+        // What was in memory already tells nothing of what comes over the network.
+        if ingest.standby == .hot { cost = nil }
         // How far the next key frame is, the last one does not tell.
         if let wanted = ingest.askedFrom, (ingest.playedFrom ?? .zero) < wanted - Self.exactness { cost = nil }
         refill.joined(ingest.origin, cost: cost)

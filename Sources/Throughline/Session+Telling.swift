@@ -35,8 +35,7 @@ extension Session {
                 },
                 handoffs: state.handoffs, handoffCount: state.handoffCount, reopenCount: state.reopenCount,
                 gaps: buffer.gaps, gapTotal: buffer.gapTotal,
-                standby: configuration.standby == .cold
-                    ? nil : standby?.cost ?? StandbyCost(preparations: 0, failures: 0, held: .zero),
+                standby: standbyCost,
                 warnings: state.warnings,
                 origins: origins.all.enumerated().map { index, origin in
                     let health = state.controller.roster[OriginID(index)]

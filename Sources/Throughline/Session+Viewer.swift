@@ -74,17 +74,23 @@ extension Session {
                 if !ingest.isRealtime { playing(at: rate) }
             case .turn(let rate):
                 turn(ingest, to: rate)
+                hot?.restart()
                 if shared.withLock({ $0.isPaused }) { ingest.pause() }
                 goesOn = false
-            case .limitBandwidth: goesOn = true
+            case .limitBandwidth:
+                goesOn = true
+                hot?.restart()
             case .migrate: break
             case .seek(let npt):
                 seek(ingest, to: npt)
+                // Not before: it would begin where the stream was.
+                hot?.restart()
                 if isPaused { ingest.pause() }
                 goesOn = false
             }
         }
         // A turn that was refused, or that led to the beginning, has changed what is wanted.
+        standbyMayChange()
         guard goesOn, !shared.withLock({ $0.isPaused }), ingest.mustRejoin(at: askedRate, bandwidth: bandwidth) else {
             return nil
         }
@@ -93,6 +99,43 @@ extension Session {
             return nil
         }
         return rejoin(ingest)
+    }
+
+    /// All has been received, and plays out; until it has, the viewer may want to go elsewhere.
+    ///
+    /// - Returns: false when it has, or the stream is over.
+    func viewerGoesElsewhere() -> Bool {
+        guard configuration.pacing == .realtime else { return false }
+        nothingIsAwaited()
+        buffer.complete()
+        while !buffer.isDrained {
+            let waited = Instant.now + .milliseconds(20)
+            let controls: [Control]? = shared.wait { state, deadline in
+                if state.isStopped { return [] }
+                let leadsElsewhere = state.controls.contains { control in
+                    switch control {
+                    case .seek, .turn: true
+                    default: false
+                    }
+                }
+                // Those are carried out by whoever reads.
+                if leadsElsewhere { return state.controls }
+                defer { state.controls = [] }
+                if !state.controls.isEmpty || Instant.now >= waited { return state.controls }
+                deadline = waited
+                return nil
+            }
+            if abort.isAborted { return false }
+            for control in controls ?? [] {
+                switch control {
+                case .seek, .turn: return true
+                // No origin needs to know.
+                case .setRate(let rate): playing(at: rate)
+                case .pause, .resume, .limitBandwidth, .migrate: break
+                }
+            }
+        }
+        return false
     }
 
     func seek(_ ingest: any Ingest, to npt: NPT) {

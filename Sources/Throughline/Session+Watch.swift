@@ -121,11 +121,14 @@ extension Session {
     /// - Parameters:
     ///   - opening: how long it took to be set up; nil where that was done ahead.
     ///   - media: then, until its media came.
+    ///   - hot: how long all of it took where it delivered already.
     /// - Returns: how it came to that, where the watch has led to it.
     @discardableResult
-    func noteJoined(_ origin: OriginID, opening: Duration?, media: Duration?) -> DeadlineRecord? {
+    func noteJoined(
+        _ origin: OriginID, opening: Duration?, media: Duration?, hot: Duration? = nil
+    ) -> DeadlineRecord? {
         letGo()
-        watch.measured(origin, opening: opening, media: media)
+        watch.measured(origin, opening: opening, media: media, hot: hot)
         watch.joined(at: .now)
         departure = nil
         departureTarget = nil
@@ -165,18 +168,21 @@ extension Session {
         lastAlternates = now
         // While a handoff is under way, nobody is looked for.
         guard let found = shared.withLock({ $0.controller.promising(at: now) }) else { return }
-        let alternates = found.map { alternate in
+        let delivering = hot?.ready
+        var alternates = found.map { alternate in
             // Bytes are proven at one place: when more of them come, that place is left.
             DeliveryWatch.Alternate(
                 alternate, canPrepare: canPrepare(alternate),
-                isForSilence: !RTSPAddress.isRTSP(origins[alternate].url))
+                isForSilence: !RTSPAddress.isRTSP(origins[alternate].url), isHot: alternate == delivering)
         }
+        // It is asked before the others.
+        if let index = alternates.firstIndex(where: \.isHot) { alternates.insert(alternates.remove(at: index), at: 0) }
         watch.alternatesAre(alternates, at: now)
     }
 
     private func canPrepare(_ id: OriginID) -> Bool {
         let origin = origins[id]
-        if unprepared.contains(id) { return false }
+        if unprepared.contains(id) || hot?.origin == id { return false }
         return RTSPAddress.isRTSP(origin.url) || played?.canPrepare(origin) ?? false
     }
 

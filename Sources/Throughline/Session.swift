@@ -47,6 +47,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         var isAtBeginning = false
         /// The origin that is read cannot be asked to play backwards.
         var hasNoWayBack = false
+        /// By flow of the output, how its packets carry their payload, as far as that is known.
+        var forms: [PayloadForm?] = []
         /// Bits per second that origins are to keep to.
         var bandwidth: Int64?
         /// Wakes the current ingest.
@@ -103,6 +105,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var replacement: (any Ingest)?
     /// Keeps the next origin ready, from the first opening on; where that was asked for.
     var standby: RTSPStandby?
+    /// Keeps the next origin delivering beside the one that is played; where that was asked for.
+    var hot: HotStandby?
+    /// It knows what the packets of the output are like.
+    var formsAreTold = false
     /// An ingest that delivers still, and is to be left: it is let go once the next one has joined.
     var leaving: (any Ingest)?
     /// Changes that were announced for later.
@@ -189,7 +195,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         let roster = OriginRoster(
             configuration.origins.map { .init(priority: $0.priority, weight: $0.weight, endpoint: $0.endpoint) })
         planner = ReturnPlanner(
-            policy: configuration.failback, preferred: roster.ranked(roster.ids).first ?? OriginID(0))
+            policy: configuration.failback, preferred: roster.preferred.first ?? OriginID(0))
         watch = DeliveryWatch(
             origins: configuration.origins.count + OriginList.mostAdded, bound: configuration.silenceBound)
         let isPaced = configuration.pacing == .realtime
@@ -246,6 +252,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         leaving = nil
         // What is buffered plays on, and nobody is needed any more.
         standby?.stop()
+        hot?.stop()
         endReturn()
         _ = flush()
         if hasPending { reportHandoff() }
@@ -412,36 +419,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 duration: ingest.duration, flows: described))
         ingest.opened()
         noteJoined(origin, opening: ingest.openingTime, media: nil)
-        if configuration.standby == .warm { makeStandby() }
+        keepStandby()
         return pump(ingest)
-    }
-
-    func makeStandby() {
-        guard standby == nil, configuration.origins.count > 1 else { return }
-        guard configuration.origins.contains(where: { RTSPAddress.isRTSP($0.url) }) else { return }
-        // It is stopped, and its thread joined, before the session ends.
-        standby = RTSPStandby(
-            transport: configuration.rtspTransport, abort: abort,
-            RTSPStandby.Surroundings(
-                candidates: { [unowned self] in
-                    guard configuration.standby == .warm || standbyIsWanted.load(ordering: .relaxed) else { return [] }
-                    return shared.withLock { $0.controller.alternates(at: .now) }?.map { origin, notBefore in
-                        StandbyKeeper.Candidate(
-                            origin: origin, canBePrepared: RTSPAddress.isRTSP(origins[origin].url), notBefore: notBefore
-                        )
-                    }
-                },
-                opening: { [unowned self] origin, abort in
-                    RTSPOpening(
-                        origin: origins[origin], bound: configuration.openBound, abort: abort,
-                        request: nil)
-                },
-                becameReady: { [unowned self] origin, duration in
-                    send(.standbyReady(origin: origin, url: url(origin), duration: duration))
-                },
-                wasLost: { [unowned self] origin, reason in
-                    send(.standbyLost(origin: origin, url: url(origin), reason: reason))
-                }))
     }
 
     /// - Parameters:
@@ -450,6 +429,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     func connect(
         _ origin: OriginID, expected: [FlowFormat] = [], overlap: NPT? = nil, forwardsFrom place: NPT? = nil
     ) throws(IngestOpenError) -> any Ingest {
+        if overlap != nil, !isBackward, let ready = hot?.take(origin) { return ready }
         let watch = ChangeWatch(policy: configuration.indicators)
         if RTSPAddress.isRTSP(origins[origin].url) {
             let begin = place ?? (isBackward ? backwardStart : start)
@@ -587,7 +567,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                     case .over: return nil
                     }
                 }
-                return ended(ingest)
+                let order = ended(ingest)
+                let isOver = order == nil && replacement == nil && !ingest.hasFailed && !abort.isAborted
+                if isOver, ingest.pendingOrder == nil, viewerGoesElsewhere() { continue }
+                return order
             }
             // libavformat may hand out what it had read before the flows were selected.
             guard isPlayed(packet.flow) else { continue }
@@ -709,6 +692,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             (mustNote, lastNoted) = (false, lastFlush)
             shared.withLock { $0.controller.delivered(at: lastFlush) }
         }
+        if hot != nil, !formsAreTold { tellForms() }
         guard buffer.push(&batch) else { return false }
         noteDelivery(bytes: bytes, flows: flows)
         return true

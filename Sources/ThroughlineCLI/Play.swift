@@ -74,9 +74,10 @@ struct Play: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            How ready the next origin is kept: cold (connected when it is needed) or warm (an RTSP origin is connected and \
-            set up while the stream plays, so that it only has to be asked to play; costs its server an idle session). \
-            Origins over HTTP are always cold.
+            How ready the next origin is kept: cold (connected when it is needed), warm (an RTSP origin is connected and \
+            set up while the stream plays, so that it only has to be asked to play; costs its server an idle session; \
+            origins over HTTP stay cold) or hot (it delivers beside the one that is played, so that nothing has to be \
+            waited for; costs as much as a second viewer).
             """, valueName: "how"))
     var standby = Standby.cold
 

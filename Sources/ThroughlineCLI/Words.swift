@@ -105,9 +105,9 @@ final class EventWords: Sendable {
             return (.plain, "nobody to ask for the next \(time.words); waiting", [])
         case .handoff(let report):
             let place = report.to == report.from ? "the same origin again, \(report.toURL)," : report.toURL
-            let warm = report.standby == .warm ? "warm " : ""
+            let kind = report.standby == .cold ? "" : "\(report.standby.rawValue) "
             return (
-                .good, "\(warm)handoff to \(place) in \(report.duration.words): \(report.grade.rawValue)",
+                .good, "\(kind)handoff to \(place) in \(report.duration.words): \(report.grade.rawValue)",
                 ["\(report.evidence); buffer \(report.bufferBefore.words) before, \(report.bufferAfter.words) after"]
                     + (isVerbose ? details(report) : defects(report))
             )
@@ -139,7 +139,7 @@ final class EventWords: Sendable {
     private func details(_ report: HandoffReport) -> [String] {
         (report.decision.map { [$0.text] } ?? [])
             + report.attempts.map { attempt in
-                "\(attempt.method) \(attempt.url): \(attempt.failure ?? "done") (\(attempt.duration.words))"
+                "\(attempt.method) \(attempt.url) (\(attempt.why)): \(attempt.failure ?? "done") (\(attempt.duration.words))"
             }
             + report.flows.map { flow in
                 "flow \(flow.flow): \(flow.grade.rawValue), \(flow.lastBefore?.description ?? "-") to "
@@ -210,13 +210,16 @@ func summaryLines(_ summary: Summary, console: Console) -> [String] {
     let parts = SpliceGrade.allCases.compactMap { grade in grades[grade].map { "\($0.count) \(grade.rawValue)" } }
     rows.append(
         ("handoffs", "\(summary.handoffCount)" + (parts.isEmpty ? "" : " (\(parts.joined(separator: ", ")))")))
-    if let standby = summary.standby {
+    let standby = summary.standby
+    if standby.standby != .cold {
         rows.append(
             (
                 "standby",
-                "set up \(standby.preparations == 1 ? "once" : "\(standby.preparations) times"), "
+                "\(standby.standby.rawValue): set up \(standby.preparations == 1 ? "once" : "\(standby.preparations) times"), "
                     + "held for \(standby.held.words)"
                     + (standby.failures > 0 ? "; failed \(counted(standby.failures, "time"))" : "")
+                    + (standby.packets > 0
+                        ? "; received \(counted(standby.packets, "packet")), \(standby.bytes / 1000) kB" : "")
             ))
     }
     rows.append(("visible gap", summary.visibleGap.words))

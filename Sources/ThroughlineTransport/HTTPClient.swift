@@ -489,7 +489,7 @@ package final class HTTPClient {
         }
         // libcurl takes a header without an end for a response without a body.
         if result == CURLE_OK { return failure(.closedEarly, "closed within the header", at: target) }
-        let code = TransportError.Code(result, systemError: Int32(clamping: transfer.number(CURLINFO_OS_ERRNO)))
+        let code = TransportError.Code(result, systemError: transfer.systemError)
         return failure(code, transfer.explanation(of: result), at: target)
     }
 }

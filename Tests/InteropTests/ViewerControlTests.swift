@@ -89,6 +89,27 @@ internal import ThroughlineCore
         }
     }
 
+    /// All has been received when the viewer goes back.
+    @Test("a seek in the last second is carried out", .timeLimit(.minutes(25)), arguments: Carrier.allCases)
+    func seeksAtTheEnd(_ carrier: Carrier) async throws {
+        let expected = try await whole(carrier, "main.mkv")
+        try await Slots.shared.run {
+            let servers = try await Servers.start(carrier, "main.mkv")
+            let play = try await Play.run(servers.urls) {
+                $0.rtspTransport = .tcp
+            } whilePlaying: { stream in
+                guard await stream.reaches(.milliseconds(11_300)) else { return }
+                stream.seek(to: .milliseconds(8500))
+            }
+            let summary = play.summary
+            #expect(summary.error == nil && summary.handoffCount == 0, "\(play.story)")
+            let mine = play.frames.only("video").flows[0].frames.map(\.hash)
+            let all = expected.only("video").flows[0].frames.map(\.hash)
+            #expect(Array(mine.suffix(100)) == Array(all[200...]), "\(mine.count) pictures\n\(play.story)")
+            #expect(mine.count > 375 && mine.count < 400, "\(mine.count)\n\(play.story)")
+        }
+    }
+
     @Test(
         "a seek to where the server sends what comes before without times", .timeLimit(.minutes(25)),
         arguments: [("main-fragmented.mp4", 6500, 150), ("main.mkv", 6500, 150), ("main.mp4", 6500, 150)])

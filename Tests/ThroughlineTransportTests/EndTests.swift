@@ -54,6 +54,26 @@ struct EndTests {
     }
 
     @Test(arguments: lengths)
+    func resetAfterAllWasRead(length: Int) throws {
+        let (mayReset, reset) = (Gate(), Gate())
+        let server = origin { [object] connection in
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: \(length)\r\n\r\n")
+            connection.send(object[..<1000])
+            mayReset.pass()
+            connection.reset()
+            reset.open()
+        }
+        let client = try client(server)
+        try client.open()
+        #expect(same(try client.read(1000), Array(object[..<1000])))
+        mayReset.open()
+        reset.pass()
+        let (bytes, error) = client.drain()
+        #expect(bytes.isEmpty)
+        #expect(error?.code == .reset)
+    }
+
+    @Test(arguments: lengths)
     func closedWhileNobodyReads(length: Int) throws {
         let (mayClose, closed) = (Gate(), Gate())
         let server = origin { [object] connection in

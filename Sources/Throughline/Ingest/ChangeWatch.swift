@@ -132,6 +132,15 @@ final class ChangeWatch {
         }
     }
 
+    /// What was found before a place is nobody's business any more.
+    func forget(before time: MediaTime, offset: Int64) {
+        findings.removeAll { finding in
+            if let found = finding.time { return found < time }
+            return finding.offset.map { $0 <= offset } ?? false
+        }
+        notices.removeAll { $0.time < time }
+    }
+
     /// Reading goes on at this byte: what was seen of others on the way there is none of its business.
     func sought(to offset: Int64) { findings.removeAll { $0.offset.map { $0 <= offset } ?? true } }
 }

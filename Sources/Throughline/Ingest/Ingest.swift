@@ -68,6 +68,8 @@ protocol Ingest: AnyObject {
     ///
     /// - Parameter overlap: where to begin at the latest, if what is read begins exactly there.
     func searchStarts(for position: NPT, overlap: NPT) -> [NPT]
+    /// Whether `seek` finds the key frame before a time; otherwise it may find a later one.
+    var findsKeyFrames: Bool { get }
     /// Asks the origin to stop delivering, where that can be asked. `rejoin` tells whether it must be asked to go on.
     func pause()
     /// Whether the origin must be asked to go on, with another rate, for another bandwidth or after a pause, and its packets
@@ -138,6 +140,7 @@ extension Ingest {
     func position(of flow: Int) -> FlowPosition? { nil }
     func takeFindings() -> [(flow: Int, text: String)] { [] }
     var flowsCountApart: Bool { false }
+    var findsKeyFrames: Bool { container != "mpegts" }
     func seek(to time: NPT) throws(MediaError) { try seek(to: time, anyPacket: false) }
 }
 

@@ -256,6 +256,9 @@ final class PlayoutBuffer: Sendable {
     /// Nothing more comes until the next `restart`: what there is is presented, however little it is.
     func complete() { state.withLockAndWake { $0.isComplete = true } }
 
+    /// Whether all that came has gone out.
+    var isDrained: Bool { state.withLock { $0.packets == 0 } }
+
     /// Whether all that came was presented to its end.
     var isPlayedOut: Bool {
         state.withLock { state in

@@ -107,6 +107,7 @@ public struct Report: Codable, Sendable {
     public struct Attempt: Codable, Sendable {
         public var origin: Int
         public var url: String
+        public var why: String
         public var method: String
         public var duration: Double
         public var failure: String?
@@ -123,9 +124,12 @@ public struct Report: Codable, Sendable {
     }
 
     public struct StandbyCost: Codable, Sendable {
+        public var kind: String
         public var preparations: Int
         public var failures: Int
         public var held: Double
+        public var packets: Int
+        public var bytes: Int64
     }
 
     public struct Gap: Codable, Sendable {
@@ -150,7 +154,7 @@ public struct Report: Codable, Sendable {
     public var handoffCount: Int
     public var handoffs: [Handoff]
     public var reopenCount: Int
-    public var standby: StandbyCost?
+    public var standby: StandbyCost
     public var gaps: [Gap]
     public var warnings: [String]
 
@@ -172,9 +176,7 @@ public struct Report: Codable, Sendable {
         handoffCount = summary.handoffCount
         handoffs = summary.handoffs.map { Handoff($0) }
         reopenCount = summary.reopenCount
-        standby = summary.standby.map {
-            StandbyCost(preparations: $0.preparations, failures: $0.failures, held: $0.held.reported)
-        }
+        standby = StandbyCost(summary.standby)
         gaps = summary.gaps.map { Gap(npt: $0.npt.reported, duration: $0.duration.reported) }
         warnings = summary.warnings
     }
@@ -190,6 +192,17 @@ extension Report.Result {
         message = error?.message
         npt = error?.npt?.reported
         attempts = error.flatMap { $0.attempts.isEmpty ? nil : $0.attempts }
+    }
+}
+
+extension Report.StandbyCost {
+    init(_ cost: StandbyCost) {
+        kind = cost.standby.rawValue
+        preparations = cost.preparations
+        failures = cost.failures
+        held = cost.held.reported
+        packets = cost.packets
+        bytes = cost.bytes
     }
 }
 
@@ -227,7 +240,7 @@ extension Report.Handoff {
         bufferAfter = report.bufferAfter.reported
         attempts = report.attempts.map {
             Report.Attempt(
-                origin: $0.origin.index, url: $0.url, method: $0.method, duration: $0.duration.reported,
+                origin: $0.origin.index, url: $0.url, why: $0.why, method: $0.method, duration: $0.duration.reported,
                 failure: $0.failure)
         }
         flows = report.flows.map { Report.Splice($0) }

@@ -42,8 +42,8 @@ public struct Summary: Sendable {
     /// Wall-clock time in which media was due and was not there, one by one; at most the first 1000.
     public let gaps: [VisibleGap]
     public let gapTotal: Duration
-    /// What keeping a standby ready has cost; nil where none was asked for.
-    public let standby: StandbyCost?
+    /// What keeping a standby ready has cost; nothing where none was asked for.
+    public let standby: StandbyCost
     public let warnings: [String]
     public let origins: [OriginRecord]
 

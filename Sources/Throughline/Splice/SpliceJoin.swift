@@ -397,7 +397,7 @@ final class SpliceJoin {
     /// Goes to a key frame at or before a time, and stages what is read to find it.
     private func seekToKeyFrame(before time: MediaTime, flow: FlowFormat) throws(Failure) {
         // Containers without an index of key frames are asked from further and further back.
-        for distance: Int64 in ingest.container == "mpegts" ? [2, 5, 11, 30] : [0, 2, 5, 11, 30] {
+        for distance: Int64 in ingest.findsKeyFrames ? [0, 2, 5, 11, 30] : [2, 5, 11, 30] {
             let target = max(.zero, time - .seconds(distance))
             try seek(to: target, anyPacket: false)
             var key: MediaTime?

@@ -31,11 +31,14 @@ package struct DeliveryWatch: Sendable {
         package let canPrepare: Bool
         /// As in `DeadlinePolicy.Alternate`.
         package let isForSilence: Bool
+        /// It delivers already, and there is nothing to prepare.
+        package let isHot: Bool
 
-        package init(_ origin: OriginID, canPrepare: Bool, isForSilence: Bool = false) {
+        package init(_ origin: OriginID, canPrepare: Bool, isForSilence: Bool = false, isHot: Bool = false) {
             self.origin = origin
-            self.canPrepare = canPrepare
+            self.canPrepare = canPrepare && !isHot
             self.isForSilence = isForSilence
+            self.isHot = isHot
         }
     }
 
@@ -218,7 +221,8 @@ package struct DeliveryWatch: Sendable {
         next = alternate
         let known = alternate.map {
             DeadlinePolicy.Alternate(
-                cold: times.cold($0.origin), warm: times.warm($0.origin), canPrepare: $0.canPrepare,
+                cold: $0.isHot ? times.hot($0.origin) : times.cold($0.origin),
+                warm: $0.isHot ? times.hot($0.origin) : times.warm($0.origin), canPrepare: $0.canPrepare,
                 isForSilence: $0.isForSilence)
         }
         if !isSame, isPreparing { orders.append(.letGo) }
@@ -251,7 +255,11 @@ package struct DeliveryWatch: Sendable {
     /// - Parameters:
     ///   - opening: until it was set up; nil where that was done ahead.
     ///   - media: then, until media came.
-    package mutating func measured(_ origin: OriginID, opening: Duration?, media: Duration?) {
+    ///   - hot: all of it, where the origin delivered already.
+    package mutating func measured(
+        _ origin: OriginID, opening: Duration?, media: Duration?, hot: Duration? = nil
+    ) {
+        if let hot { times.measuredHot(hot, of: origin) }
         if let opening {
             times.measured(.connect, .zero, of: origin)
             times.measured(.open, opening, of: origin)

@@ -46,6 +46,7 @@ package struct HandoffController: Sendable {
     package struct Attempt: Hashable, Sendable {
         package let origin: OriginID
         package let order: Order
+        package let choice: OriginChoice
         package let began: Instant
         package var ended: Instant?
         package var failure: AttemptFailure?
@@ -144,7 +145,8 @@ package struct HandoffController: Sendable {
     ///   - canResume: the running ingest can take the same bytes from elsewhere, from where it is.
     ///   - isPlanned: the origin delivers still, and can be read on. Ended by another event while a move away from it is
     ///     under way, that move is over.
-    ///   - target: who is to be asked first, because the origin that is left said so.
+    ///   - target: who is to be asked first: because somebody has named it or, where the event is overload, since it has a
+    ///     better prospect.
     ///   - isTargetOnly: nobody but the target is to be asked.
     ///   - standby: who stands ready, and is asked before all others that were not named.
     ///   - jitter: a random number in 0..<1.
@@ -168,10 +170,11 @@ package struct HandoffController: Sendable {
             move.barred.formUnion(roster.ids)
             move.barred.remove(target)
         }
-        if isLoneBreak, move.standby == nil { return ask(origin, for: move, at: now) }
+        if isLoneBreak, move.standby == nil { return ask(origin, .loneBreak, for: move, at: now) }
         move.asked.insert(origin)
         if let target, target != origin, roster[target].ruledOut == nil, !move.barred.contains(target) {
-            return ask(target, for: move, at: now)
+            // An overloaded server that names another is `redirected`.
+            return ask(target, event.cause == .overloaded ? .better : .named, for: move, at: now)
         }
         return advance(move, at: now)
     }
@@ -220,7 +223,9 @@ package struct HandoffController: Sendable {
         }
         let origin = note(failure, of: index, in: &move, at: now, jitter: jitter)
         // The same origin, one grade lower; it answered, so nothing is held against it.
-        if case .differentObject = failure, !isTooLate(move, at: now) { return ask(origin, for: move, at: now) }
+        if case .differentObject = failure, !isTooLate(move, at: now) {
+            return ask(origin, .lowerGrade, for: move, at: now)
+        }
         return advance(move, at: now)
     }
 
@@ -262,7 +267,7 @@ package struct HandoffController: Sendable {
         guard case .moving(var move) = state else { preconditionFailure("hedged in \(state)") }
         move.asked.insert(origin)
         if move.attempts.count >= Self.attemptLimit { move.attempts.removeFirst() }
-        move.attempts.append(Attempt(origin: origin, order: .resume(origin), began: now))
+        move.attempts.append(Attempt(origin: origin, order: .resume(origin), choice: .hedge, began: now))
         state = .moving(move)
     }
 
@@ -349,10 +354,12 @@ package struct HandoffController: Sendable {
             return giveUp(move, because: "nothing new was received for \(giveUpAfter.secondsText) s")
         }
         if let standby = move.standby, usable.contains(standby), !move.asked.contains(standby) {
-            return ask(standby, for: move, at: now)
+            return ask(standby, .stoodReady, for: move, at: now)
         }
         let ready = usable.filter { !move.asked.contains($0) && !roster.isUnderPenalty($0, at: now) }
-        if let next = roster.ranked(ready).first { return ask(next, for: move, at: now) }
+        if let next = roster.ranked(ready).first {
+            return ask(next, inOrder(next, for: move, at: now), for: move, at: now)
+        }
         // The first opening asks everyone once: whoever started the player wants to know.
         if move.from == nil { return giveUp(move, because: "every origin was asked") }
         let soonest = usable.map { roster[$0].penaltyEnds ?? now }.min() ?? now
@@ -374,14 +381,30 @@ package struct HandoffController: Sendable {
         }
         // The first attempt, or one that comes after a moment of reading.
         if move.attempts.last.map({ now >= ($0.ended ?? now) + Self.breath }) ?? true {
-            return ask(next, for: move, at: now)
+            let choice = next == standby ? .stoodReady : inOrder(next, for: move, at: now)
+            return ask(next, choice, for: move, at: now)
         }
         suspended = move
         state = .playing(from)
         return .stay(until: now + Self.breath)
     }
 
-    private mutating func ask(_ origin: OriginID, for move: Move, at now: Instant) -> Order {
+    /// Who would have come before an origin, and why they did not.
+    private func inOrder(_ origin: OriginID, for move: Move, at now: Instant) -> OriginChoice {
+        .inOrder(
+            passedOver: roster.preferred.prefix { $0 != origin }.map { other in
+                let health = roster[other]
+                if let reason = health.ruledOut { return .init(other, .ruledOut(reason)) }
+                if move.barred.contains(other) { return .init(other, .barred) }
+                if move.asked.contains(other) { return .init(other, .asked) }
+                if let end = health.penaltyEnds, end > now { return .init(other, .penalty(end - now)) }
+                return .init(other, health.sharedFailure != nil ? .deadHost : .failures(health.failuresInARow))
+            })
+    }
+
+    private mutating func ask(
+        _ origin: OriginID, _ choice: OriginChoice, for move: Move, at now: Instant
+    ) -> Order {
         var move = move
         move.asked.insert(origin)
         if move.standby == origin { move.standby = nil }
@@ -395,7 +418,7 @@ package struct HandoffController: Sendable {
             order = .replace(origin)
         }
         if move.attempts.count >= Self.attemptLimit { move.attempts.removeFirst() }
-        move.attempts.append(Attempt(origin: origin, order: order, began: now))
+        move.attempts.append(Attempt(origin: origin, order: order, choice: choice, began: now))
         state = .moving(move)
         return order
     }

@@ -34,7 +34,13 @@ package struct SmoothedTime: Hashable, Sendable {
 /// | open | then | what it holds is known, and it is set up | 100 ms |
 /// | first media | the request for media | the first new packet | 150 ms |
 ///
-/// An origin that is prepared has the first two behind it.
+/// An origin that is prepared has the first two behind it. One that delivers already, in step with what is played, has all
+/// behind it, and what is left to do is measured for itself:
+///
+/// | part | from | to | default |
+/// | --- | --- | --- | --- |
+/// | hot | the decision | the first new packet, from memory | 40 ms |
+///
 package struct HandoffTimes: Sendable {
     package enum Part: Int, CaseIterable, Sendable {
         case connect, open, firstMedia
@@ -44,13 +50,18 @@ package struct HandoffTimes: Sendable {
     /// What others need says no more than this many times the default.
     package static let mostFromOthers = 4
 
+    package static let hotDefault: Duration = .milliseconds(40)
+
     /// By origin and part.
     private var measured: [[SmoothedTime?]]
+    /// By origin.
+    private var hotTimes: [SmoothedTime?]
     private let defaults: [Duration]
 
     /// - Parameter defaults: by part; what is missing is as the type's default.
     package init(origins: Int, defaults: [Duration] = HandoffTimes.defaults) {
         measured = Array(repeating: Part.allCases.map { _ in nil }, count: max(0, origins))
+        hotTimes = Array(repeating: nil, count: max(0, origins))
         self.defaults = Part.allCases.map {
             $0.rawValue < defaults.count ? max(.zero, defaults[$0.rawValue]) : Self.defaults[$0.rawValue]
         }
@@ -85,4 +96,19 @@ package struct HandoffTimes: Sendable {
 
     /// A handoff to an origin that is set up.
     package func warm(_ origin: OriginID) -> Duration { expected(.firstMedia, of: origin) }
+
+    package mutating func measuredHot(_ time: Duration, of origin: OriginID) {
+        if hotTimes[origin.index] == nil {
+            hotTimes[origin.index] = SmoothedTime(min(time, .seconds(60)))
+        } else {
+            hotTimes[origin.index]?.measured(time)
+        }
+    }
+
+    /// A handoff to an origin that delivers already. It hardly depends on the origin: where none was measured, the longest
+    /// known of the others counts.
+    package func hot(_ origin: OriginID) -> Duration {
+        let known = hotTimes[origin.index]?.expected ?? hotTimes.compactMap { $0?.expected }.max() ?? .zero
+        return max(Self.hotDefault, known)
+    }
 }

@@ -146,7 +146,17 @@ package struct OriginRoster: Sendable {
         return health[id.index].deliversSince.map { now - $0 >= Self.recoveryTime } ?? false
     }
 
-    /// The order in which to ask: those last whose host is dead as far as is known; then by priority, then fewest failures in a row, then weight, then as configured.
+    /// As configured: by priority, then weight, then place.
+    package var preferred: [OriginID] {
+        ids.sorted { a, b in
+            let (x, y) = (traits[a.index], traits[b.index])
+            if x.priority != y.priority { return x.priority < y.priority }
+            return x.weight == y.weight ? a < b : x.weight > y.weight
+        }
+    }
+
+    /// The order in which to ask: those last whose host is dead as far as is known; then by priority, then fewest failures
+    /// in a row, then weight, then as configured.
     package func ranked(_ candidates: [OriginID]) -> [OriginID] {
         candidates.sorted { a, b in
             let (s, t) = (health[a.index].sharedFailure != nil, health[b.index].sharedFailure != nil)

@@ -30,6 +30,7 @@ internal import ThroughlineCore
             controller.hedge(with: c, at: .at(1.2))
             let move = controller.joined(winner, at: .at(1.5))
             #expect(move.attempts.map(\.origin) == [b, c])
+            #expect(move.attempts.map(\.choice) == [.inOrder(passedOver: [.init(a, .asked)]), .hedge])
             #expect(move.attempts.map(\.failure) == (winner == b ? [nil, .outrun] : [.outrun, nil]))
             #expect(move.attempts.allSatisfy { $0.ended == .at(1.5) })
             #expect(controller.current == winner)

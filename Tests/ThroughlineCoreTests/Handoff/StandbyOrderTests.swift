@@ -47,6 +47,34 @@ internal import ThroughlineCore
         #expect(order == .replace(c))
     }
 
+    /// Each attempt says why it was that origin.
+    @Test func whyItWasAsked() {
+        func choices(_ controller: HandoffController) -> [OriginChoice] {
+            controller.move?.attempts.map(\.choice) ?? []
+        }
+        var controller = playing()
+        _ = controller.changeObserved(event(.reset), canResume: true, at: .at(1), jitter: 1)
+        _ = controller.attemptFailed(.undelivered(event(.refused)), at: .at(1), jitter: 1)
+        _ = controller.attemptFailed(.differentObject("longer"), at: .at(1), jitter: 1)
+        _ = controller.attemptFailed(.refused(.contentRefused, "another programme"), at: .at(1), jitter: 1)
+        let left = OriginChoice.PassedOver(a, .asked)
+        #expect(
+            choices(controller) == [
+                .loneBreak, .inOrder(passedOver: [left]), .lowerGrade,
+                .inOrder(passedOver: [left, .init(b, .ruledOut("another programme"))]),
+            ])
+        controller.joined(at: .at(1))
+        _ = controller.changeObserved(event(.redirected), canResume: false, target: a, at: .at(2), jitter: 1)
+        #expect(choices(controller) == [.named])
+        controller.joined(at: .at(2))
+        _ = controller.changeObserved(event(.overloaded), canResume: false, target: c, at: .at(3), jitter: 1)
+        #expect(choices(controller) == [.better])
+        let text = OriginChoice.inOrder(passedOver: [left, .init(b, .penalty(.milliseconds(250)))]).text {
+            "O\($0.index)"
+        }
+        #expect(text == "next in order; O0 was asked or left, O1 failed lately, not asked for 250 ms")
+    }
+
     @Test func alternatesAreThoseThatAHandoffWouldAsk() {
         var controller = playing()
         #expect(controller.alternates(at: .at(1))?.map(\.origin) == [b, c])

@@ -97,8 +97,8 @@ final class RTSPStandby: Sendable {
     var cost: StandbyCost {
         state.withLock { state in
             StandbyCost(
-                preparations: state.keeper.preparations, failures: state.keeper.failures,
-                held: state.keeper.held(at: .now))
+                standby: .warm, preparations: state.keeper.preparations, failures: state.keeper.failures,
+                held: state.keeper.held(at: .now), packets: 0, bytes: 0)
         }
     }
 

@@ -1,0 +1,296 @@
+internal import ThroughlineCore
+internal import ThroughlineMedia
+internal import ThroughlineProtocols
+internal import ThroughlineTransport
+
+/// An ingest that was read ahead of need: a hot standby, and the ingest that is played once it was joined.
+///
+/// At first a thread of its own reads it into a feed (`HotFeed`). A join reads what is there from memory, as often as it
+/// likes, and waits only for what has not come yet. Once played, what waits in the feed is handed out, the thread ends, and
+/// the ingest is read as any other on the session's thread.
+///
+///     standby --take--> joining --opened--> played from the feed --its thread has ended--> played
+///        |                 |                                                                 ^
+///        '-----------------'-- asked for what the feed has not: the thread is stopped -------'
+///
+/// `feed` is for any thread; all else belongs to the one that reads it, which is the session's from `take` on.
+final class HotIngest: Ingest {
+    let origin: OriginID
+    let feed: HotFeed
+    let standby: Standby = .hot
+    let container: String
+    let isRealtime: Bool
+    let isSeekable: Bool
+    let timelineAgrees: Bool
+    let flowsCountApart: Bool
+    let makesDecodeTimes: Bool
+    let clockStart: MediaTime?
+    let openingTime: Duration? = nil
+
+    private let inner: any Ingest
+    private let supervisor: StandbySupervisor
+    private let abort: AbortSwitch
+    private let url: String
+    private var thread: WorkerThread?
+    /// The thread has ended: the ingest is read here.
+    private var isSettled = false
+    private var isPlayed = false
+    /// The feed is to be read before the ingest.
+    private var hasFeed = true
+    private var wanted: [Bool]?
+    private var knownDuration: MediaTime?
+    private let couldPlayBackwards: Bool
+    /// Bytes that were handed out of the feed, and what the ingest had received when it was read here first.
+    private var bytesOfFeed: Int64 = 0
+    private var bytesBefore: Int64 = 0
+    private var end: HotFeed.End?
+
+    /// How long the thread may take to come back from a read, where it can be told to.
+    private static let settlePatience: Duration = .milliseconds(100)
+
+    /// Reads an ingest from now on.
+    ///
+    /// - Parameters:
+    ///   - ingest: just opened, and used by nobody else from here on. Where another reader of its packets is wanted beside
+    ///     the session (one that fills what the network loses of the primary), its source is the place to listen at.
+    ///   - supervisor: of the ingest.
+    ///   - abort: of the ingest, and of nothing else.
+    ///   - proof: compares it with what is played.
+    ///   - outlook: how far the primary is; from the thread that reads.
+    ///   - changed: the condition of the feed has changed; from that thread.
+    init(
+        _ ingest: sending any Ingest, supervisor: StandbySupervisor, abort: AbortSwitch, window: StandbyWindow,
+        proof: StandbyProof, url: String,
+        outlook: @escaping @Sendable () -> StandbyWindow.Primary?, changed: @escaping @Sendable () -> Void
+    ) {
+        origin = ingest.origin
+        container = ingest.container
+        isRealtime = ingest.isRealtime
+        isSeekable = ingest.isSeekable
+        timelineAgrees = ingest.timelineAgrees
+        flowsCountApart = ingest.flowsCountApart
+        makesDecodeTimes = ingest.makesDecodeTimes
+        clockStart = ingest.clockStart
+        knownDuration = ingest.duration
+        couldPlayBackwards = ingest.mayPlayBackwards
+        self.supervisor = supervisor
+        self.abort = abort
+        self.url = url
+        let feed = HotFeed(window: window, flows: ingest.flows, abort: abort)
+        self.feed = feed
+        inner = ingest
+        nonisolated(unsafe) let handed = ingest  // The thread's alone until it was joined.
+        thread = WorkerThread(name: "tl-hot") {
+            feed.run(handed, proof: proof, outlook: outlook, changed: changed)
+        }
+    }
+
+    deinit { endThread(atMost: inner.interrupter == nil ? .zero : Self.settlePatience) }
+
+    // MARK: - The thread
+
+    /// Ends the thread; what it reads is broken off when it does not come back in time.
+    private func endThread(atMost patience: Duration) {
+        guard let thread = thread.take() else { return }
+        feed.stop()
+        inner.interrupter?()
+        if feed.waitForEnd(atMost: patience) == nil { abort.abort() }
+        thread.join()
+    }
+
+    /// Takes the ingest over from its thread.
+    ///
+    /// - Returns: false when it has ended or failed.
+    @discardableResult
+    private func settle() -> Bool {
+        if !isSettled {
+            endThread(
+                atMost: inner.interrupter == nil ? supervisor.session.openBound(for: origin) : Self.settlePatience)
+            isSettled = true
+            end = feed.waitForEnd(atMost: .zero)
+            if isStopped {
+                supervisor.isAsked()
+                bytesBefore = inner.bytesReceived ?? 0
+                if let wanted { inner.select { $0.index < wanted.count && wanted[$0.index] } }
+                if isPlayed { handOver() }
+            }
+        }
+        return isStopped
+    }
+
+    /// The thread has left the ingest so that it can be read on.
+    private var isStopped: Bool { if case .stopped = end { true } else { false } }
+
+    /// The ingest, where it can be used on this thread.
+    private var settled: (any Ingest)? { isSettled && isStopped ? inner : nil }
+
+    /// The same, where only an ingest that is not held back by waiting for bytes has anything to do for it.
+    private var controllable: (any Ingest)? {
+        if isRealtime { settle() }
+        return settled
+    }
+
+    private func handOver() {
+        supervisor.handOver()
+        inner.opened()
+    }
+
+    private func clear() {
+        feed.clear()
+        hasFeed = false
+    }
+
+    // MARK: - Reading
+
+    func read() throws(IngestReadError) -> Packet? {
+        while hasFeed {
+            guard let packet = try readFeed() else { continue }
+            if let wanted, packet.flow >= wanted.count || !wanted[packet.flow] { continue }
+            bytesOfFeed += Int64(packet.byteCount)
+            return packet
+        }
+        switch end {
+        case .failed(let event): throw .changed(event)
+        case .ended, .aborted, nil: return nil
+        case .stopped: return try inner.read()
+        }
+    }
+
+    /// - Returns: nil where there is nothing to read in the feed any more.
+    private func readFeed() throws(IngestReadError) -> Packet? {
+        let session = supervisor.session
+        var isAwaited = false
+        let bound = Instant.now + (isPlayed ? .zero : session.openBound(for: origin))
+        var deadline = isPlayed ? Instant(nanoseconds: 0) : bound
+        while true {
+            let outcome: HotFeed.Outcome
+            do throws(MediaError) { outcome = try feed.next(until: deadline) } catch { throw .broken(error) }
+            switch consume outcome {
+            case .packet(let packet):
+                if isAwaited { session.mediaArrived(isInBuffer: true) }
+                return packet
+            case .end:
+                if isAwaited { session.nothingIsAwaited() }
+                settle()
+                hasFeed = false
+                return nil
+            case .interrupted: throw .interrupted
+            case .nothing:
+                guard isPlayed else {
+                    throw .changed(ChangeEvent(cause: .silence, detail: "\(url): no packet came"))
+                }
+                if !isAwaited {
+                    isAwaited = true
+                    session.aboutToWait()
+                    session.mediaIsAwaited()
+                } else if let event = session.reasonToLeave() {
+                    throw .changed(event)
+                }
+                deadline = session.nextLook
+            }
+        }
+    }
+
+    func seek(to time: NPT, anyPacket: Bool) throws(MediaError) {
+        if !isPlayed, hasFeed, feed.place(at: time, atKey: !anyPacket) { return }
+        let isUsable = settle()
+        clear()
+        if isUsable { try inner.seek(to: time, anyPacket: anyPacket) }
+    }
+
+    /// Of what is here, reading more costs nothing.
+    func searchStarts(for position: NPT, overlap: NPT) -> [NPT] {
+        if !isPlayed, hasFeed, let start = feed.start, start <= overlap {
+            let first = max(start, min(position, overlap) - StandbyWindow.preroll)
+            return first > start ? [first, start] : [first]
+        }
+        settle()
+        return settled?.searchStarts(for: position, overlap: overlap) ?? [position]
+    }
+
+    /// Key frames are found in the feed as with an index.
+    var findsKeyFrames: Bool { hasFeed || container != "mpegts" }
+
+    func opened() {
+        isPlayed = true
+        feed.play()
+        if isSettled { if isStopped { handOver() } } else { inner.interrupter?() }
+    }
+
+    func select(_ isWanted: (FlowFormat) -> Bool) {
+        wanted = flows.map(isWanted)
+        settled?.select(isWanted)
+    }
+
+    // MARK: - What it is
+
+    var flows: [FlowFormat] { settled?.flows ?? feed.flows }
+    func form(of flow: Int) -> PayloadForm { settled?.form(of: flow) ?? feed.form(of: flow) }
+    var duration: MediaTime? { settled?.duration ?? knownDuration }
+    var openingFailure: ChangeEvent? {
+        if case .failed(let event) = end { event } else { settled?.openingFailure }
+    }
+    var hasFailed: Bool {
+        switch end {
+        case .failed, .aborted: true
+        case .ended, nil: false
+        case .stopped: settled?.hasFailed ?? false
+        }
+    }
+    var pendingOrder: HandoffController.Order? { settled?.pendingOrder }
+    var watch: ChangeWatch? { settled?.watch }
+    var deliversStill: Bool {
+        switch end {
+        case nil: true
+        case .stopped: settled?.deliversStill ?? true
+        case .ended, .failed, .aborted: false
+        }
+    }
+    var canResume: Bool { !hasFeed && settled?.canResume ?? false }
+    func follow(_ order: HandoffController.Order) -> HandoffController.Order? {
+        hasFeed ? order : settled?.follow(order) ?? order
+    }
+    func canPrepare(_ origin: Origin) -> Bool { settled?.canPrepare(origin) ?? false }
+    func prepare(_ origin: OriginID) { settled?.prepare(origin) }
+    var preparation: Result<Void, ByteTrial.Failure>? { settled?.preparation }
+    func letGo() { settled?.letGo() }
+    var bytesReceived: Int64? {
+        guard let settled else { return bytesOfFeed }
+        return settled.bytesReceived.map { $0 - bytesBefore + bytesOfFeed }
+    }
+    var playedFrom: NPT? { hasFeed ? nil : settled?.playedFrom }
+    var askedFrom: NPT? { hasFeed ? nil : settled?.askedFrom }
+    func takeLosses() -> [Int: FlowLosses] {
+        var losses = feed.takeLosses()
+        guard !hasFeed, let settled else { return losses }
+        for (flow, lost) in settled.takeLosses() { losses[flow, default: FlowLosses()] += lost }
+        return losses
+    }
+    func takeFindings() -> [(flow: Int, text: String)] { hasFeed ? [] : settled?.takeFindings() ?? [] }
+    func position(of flow: Int) -> FlowPosition? { hasFeed ? nil : settled?.position(of: flow) }
+
+    // MARK: - What the viewer wants
+
+    var mayPlayBackwards: Bool { settled?.mayPlayBackwards ?? couldPlayBackwards }
+    var scaleInstead: Rate? { settled?.scaleInstead }
+    func turn(to time: NPT, at rate: Rate) throws(MediaError) {
+        let isUsable = settle()
+        clear()
+        if isUsable { try inner.turn(to: time, at: rate) }
+    }
+    func pause() { controllable?.pause() }
+    func mustRejoin(at rate: Rate, bandwidth: Int64?) -> Bool {
+        controllable?.mustRejoin(at: rate, bandwidth: bandwidth) ?? false
+    }
+    func deliver(at speed: Rate) { settled?.deliver(at: speed) }
+    var mayHurry: Bool { !hasFeed && settled?.mayHurry ?? false }
+    var speed: Rate { settled?.speed ?? .normal }
+
+    /// Wakes whoever waits at the feed, and whoever waits at the ingest.
+    var interrupter: (@Sendable () -> Void)? {
+        { [feed, inner = inner.interrupter] in
+            feed.interrupt()
+            inner?()
+        }
+    }
+}

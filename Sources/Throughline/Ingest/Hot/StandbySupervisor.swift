@@ -1,0 +1,69 @@
+internal import ThroughlineCore
+internal import ThroughlineMedia
+
+/// What stands behind the ingest of a hot standby: nothing as long as it is a standby, so that its troubles are its own;
+/// the session from when it is played.
+///
+/// Until `handOver` it is called on the standby's thread, and keeps to itself what the session's supervisor may be asked on
+/// its own thread only. `isAsked` and `handOver` are called once that thread has ended.
+final class StandbySupervisor: SourceSupervisor, @unchecked Sendable {
+    // Unchecked: `stage` is written after the standby's thread was joined, on the thread that uses the ingest from then on.
+    private enum Stage {
+        case standby, asked, played
+    }
+
+    let session: any SourceSupervisor
+    private let bound: Duration
+    private var stage = Stage.standby
+
+    /// - Parameter bound: how long the origin may be silent while it is a standby.
+    init(_ session: any SourceSupervisor, bound: Duration) {
+        self.session = session
+        self.bound = bound
+    }
+
+    /// The ingest is used on the session's thread from now on, and is not played yet.
+    func isAsked() { if stage == .standby { stage = .asked } }
+
+    /// The ingest is played from now on.
+    func handOver() { stage = .played }
+
+    private var player: (any SourceSupervisor)? { stage == .played ? session : nil }
+
+    func sourceFailed(_ event: ChangeEvent, canResume: Bool) -> HandoffController.Order {
+        player?.sourceFailed(event, canResume: canResume) ?? .giveUp(reason: event.detail)
+    }
+    func resumeFailed(_ failure: HandoffController.AttemptFailure) -> HandoffController.Order {
+        player?.resumeFailed(failure) ?? .giveUp(reason: failure.text)
+    }
+    func hedging(_ pick: OriginID) -> HedgedOpening {
+        player?.hedging(pick) ?? HedgedOpening([.init(pick, expected: .zero)], dryAt: nil)
+    }
+    func hedged(with origin: OriginID) { player?.hedged(with: origin) }
+    func hedgeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) {
+        player?.hedgeFailed(failure, on: origin)
+    }
+    func waitEnded() -> HandoffController.Order { player?.waitEnded() ?? .giveUp(reason: "") }
+    func replace(on origin: OriginID) -> HandoffController.Order? {
+        if let player { player.replace(on: origin) } else { .giveUp(reason: "") }
+    }
+    /// An end that comes a little early is believed of a standby: whether there is more, the primary shows.
+    var hasAlternative: Bool { player?.hasAlternative ?? false }
+    func resumed(on origin: OriginID, at byte: Int64, standby: Standby, evidence: String) {
+        player?.resumed(on: origin, at: byte, standby: standby, evidence: evidence)
+    }
+    func reopened(at byte: Int64) { player?.reopened(at: byte) }
+    func sleep(until moment: Instant) -> Bool { player?.sleep(until: moment) ?? false }
+    func aboutToWait() { player?.aboutToWait() }
+    func origin(_ id: OriginID) -> Origin { session.origin(id) }
+    func mediaIsAwaited() { player?.mediaIsAwaited() }
+    func mediaArrived(isInBuffer: Bool) { player?.mediaArrived(isInBuffer: isInBuffer) }
+    func nothingIsAwaited() { player?.nothingIsAwaited() }
+    var nextLook: Instant { player?.nextLook ?? .now + bound }
+    func reasonToLeave() -> ChangeEvent? { player?.reasonToLeave() }
+    func flowEnded(_ flow: Int) { player?.flowEnded(flow) }
+    func flowsRestarted() { player?.flowsRestarted() }
+    func preparationIsStale() { player?.preparationIsStale() }
+    func openBound(for origin: OriginID) -> Duration { stage == .standby ? bound : session.openBound(for: origin) }
+    func playing(at rate: Rate) { player?.playing(at: rate) }
+}

@@ -1,0 +1,197 @@
+internal import DequeModule
+internal import Synchronization
+internal import ThroughlineCore
+internal import ThroughlineMedia
+internal import ThroughlineProtocols
+internal import ThroughlineTransport
+
+/// The next origin, made ready ahead of need.
+extension Session {
+    /// The first origin is played: from here on others are kept ready, as far as that was asked for.
+    func keepStandby() {
+        switch configuration.standby {
+        case .cold: break
+        case .warm: makeStandby()
+        case .hot:
+            makeHotStandby()
+            makeStandby()
+        }
+    }
+
+    /// Another origin plays, a handoff has ended, or the viewer wants something else.
+    func standbyMayChange() {
+        standby?.changed()
+        hot?.changed()
+    }
+
+    /// What all of it has cost.
+    var standbyCost: StandbyCost {
+        let none = StandbyCost(
+            standby: configuration.standby, preparations: 0, failures: 0, held: .zero, packets: 0, bytes: 0)
+        switch configuration.standby {
+        case .cold: return none
+        case .warm: return standby?.cost ?? none
+        case .hot: return hot?.cost ?? none
+        }
+    }
+
+    func makeStandby() {
+        guard standby == nil, configuration.origins.count > 1 else { return }
+        guard configuration.origins.contains(where: { RTSPAddress.isRTSP($0.url) }) else { return }
+        // It is stopped, and its thread joined, before the session ends.
+        standby = RTSPStandby(
+            transport: configuration.rtspTransport, abort: abort,
+            RTSPStandby.Surroundings(
+                candidates: { [unowned self] in
+                    guard keepsWarm || standbyIsWanted.load(ordering: .relaxed) else { return [] }
+                    return shared.withLock { $0.controller.alternates(at: .now) }?.map { origin, notBefore in
+                        StandbyKeeper.Candidate(
+                            origin: origin, canBePrepared: RTSPAddress.isRTSP(origins[origin].url), notBefore: notBefore
+                        )
+                    }
+                },
+                opening: { [unowned self] origin, abort in
+                    RTSPOpening(
+                        origin: origins[origin], bound: configuration.openBound, abort: abort,
+                        request: nil)
+                },
+                becameReady: { [unowned self] origin, duration in
+                    send(.standbyReady(origin: origin, url: url(origin), duration: duration))
+                },
+                wasLost: { [unowned self] origin, reason in
+                    send(.standbyLost(origin: origin, url: url(origin), reason: reason))
+                }))
+    }
+
+    /// Whether a session is to be set up ahead all the time. From any thread.
+    private var keepsWarm: Bool {
+        switch configuration.standby {
+        case .cold: false
+        case .warm: true
+        // What delivers at another rate, or backwards, cannot be kept aligned.
+        case .hot: shared.withLock { $0.rate != .normal }
+        }
+    }
+
+    // MARK: - Hot
+
+    /// Tells the standby what the packets of the output are like, once that is known.
+    func tellForms() {
+        guard let line else { return }
+        let forms = outputFlows.map { line.form(of: $0.index) }
+        formsAreTold = zip(outputFlows, forms).allSatisfy { flow, form in
+            form != nil || flow.isSparse || !configuration.flows.includes(flow)
+        }
+        shared.withLock { $0.forms = forms }
+    }
+
+    private func makeHotStandby() {
+        guard hot == nil, configuration.origins.count > 1 else { return }
+        let played = outputFlows.filter { configuration.flows.includes($0) }
+        // It is stopped, and its threads joined, before the session ends.
+        hot = HotStandby(
+            abort: abort,
+            HotStandby.Surroundings(
+                candidates: { [unowned self] in
+                    shared.withLock { state in
+                        if state.isPaused || state.rate != .normal { return [] }
+                        return state.controller.alternates(at: .now)?.map { origin, notBefore in
+                            StandbyKeeper.Candidate(origin: origin, canBePrepared: true, notBefore: notBefore)
+                        }
+                    }
+                },
+                outlook: { [unowned self] in outlook(of: played) },
+                open: { [unowned self] request throws(IngestOpenError) in try open(request, for: played) },
+                becameReady: { [unowned self] origin, duration in
+                    send(.standbyReady(origin: origin, url: url(origin), duration: duration))
+                },
+                wasLost: { [unowned self] origin, reason in
+                    send(.standbyLost(origin: origin, url: url(origin), reason: reason))
+                }))
+    }
+
+    /// How far the origin is that is played; nil where nothing was received. From any thread.
+    private func outlook(of played: [FlowFormat]) -> StandbyWindow.Primary? {
+        let accounts = buffer.accounts
+        let ends = played.filter { !$0.isSparse }.compactMap {
+            $0.index < accounts.count ? accounts[$0.index].end : nil
+        }
+        guard let received = ends.min() else { return nil }
+        let playhead = min(buffer.playhead ?? received, received)
+        return StandbyWindow.Primary(
+            received: received, overlap: buffer.overlapStart(of: played) ?? received,
+            picture: picture(of: played, at: playhead) ?? playhead)
+    }
+
+    /// The key frame that another encode would be compared with.
+    private func picture(of played: [FlowFormat], at playhead: NPT) -> NPT? {
+        guard let flow = played.first(where: { $0.kind == .video && !$0.isAttachedPicture }) else { return nil }
+        let keys = buffer.keyPackets(flow: flow.index)
+        var last: NPT?
+        for index in 0..<keys.count {
+            guard let time = keys[index].pts, time <= playhead else { continue }
+            last = max(last ?? time, time)
+        }
+        return last
+    }
+
+    /// Opens what is to stand by, on the standby's thread.
+    private func open(
+        _ request: HotStandby.Request, for played: [FlowFormat]
+    ) throws(IngestOpenError) -> HotIngest {
+        let origin = request.origin
+        let supervisor = StandbySupervisor(self, bound: configuration.openBound)
+        let watch = ChangeWatch(policy: configuration.indicators)
+        let ingest: any Ingest
+        // So young a stream is read from its start.
+        let begin = request.primary.received < .seconds(1) ? .zero : request.primary.received
+        if RTSPAddress.isRTSP(origins[origin].url) {
+            ingest = try RTSPIngest(
+                origin: origin, supervisor: supervisor, abort: request.abort, transport: configuration.rtspTransport,
+                start: request.primary.received + request.lead, isExact: true, rate: .normal,
+                bandwidth: shared.withLock { $0.bandwidth }, watch: watch)
+        } else {
+            ingest = try ByteIngest(
+                origin: origin, supervisor: supervisor, abort: request.abort,
+                isPaced: configuration.pacing == .realtime, expected: played, watch: watch)
+            guard ingest.isSeekable, ingest.timelineAgrees else {
+                throw IngestOpenError(
+                    .refused(.contentRefused, "\(url(origin)): it cannot be read from where the stream is"))
+            }
+            do throws(MediaError) {
+                if begin > .zero { try ingest.seek(to: begin, anyPacket: true) }
+            } catch { throw IngestOpenError(.refused(.contentRefused, "\(url(origin)): \(error)")) }
+        }
+        let mapping = FlowMapping.map(ingest.flows, onto: played)
+        if let reason = refusal(of: ingest, mapping, played) {
+            throw IngestOpenError(.refused(.contentRefused, "\(url(origin)): \(reason)"))
+        }
+        ingest.select { mapping[$0.index] != nil }
+        let pictures = ingest.flows.first {
+            $0.kind == .video && !$0.isAttachedPicture && mapping[$0.index] != nil
+        }
+        let window = StandbyWindow(
+            isSparse: ingest.flows.map { $0.isSparse || mapping[$0.index] == nil }, pictures: pictures?.index,
+            isRealtime: ingest.isRealtime, lead: request.lead, isFromStart: !ingest.isRealtime && begin == .zero,
+            at: .now)
+        return HotIngest(
+            ingest, supervisor: supervisor, abort: request.abort, window: window,
+            proof: StandbyProof(buffer: buffer, played: played) { [unowned self] in shared.withLock { $0.forms } },
+            url: url(origin),
+            outlook: { [unowned self] in outlook(of: played) }, changed: request.changed)
+    }
+
+    /// Why an ingest is no standby for what is played.
+    private func refusal(of ingest: any Ingest, _ mapping: [Int?], _ played: [FlowFormat]) -> String? {
+        let fed = Set(mapping.compactMap { $0 })
+        if let lacking = played.first(where: { !$0.isSparse && !fed.contains($0.index) }) {
+            return "it lacks \(lacking)"
+        }
+        if let duration, let other = ingest.duration,
+            (duration - other).magnitude > max(.seconds(2), MediaTime(flicks: duration.flicks / 50))
+        {
+            return "another programme: it lasts \(other), not \(duration)"
+        }
+        return nil
+    }
+}
