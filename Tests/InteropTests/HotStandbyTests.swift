@@ -199,6 +199,33 @@ internal import ThroughlineLab
         }
     }
 
+    /// Of 5 % on either path, what both lose is 0.25 %.
+    @Test(
+        "fills what the network loses", .timeLimit(.minutes(25)),
+        arguments: [.milliseconds(200), .seconds(2)] as [Duration])
+    func lossy(buffer: Duration) async throws {
+        try await Slots.shared.run {
+            var urls: [String] = []
+            var origins: [RTSPOrigin] = []
+            for seed in [3, 4] as [UInt64] {
+                var options = RTSPOrigin.Options()
+                options.seed = seed
+                let origin = try await RTSPOrigin.start(
+                    serving: ["/main.mkv": Fixtures.path("main.mkv")], faults: [Fault(parsing: "loss=5%")],
+                    options: options)
+                origins.append(origin)
+                urls.append(origin.url(for: "/main.mkv"))
+            }
+            let play = try await play(urls, expected: nil, buffer: buffer, transport: .udp)
+            #expect(play.summary.error == nil && play.summary.handoffCount == 0, "\(play.story)")
+            #expect(play.summary.gapTotal == .zero, "\(play.story)")
+            // What is lost before the standby is aligned, in the first second, is not filled.
+            let losses = play.summary.flows.map(\.losses)
+            let (lost, filled) = (losses.reduce(0) { $0 + $1.packets }, losses.reduce(0) { $0 + $1.filled })
+            #expect(filled > 40 && lost * 4 < filled, "\(losses)")
+        }
+    }
+
     @Test("is aligned anew after a seek", .timeLimit(.minutes(25)), arguments: [false, true])
     func sought(_ isRTSP: Bool) async throws {
         try await Slots.shared.run {
