@@ -85,22 +85,6 @@ extension Session {
         shared.withLock { $0.forms = forms }
     }
 
-    /// What the network loses of the packets of an ingest is filled from those of the standby, where both come over RTP.
-    func mergeStandby(into ingest: any Ingest) {
-        standbyHasNews.store(false, ordering: .relaxed)
-        let twin = hot?.twin
-        switch (mergedTwin, twin) {
-        case (nil, nil): return
-        case (let old?, let new?) where old.commands.isSame(as: new.commands): return
-        default: break
-        }
-        mergedTwin = twin
-        ingest.merge(twin, hold: min(configuration.buffer / 2, Self.longestHold))
-    }
-
-    /// So long a gap may stay open at the most.
-    private static let longestHold: Duration = .milliseconds(500)
-
     private func makeHotStandby() {
         guard hot == nil, configuration.origins.count > 1 else { return }
         let played = outputFlows.filter { configuration.flows.includes($0) }
@@ -119,11 +103,9 @@ extension Session {
                 outlook: { [unowned self] in outlook(of: played) },
                 open: { [unowned self] request throws(IngestOpenError) in try open(request, for: played) },
                 becameReady: { [unowned self] origin, duration in
-                    standbyHasNews.store(true, ordering: .relaxed)
                     send(.standbyReady(origin: origin, url: url(origin), duration: duration))
                 },
                 wasLost: { [unowned self] origin, reason, failure in
-                    standbyHasNews.store(true, ordering: .relaxed)
                     send(.standbyLost(origin: origin, url: url(origin), reason: reason))
                     guard let failure else { return }
                     shared.withLock {

@@ -69,8 +69,6 @@ final class Session: SourceSupervisor, @unchecked Sendable {
 
     /// There are controls to be carried out.
     let hasControls = Atomic<Bool>(false)
-    /// The hot standby delivers, or does so no more.
-    let standbyHasNews = Atomic<Bool>(false)
 
     struct PendingHandoff {
         var move: HandoffController.Move
@@ -107,8 +105,6 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var replacement: (any Ingest)?
     /// Keeps the next origin ready, from the first opening on; where that was asked for.
     var standby: RTSPStandby?
-    /// What fills the losses of the ingest that is played.
-    var mergedTwin: RTSPTwinEnd?
     /// Keeps the next origin delivering beside the one that is played; where that was asked for.
     var hot: HotStandby?
     /// It knows what the packets of the output are like.
@@ -509,13 +505,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             noteAccounts(of: ingest)
             noteLosses(of: ingest)
         }
-        mergedTwin = nil
-        mergeStandby(into: ingest)
         if isPaused { ingest.pause() }
         guard beginPlan(of: ingest) else { return nil }
         while true {
             if hasControls.load(ordering: .relaxed), let order = carryOutControls(ingest) { return order }
-            if standbyHasNews.load(ordering: .relaxed) { mergeStandby(into: ingest) }
             if nextChange != nil {
                 switch plannedNow(ingest) {
                 case .goesOn: break

@@ -27,8 +27,6 @@ final class HotIngest: Ingest {
     let makesDecodeTimes: Bool
     let clockStart: MediaTime?
     let openingTime: Duration? = nil
-    /// From any thread.
-    let twinEnd: RTSPTwinEnd?
 
     private let inner: any Ingest
     private let supervisor: StandbySupervisor
@@ -41,8 +39,6 @@ final class HotIngest: Ingest {
     /// The feed is to be read before the ingest.
     private var hasFeed = true
     private var wanted: [Bool]?
-    /// What is to fill its losses, once it is read here.
-    private var merged: (twin: RTSPTwinEnd?, hold: Duration)?
     private var knownDuration: MediaTime?
     private let couldPlayBackwards: Bool
     /// Bytes that were handed out of the feed, and what the ingest had received when it was read here first.
@@ -76,7 +72,6 @@ final class HotIngest: Ingest {
         flowsCountApart = ingest.flowsCountApart
         makesDecodeTimes = ingest.makesDecodeTimes
         clockStart = ingest.clockStart
-        twinEnd = ingest.twinEnd
         knownDuration = ingest.duration
         couldPlayBackwards = ingest.mayPlayBackwards
         self.supervisor = supervisor
@@ -126,7 +121,6 @@ final class HotIngest: Ingest {
                 supervisor.isAsked()
                 bytesBefore = inner.bytesReceived ?? 0
                 if let wanted { inner.select { $0.index < wanted.count && wanted[$0.index] } }
-                if let merged { inner.merge(merged.twin, hold: merged.hold) }
                 if isPlayed { handOver() }
             }
         }
@@ -235,11 +229,6 @@ final class HotIngest: Ingest {
     func select(_ isWanted: (FlowFormat) -> Bool) {
         wanted = flows.map(isWanted)
         settled?.select(isWanted)
-    }
-
-    func merge(_ twin: RTSPTwinEnd?, hold: Duration) {
-        merged = (twin, hold)
-        settled?.merge(twin, hold: hold)
     }
 
     // MARK: - What it is

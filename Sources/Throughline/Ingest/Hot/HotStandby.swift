@@ -111,16 +111,6 @@ final class HotStandby: Sendable {
         return feed.0
     }
 
-    /// Where what comes of the one that delivers can be had as it comes; nil while none does, or it does not come over RTP.
-    var twin: RTSPTwinEnd? {
-        state.withLock { state in
-            guard let ingest = state.held?.ingest, !state.isStale, case .good = ingest.feed.condition else {
-                return nil
-            }
-            return ingest.twinEnd
-        }
-    }
-
     /// The origin that is held, or being opened.
     var origin: OriginID? { state.withLock { $0.held?.ingest.origin ?? $0.opening?.origin } }
 

@@ -41,9 +41,6 @@ final class RTSPSource: Sendable {
             waiter.wake()
         }
 
-        /// Whether these are for the same session.
-        func isSame(as other: Commands) -> Bool { waiting === other.waiting }
-
         fileprivate func take() -> [Command] {
             waiting.withLock { waiting in
                 defer { waiting = [] }
