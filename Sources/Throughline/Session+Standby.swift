@@ -167,6 +167,7 @@ extension Session {
             throw IngestOpenError(.refused(.contentRefused, "\(url(origin)): \(reason)"))
         }
         ingest.select { mapping[$0.index] != nil }
+        twins.standsBy(ingest.twinEnd)
         let pictures = ingest.flows.first {
             $0.kind == .video && !$0.isAttachedPicture && mapping[$0.index] != nil
         }
