@@ -176,6 +176,7 @@ extension Session {
         let mapping = FlowMapping.map(ingest.flows, onto: played)
         if let failure = refusal(of: ingest, mapping, played) { throw IngestOpenError(failure) }
         ingest.select { mapping[$0.index] != nil }
+        twins.standsBy(ingest.twinEnd)
         let pictures = ingest.flows.first {
             $0.kind == .video && !$0.isAttachedPicture && mapping[$0.index] != nil
         }

@@ -27,6 +27,7 @@ final class HotIngest: Ingest {
     let makesDecodeTimes: Bool
     let clockStart: MediaTime?
     let openingTime: Duration? = nil
+    let twinEnd: RTSPTwinEnd?
 
     private let inner: any Ingest
     private let supervisor: StandbySupervisor
@@ -72,6 +73,7 @@ final class HotIngest: Ingest {
         flowsCountApart = ingest.flowsCountApart
         makesDecodeTimes = ingest.makesDecodeTimes
         clockStart = ingest.clockStart
+        twinEnd = ingest.twinEnd
         knownDuration = ingest.duration
         couldPlayBackwards = ingest.mayPlayBackwards
         self.supervisor = supervisor
