@@ -30,7 +30,12 @@ extension Session {
             standby: configuration.standby, preparations: 0, failures: 0, held: .zero, packets: 0, bytes: 0)
         switch configuration.standby {
         case .cold: return none
-        case .warm: return standby?.cost ?? none
+        case .warm:
+            let now = Instant.now
+            return StandbyCost(
+                standby: .warm, preparations: warmKeeper.preparations + (standby?.cost.preparations ?? 0),
+                failures: warmKeeper.failures + (standby?.cost.failures ?? 0),
+                held: warmKeeper.held(at: now) + (standby?.cost.held ?? .zero), packets: 0, bytes: 0)
         case .hot: return hot?.cost ?? none
         }
     }
@@ -70,6 +75,53 @@ extension Session {
         case .warm: true
         // What delivers at another rate, or backwards, cannot be kept aligned.
         case .hot: shared.withLock { $0.rate != .normal }
+        }
+    }
+
+    // MARK: - Warm, over HTTP
+
+    /// How often it is looked how it does.
+    static let warmLookInterval: Duration = .milliseconds(100)
+
+    /// Keeps a connection with the next origin over HTTP, where it holds the same bytes.
+    func keepBytesWarm(_ ingest: any Ingest) {
+        let now = Instant.now
+        lastWarmLook = now
+        guard configuration.standby == .warm, configuration.pacing == .realtime, !hasPending else { return }
+        let candidates =
+            shared.withLock { $0.controller.alternates(at: now) }?.map { origin, notBefore in
+                StandbyKeeper.Candidate(
+                    origin: origin,
+                    canBePrepared: ingest.canPrepare(origins[origin]) && !unprepared.contains(origin),
+                    notBefore: notBefore)
+            } ?? []
+        do throws(ByteTrial.Failure) {
+            switch (try ingest.warmth(), warmKeeper.ready) {
+            // A handoff has used it, or the ingest that had it is gone.
+            case (nil, .some): warmKeeper.taken(at: now)
+            case (nil, nil): warmKeeper.cancelled()
+            case (true, nil):
+                warmKeeper.prepared(at: now)
+                if let origin = warmKeeper.ready {
+                    send(.standbyReady(origin: origin, url: url(origin), duration: now - warmBegan))
+                }
+            case (true, let origin?): ingest.keepWarm(origin)
+            default: break
+            }
+        } catch {
+            let origin = warmKeeper.preparing ?? warmKeeper.ready
+            warmKeeper.failed(at: now, jitter: .random(in: 0..<1))
+            let failure = HandoffController.AttemptFailure(error)
+            // It can still be opened anew, and joined.
+            if case .different = error, let origin { unprepared.insert(origin) }
+            if let origin { send(.standbyLost(origin: origin, url: url(origin), reason: failure.text)) }
+        }
+        switch warmKeeper.review(candidates, at: now) {
+        case .prepare(let origin):
+            warmBegan = now
+            ingest.keepWarm(origin)
+        case .release: ingest.coolDown()
+        case nil: break
         }
     }
 

@@ -105,6 +105,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var replacement: (any Ingest)?
     /// Keeps the next origin ready, from the first opening on; where that was asked for.
     var standby: RTSPStandby?
+    /// Whether and with whom a connection over HTTP is kept.
+    var warmKeeper = StandbyKeeper()
+    var warmBegan = Instant(nanoseconds: 0)
+    var lastWarmLook = Instant(nanoseconds: 0)
     /// Keeps the next origin delivering beside the one that is played; where that was asked for.
     var hot: HotStandby?
     /// Has what the network loses of one of them filled from the other.
@@ -529,6 +533,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 if abort.isAborted { return nil }
             }
             if lastFlush - lastFindings > .seconds(1) { noteAccounts(of: ingest) }
+            if lastFlush - lastWarmLook > Self.warmLookInterval { keepBytesWarm(ingest) }
             if lastFlush - lastLook > Self.lookInterval, let order = keepFull(ingest) { return order }
             let packet: Packet?
             do throws(IngestReadError) {

@@ -2,8 +2,8 @@
 public enum Standby: String, Sendable, Hashable, CaseIterable {
     /// It is connected when it is needed.
     case cold
-    /// A session with it is set up and kept alive, and not played: a handoff asks it for one thing, to play. For RTSP
-    /// origins; others are cold.
+    /// It is connected and known to hold what is played, and a handoff asks it for one thing: over RTSP a session is set up
+    /// and kept alive, to be asked to play; over HTTP its bytes were compared, and a connection is kept.
     case warm
     /// It delivers, beside the origin that is played: a handoff finds what it needs in memory, and waits for nothing. It
     /// costs what a second viewer costs.

@@ -74,9 +74,9 @@ struct Play: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            How ready the next origin is kept: cold (connected when it is needed), warm (an RTSP origin is connected and \
-            set up while the stream plays, so that it only has to be asked to play; costs its server an idle session; \
-            origins over HTTP stay cold) or hot (it delivers beside the one that is played, so that nothing has to be \
+            How ready the next origin is kept: cold (connected when it is needed), warm (connected, and \
+            over RTSP set up, over HTTP known to hold the same bytes, so that it has to be asked for one thing; costs \
+            its server an idle connection) or hot (it delivers beside the one that is played, so that nothing has to be \
             waited for; costs as much as a second viewer).
             """, valueName: "how"))
     var standby = Standby.cold

@@ -123,6 +123,9 @@ final class ByteIngest: Ingest {
     func prepare(_ origin: OriginID) { input.prepare(origin) }
     var preparation: Result<Void, ByteTrial.Failure>? { input.preparation }
     func letGo() { input.letGo() }
+    func keepWarm(_ origin: OriginID) { input.keepWarm(origin) }
+    func warmth() throws(ByteTrial.Failure) -> Bool? { try input.warmth() }
+    func coolDown() { input.coolDown() }
     func select(_ isWanted: (FlowFormat) -> Bool) { demuxer.select(isWanted) }
     var deliversStill: Bool { !hasFailed && pendingOrder == nil }
     var clockStart: MediaTime? { demuxer.start }

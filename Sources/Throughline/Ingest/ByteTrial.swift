@@ -25,11 +25,13 @@ final class ByteTrial: @unchecked Sendable {
         /// How long the origin may take to answer, and then to send.
         let bound: Duration
         let prefetches: Bool
+        /// The source is not to go on: its connection is to be kept for later.
+        var isKept = false
     }
 
     /// An origin that goes on.
     struct Outcome {
-        /// Stands at the offset.
+        /// Stands at the offset, unless it is kept for later.
         let source: any ByteSource
         let validator: String?
         /// Bytes that were compared.
@@ -53,10 +55,16 @@ final class ByteTrial: @unchecked Sendable {
     private let abort: AbortSwitch
     private let result = Guarded<(value: Result<Outcome, Failure>?, told: (@Sendable () -> Void)?)>((nil, nil))
     private var thread: WorkerThread?
+    /// A connection to work over.
+    private var given: (any ByteSource)?
 
-    init(_ question: Question, abort: AbortSwitch) {
+    /// - Parameters:
+    ///   - abort: ends it; with `source` it is that of the source, which `cancel` ends too.
+    ///   - source: an idle connection with the origin.
+    init(_ question: Question, abort: AbortSwitch, over source: (any ByteSource)? = nil) {
         self.question = question
-        self.abort = AbortSwitch(parent: abort)
+        self.abort = source == nil ? AbortSwitch(parent: abort) : abort
+        given = source
     }
 
     /// Begins on a thread of its own. `cancel` or `takeOutcome` must follow.
@@ -101,7 +109,7 @@ final class ByteTrial: @unchecked Sendable {
 
     private func run() throws(Failure) -> Outcome {
         if question.known != nil { return try runShort() }
-        let candidate = try connect(prefetches: question.prefetches)
+        let candidate = try connect()
         // Beside each other: the connection that goes on keeps the burst of an origin that paces its connections for
         // the media. Where the proof does not come at once, what is left of it is asked for over several more, and
         // comes in the first burst of each.
@@ -111,7 +119,7 @@ final class ByteTrial: @unchecked Sendable {
         var failure: Failure?
         var head: SourceHead?
         do throws(Failure) {
-            head = try open(candidate, at: question.offset, until: nil)
+            head = question.isKept ? try rest(candidate) : try open(candidate, at: question.offset, until: nil)
         } catch { failure = error }
         var compared = 0
         var left: [ByteProof.Piece] = []
@@ -138,13 +146,37 @@ final class ByteTrial: @unchecked Sendable {
     /// Bytes of this origin are known to be right, and by its own word its object is still the same: enough to see that it
     /// goes on where it should.
     private func runShort() throws(Failure) -> Outcome {
-        let candidate = try connect(prefetches: question.prefetches)
+        let candidate = try connect()
         let piece = question.adjacent.suffix(Self.shortProof)
-        let head = try open(candidate, at: piece.offset, until: nil)
+        let head = question.isKept ? try rest(candidate) : try open(candidate, at: piece.offset, until: nil)
         if head.validator != question.known { throw .different("its ETag has changed") }
+        if question.isKept {
+            return Outcome(source: candidate, validator: head.validator, compared: piece.bytes.count)
+        }
         let compared = try compare(piece, with: candidate, patience: question.bound)
         if compared < piece.bytes.count { throw .undelivered(Self.tooSlow) }
         return Outcome(source: candidate, validator: head.validator, compared: compared)
+    }
+
+    /// Asks for a few bytes that are known and reads them all: a connection that has answered to the end is kept.
+    private func rest(_ source: any ByteSource) throws(Failure) -> SourceHead {
+        let piece = question.adjacent.suffix(Self.shortProof)
+        let head = try open(source, at: piece.offset, until: piece.end)
+        if try compare(piece, with: source, patience: question.bound) < piece.bytes.count {
+            throw .undelivered(Self.tooSlow)
+        }
+        // There is no byte behind them; this finds the end.
+        let nothing = UnsafeMutableRawBufferPointer.allocate(byteCount: 1, alignment: 1)
+        defer { nothing.deallocate() }
+        do throws(TransportError) {
+            _ = try source.read(into: nothing, deadline: .now + question.bound, beforeBlocking: nil)
+        } catch { throw .undelivered(error) }
+        return head
+    }
+
+    private func connect() throws(Failure) -> any ByteSource {
+        if let given = given.take() { return given }
+        return try connect(prefetches: question.prefetches)
     }
 
     private func connect(prefetches: Bool) throws(Failure) -> any ByteSource {

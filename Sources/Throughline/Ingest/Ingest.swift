@@ -51,6 +51,15 @@ protocol Ingest: AnyObject {
     var preparation: Result<Void, ByteTrial.Failure>? { get }
     /// What was made ready is not needed any more.
     func letGo()
+    /// Keeps another origin ready to go on under this ingest, whatever becomes of the one that it reads; called again and
+    /// again.
+    func keepWarm(_ origin: OriginID)
+    /// Whether that one stands ready; nil where none is kept.
+    ///
+    /// - Throws: why it could not be made ready, or is lost.
+    func warmth() throws(ByteTrial.Failure) -> Bool?
+    /// It is kept no more.
+    func coolDown()
     /// It is played from here on: a failure is one of the stream, and no longer one of its opening.
     func opened()
     /// Only these flows are wanted.
@@ -127,6 +136,9 @@ extension Ingest {
     func prepare(_ origin: OriginID) {}
     var preparation: Result<Void, ByteTrial.Failure>? { nil }
     func letGo() {}
+    func keepWarm(_ origin: OriginID) {}
+    func warmth() throws(ByteTrial.Failure) -> Bool? { nil }
+    func coolDown() {}
     func deliver(at speed: Rate) {}
     var mayHurry: Bool { false }
     var speed: Rate { .normal }

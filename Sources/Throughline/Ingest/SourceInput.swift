@@ -94,8 +94,10 @@ final class SourceInput: ByteInput {
     private let head: SourceHead
     /// A source is open and stands at `end`.
     private var isOpen = true
-    /// Another origin that was asked ahead of need.
+    /// Another origin that was asked since the one that is read is suspected.
     private var trial: ByteTrial?
+    /// Another origin that is kept ready.
+    private var warm: WarmBytes?
     private var lastRead: Instant
     /// The connection was idle, and since then no read had to wait.
     private var mayHaveIdled = false
@@ -329,8 +331,8 @@ final class SourceInput: ByteInput {
                         prepared = origin
                         return trial
                     }
-                    let trial = ByteTrial(question(to: origin), abort: abort)
-                    trial.begin()
+                    let (trial, isWarm) = begin(origin)
+                    if isWarm { prepared = origin }
                     return trial
                 },
                 hedged: { [supervisor] in supervisor.hedged(with: $0) },
@@ -366,9 +368,20 @@ final class SourceInput: ByteInput {
     /// Tries another origin at the present place, beside the source that is waited for.
     func prepare(_ next: OriginID) {
         letGo()
-        let trial = ByteTrial(question(to: next), abort: abort)
+        trial = begin(next).trial
+    }
+
+    /// Begins to try another origin, over the connection that is kept with it if there is one.
+    private func begin(_ next: OriginID) -> (trial: ByteTrial, isWarm: Bool) {
+        let question = question(to: next)
+        if let warm, warm.origin == next, let trial = warm.goOn(question) {
+            self.warm = nil
+            trial.begin()
+            return (trial, true)
+        }
+        let trial = ByteTrial(question, abort: abort)
         trial.begin()
-        self.trial = trial
+        return (trial, false)
     }
 
     /// What came of it, if that is known.
@@ -376,10 +389,38 @@ final class SourceInput: ByteInput {
 
     /// The other origin is not needed any more, or not from there.
     func letGo() { trial.take()?.cancel() }
+
+    /// Makes another origin ready ahead of need, and keeps it so.
+    func keepWarm(_ next: OriginID) {
+        let isHeld = warm?.origin == next
+        if let warm, isHeld, !warm.isDue { return }
+        let question = question(to: next)
+        // Right after a jump there is little to compare.
+        guard question.adjacent.bytes.count >= ByteTrial.shortProof else { return }
+        if let warm, isHeld { warm.refresh(question) } else { warm = WarmBytes(question, abort: abort) }
+    }
+
+    /// Whether that origin stands ready; nil where none is kept.
+    ///
+    /// - Throws: why it does not, and is kept no more.
+    func warmth() throws(ByteTrial.Failure) -> Bool? {
+        guard let warm else { return nil }
+        do throws(ByteTrial.Failure) {
+            guard try warm.look() else { return false }
+            if let validator = warm.validator { proven[warm.origin] = validator }
+            return true
+        } catch {
+            self.warm = nil
+            throw error
+        }
+    }
+
+    /// It is kept no more.
+    func coolDown() { warm = nil }
 }
 
 extension HandoffController.AttemptFailure {
-    fileprivate init(_ failure: ByteTrial.Failure) {
+    init(_ failure: ByteTrial.Failure) {
         switch failure {
         case .undelivered(let error): self = .undelivered(ChangeEvent(error))
         case .different(let reason): self = .differentObject(reason)

@@ -69,6 +69,9 @@ package struct StandbyKeeper: Sendable {
     /// The origin that is ready.
     package var ready: OriginID? { if case .ready(let origin, _) = state { origin } else { nil } }
 
+    /// The origin that is being made ready.
+    package var preparing: OriginID? { if case .preparing(let origin) = state { origin } else { nil } }
+
     /// When `review` is to be called at the latest.
     package var deadline: Instant { state == .idle ? nextTurn : .never }
 
