@@ -75,6 +75,14 @@ extension Session {
 
     // MARK: - Hot
 
+    /// Fills what the network loses of what is played from the standby, where both come over RTP.
+    func fillLosses(of ingest: any Ingest) {
+        let twin = hot?.twin
+        guard twin?.number != twinNumber else { return }
+        twinNumber = twin?.number
+        ingest.merge(twin?.end, hold: min(.milliseconds(500), configuration.buffer / 2))
+    }
+
     /// Tells the standby what the packets of the output are like, once that is known.
     func tellForms() {
         guard let line else { return }

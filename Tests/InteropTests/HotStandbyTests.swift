@@ -217,6 +217,22 @@ internal import ThroughlineLab
         }
     }
 
+    @Test("fills what the network loses of the origin that is played", .timeLimit(.minutes(25)))
+    func losses() async throws {
+        let end: NPT = .seconds(10)
+        try await Slots.shared.run {
+            // Nothing is lost before the two are known to send the same.
+            let pair = try await LabPair.start(faults: [Fault(parsing: "loss=5%@npt=4")])
+            let play = try await play(pair.urls, expected: nil, to: end, buffer: .seconds(1), transport: .udp)
+            #expect(play.summary.error == nil && play.summary.handoffCount == 0, "\(play.story)")
+            let losses = play.summary.flows.reduce(into: FlowLosses()) { sum, flow in
+                sum.packets += flow.losses.packets
+                sum.filled += flow.losses.filled
+            }
+            #expect(losses.filled > 10 && losses.packets == 0, "\(losses)\n\(play.story)")
+        }
+    }
+
     @Test("of another encode is joined at a key frame", .timeLimit(.minutes(25)))
     func otherEncode() async throws {
         try await Slots.shared.run {

@@ -27,6 +27,7 @@ final class HotIngest: Ingest {
     let makesDecodeTimes: Bool
     let clockStart: MediaTime?
     let openingTime: Duration? = nil
+    let twinEnd: RTSPTwinEnd?
 
     private let inner: any Ingest
     private let supervisor: StandbySupervisor
@@ -45,6 +46,8 @@ final class HotIngest: Ingest {
     private var bytesOfFeed: Int64 = 0
     private var bytesBefore: Int64 = 0
     private var end: HotFeed.End?
+    /// What is to fill its losses, while it cannot be told that.
+    private var awaitedTwin: (twin: RTSPTwinEnd?, hold: Duration)?
 
     /// How long the thread may take to come back from a read, where it can be told to.
     private static let settlePatience: Duration = .milliseconds(100)
@@ -52,8 +55,7 @@ final class HotIngest: Ingest {
     /// Reads an ingest from now on.
     ///
     /// - Parameters:
-    ///   - ingest: just opened, and used by nobody else from here on. Where another reader of its packets is wanted beside
-    ///     the session (one that fills what the network loses of the primary), its source is the place to listen at.
+    ///   - ingest: just opened, and used by nobody else from here on.
     ///   - supervisor: of the ingest.
     ///   - abort: of the ingest, and of nothing else.
     ///   - proof: compares it with what is played.
@@ -72,6 +74,7 @@ final class HotIngest: Ingest {
         flowsCountApart = ingest.flowsCountApart
         makesDecodeTimes = ingest.makesDecodeTimes
         clockStart = ingest.clockStart
+        twinEnd = ingest.twinEnd
         knownDuration = ingest.duration
         couldPlayBackwards = ingest.mayPlayBackwards
         self.supervisor = supervisor
@@ -142,6 +145,7 @@ final class HotIngest: Ingest {
     private func handOver() {
         supervisor.handOver()
         inner.opened()
+        if let awaited = awaitedTwin.take() { inner.merge(awaited.twin, hold: awaited.hold) }
     }
 
     private func clear() {
@@ -277,6 +281,10 @@ final class HotIngest: Ingest {
     }
     func takeFindings() -> [(flow: Int, text: String)] { hasFeed ? [] : settled?.takeFindings() ?? [] }
     func position(of flow: Int) -> FlowPosition? { hasFeed ? nil : settled?.position(of: flow) }
+
+    func merge(_ twin: RTSPTwinEnd?, hold: Duration) {
+        if let settled, isPlayed { settled.merge(twin, hold: hold) } else { awaitedTwin = (twin, hold) }
+    }
 
     // MARK: - What the viewer wants
 
