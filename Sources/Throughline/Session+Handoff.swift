@@ -64,6 +64,7 @@ extension Session {
         standbyMayChange()
         hasPending = true
         ingest.opened()
+        twins.plays(ingest.twinEnd)
         flush()
         replacement = ingest
         (leaving, cut, failedMeanwhile) = (nil, nil, nil)

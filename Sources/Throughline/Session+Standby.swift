@@ -75,14 +75,6 @@ extension Session {
 
     // MARK: - Hot
 
-    /// Fills what the network loses of what is played from the standby, where both come over RTP.
-    func fillLosses(of ingest: any Ingest) {
-        let twin = hot?.twin
-        guard twin?.number != twinNumber else { return }
-        twinNumber = twin?.number
-        ingest.merge(twin?.end, hold: min(.milliseconds(500), configuration.buffer / 2))
-    }
-
     /// Tells the standby what the packets of the output are like, once that is known.
     func tellForms() {
         guard let line else { return }
@@ -184,6 +176,7 @@ extension Session {
         let mapping = FlowMapping.map(ingest.flows, onto: played)
         if let failure = refusal(of: ingest, mapping, played) { throw IngestOpenError(failure) }
         ingest.select { mapping[$0.index] != nil }
+        twins.standsBy(ingest.twinEnd)
         let pictures = ingest.flows.first {
             $0.kind == .video && !$0.isAttachedPicture && mapping[$0.index] != nil
         }

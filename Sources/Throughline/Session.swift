@@ -107,8 +107,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var standby: RTSPStandby?
     /// Keeps the next origin delivering beside the one that is played; where that was asked for.
     var hot: HotStandby?
-    /// The standby that fills what the network loses of the ingest that is read.
-    var twinNumber: Int?
+    /// Has what the network loses of one of them filled from the other.
+    let twins: RTSPTwinLink
     /// It knows what the packets of the output are like.
     var formsAreTold = false
     /// An ingest that delivers still, and is to be left: it is let go once the next one has joined.
@@ -194,6 +194,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         self.outputs = outputs
         self.emit = emit
         refill = BufferRefill(buffer: configuration.buffer)
+        twins = RTSPTwinLink(buffer: configuration.buffer)
         let roster = OriginRoster(
             configuration.origins.map { .init(priority: $0.priority, weight: $0.weight, endpoint: $0.endpoint) })
         planner = ReturnPlanner(
@@ -420,6 +421,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 origin: origin, url: url(origin), container: ingest.container,
                 duration: ingest.duration, flows: described))
         ingest.opened()
+        twins.plays(ingest.twinEnd)
         noteJoined(origin, opening: ingest.openingTime, media: nil)
         keepStandby()
         return pump(ingest)
@@ -490,7 +492,6 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// - Returns: what to do next; nil when the stream is over.
     func pump(_ ingest: any Ingest) -> HandoffController.Order? {
         standings = [:]
-        twinNumber = nil
         let isPaused = shared.withLock { state in
             state.interrupt = ingest.interrupter
             state.hasNoWayBack = !ingest.mayPlayBackwards
@@ -527,10 +528,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 if let order = depart(ingest) { return order }
                 if abort.isAborted { return nil }
             }
-            if lastFlush - lastFindings > .seconds(1) {
-                noteAccounts(of: ingest)
-                fillLosses(of: ingest)
-            }
+            if lastFlush - lastFindings > .seconds(1) { noteAccounts(of: ingest) }
             if lastFlush - lastLook > Self.lookInterval, let order = keepFull(ingest) { return order }
             let packet: Packet?
             do throws(IngestReadError) {

@@ -102,14 +102,8 @@ protocol Ingest: AnyObject {
     func takeFindings() -> [(flow: Int, text: String)]
     /// Bytes that were received, whether packets were made of them already or not; nil where that is not counted.
     var bytesReceived: Int64? { get }
-    /// Where its packets can be had as they come over the wire, by another ingest that plays the same; nil where they do
-    /// not come over RTP.
+    /// Where its packets can be had, and its losses filled, as they come over the wire; nil where that is not RTP.
     var twinEnd: RTSPTwinEnd? { get }
-    /// Fills what the network loses from the packets of another ingest that plays the same; nil ends that. What was asked
-    /// for last counts; nothing is done where nothing can be lost.
-    ///
-    /// - Parameter hold: how long a gap may stay open for that; half of the playout buffer, and at most half a second.
-    func merge(_ twin: RTSPTwinEnd?, hold: Duration)
     /// How a flow carries its payload, once a packet of it was read.
     func form(of flow: Int) -> PayloadForm
 }
@@ -123,7 +117,6 @@ extension Ingest {
     var standby: Standby { .cold }
     func takeLosses() -> [Int: FlowLosses] { [:] }
     var twinEnd: RTSPTwinEnd? { nil }
-    func merge(_ twin: RTSPTwinEnd?, hold: Duration) {}
     var watch: ChangeWatch? { nil }
     var clockStart: MediaTime? { nil }
     var canResume: Bool { false }

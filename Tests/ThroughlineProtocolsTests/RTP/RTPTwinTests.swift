@@ -282,6 +282,15 @@ internal import ThroughlineCore
         pair.play(23)
         pair.send(23)
         #expect(pair.fill(22, until: 500).0 == .awaited(until: .at(milliseconds: 63)))
+        // After a long silence of both.
+        pair.send(3000)
+        pair.play(3001)
+        pair.send(3001)
+        #expect(pair.fill(3000, until: 3500, at: 3001).0 == .absent, "what is before it is too far away")
+        pair.send(3002)
+        pair.play(3003)
+        pair.send(3003)
+        #expect(pair.fill(3002, until: 3500, at: 3003).0 == .filled)
     }
 
     // MARK: Memory
@@ -308,8 +317,8 @@ internal import ThroughlineCore
         var sent: [(sequence: UInt16, bytes: [UInt8], time: Int64)] = []
         var found = 0
         for number in 0..<20_000 {
-            // Now fast, now slow.
-            let time = (sent.last?.time ?? 0) + (number / 3000 % 2 == 0 ? 1 : 8)
+            // Now slow, now fast.
+            let time = (sent.last?.time ?? 0) + (number / 3000 % 2 == 0 ? 8 : 1)
             let sequence = UInt16(truncatingIfNeeded: number + 60_000)
             let bytes = rtpPacket(
                 sequence: sequence, payload: TwinScene.unique(number, size: .random(in: 0...900, using: &random)))

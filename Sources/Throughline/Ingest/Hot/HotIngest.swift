@@ -46,8 +46,6 @@ final class HotIngest: Ingest {
     private var bytesOfFeed: Int64 = 0
     private var bytesBefore: Int64 = 0
     private var end: HotFeed.End?
-    /// What is to fill its losses, while it cannot be told that.
-    private var awaitedTwin: (twin: RTSPTwinEnd?, hold: Duration)?
 
     /// How long the thread may take to come back from a read, where it can be told to.
     private static let settlePatience: Duration = .milliseconds(100)
@@ -156,7 +154,6 @@ final class HotIngest: Ingest {
     private func handOver() {
         supervisor.handOver()
         inner.opened()
-        if let awaited = awaitedTwin.take() { inner.merge(awaited.twin, hold: awaited.hold) }
     }
 
     private func clear() {
@@ -292,10 +289,6 @@ final class HotIngest: Ingest {
     }
     func takeFindings() -> [(flow: Int, text: String)] { hasFeed ? [] : settled?.takeFindings() ?? [] }
     func position(of flow: Int) -> FlowPosition? { hasFeed ? nil : settled?.position(of: flow) }
-
-    func merge(_ twin: RTSPTwinEnd?, hold: Duration) {
-        if let settled, isPlayed { settled.merge(twin, hold: hold) } else { awaitedTwin = (twin, hold) }
-    }
 
     // MARK: - What the viewer wants
 

@@ -41,8 +41,6 @@ final class HotStandby: Sendable {
     private struct State {
         var keeper = StandbyKeeper()
         var held: Held?
-        /// Of what is held, counted from one.
-        var number = 0
         /// Ends the opening under way.
         var opening: (origin: OriginID, abort: AbortSwitch)?
         var isStopped = false
@@ -111,17 +109,6 @@ final class HotStandby: Sendable {
             let primary = surroundings.outlook(), feed.1.isReady(primary)
         else { return nil }
         return feed.0
-    }
-
-    /// Where the packets of what is held and was aligned can be had as they come over the wire, and which of those that were
-    /// held so far that is.
-    var twin: (number: Int, end: RTSPTwinEnd)? {
-        state.withLock { state in
-            guard !state.isStale, let held = state.held, case .good = held.ingest.feed.condition,
-                let end = held.ingest.twinEnd
-            else { return nil }
-            return (state.number, end)
-        }
     }
 
     /// The origin that is held, or being opened.
@@ -260,7 +247,6 @@ final class HotStandby: Sendable {
                     // Asked for meanwhile, or of no use any more.
                     guard !state.isStopped, !abort.isAborted else { return false }
                     state.held = Held(ingest: ingest, began: began)
-                    state.number += 1
                     return true
                 }
                 if isKept { return }

@@ -221,15 +221,8 @@ final class RTSPIngest: Ingest {
         }
     }
 
-    var twinEnd: RTSPTwinEnd? { RTSPTwinEnd(flows: reader.flows, commands: source.commands) }
-
-    func merge(_ twin: RTSPTwinEnd?, hold: Duration) {
-        // Over the control connection nothing is lost.
-        guard let twin, usesUDP else { return source.give(.merge(nil)) }
-        let feed = RTSPTwinFeed(
-            flows: FlowMapping.map(twin.flows, onto: reader.flows), policy: RTPTwin.Policy(hold: hold))
-        source.give(.merge(feed))
-        twin.commands.give(.tap(feed))
+    var twinEnd: RTSPTwinEnd? {
+        RTSPTwinEnd(flows: reader.flows, commands: source.commands, mayLose: usesUDP)
     }
 
     /// As late as can be, since a server that delivers in real time has to play all that is known already. If that was

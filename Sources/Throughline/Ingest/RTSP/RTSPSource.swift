@@ -41,6 +41,8 @@ final class RTSPSource: Sendable {
             waiter.wake()
         }
 
+        func isSame(as other: Commands) -> Bool { waiter === other.waiter }
+
         fileprivate func take() -> [Command] {
             waiting.withLock { waiting in
                 defer { waiting = [] }

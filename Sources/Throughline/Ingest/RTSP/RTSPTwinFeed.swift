@@ -1,5 +1,4 @@
 internal import ThroughlineCore
-internal import ThroughlineMedia
 internal import ThroughlineProtocols
 
 /// Carries the packets of one RTSP session, as they came over the wire, to another session that plays the same and fills
@@ -109,10 +108,4 @@ final class RTSPTwinFeed: Sendable {
 
 extension RTSPTwinFeed.Item {
     fileprivate var isPackets: Bool { if case .packets = self { true } else { false } }
-}
-
-/// Where the packets of a session can be had as they came over the wire. It does not keep the session alive.
-struct RTSPTwinEnd: Sendable {
-    let flows: [FlowFormat]
-    let commands: RTSPSource.Commands
 }
