@@ -256,7 +256,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 preconditionFailure("resume without a running ingest")
             }
         }
-        leaving = nil
+        (leaving, replacement, cut) = (nil, nil, nil)
         // What is buffered plays on, and nobody is needed any more.
         standby?.stop()
         hot?.stop()

@@ -53,8 +53,7 @@ final class HotIngest: Ingest {
     /// Reads an ingest from now on.
     ///
     /// - Parameters:
-    ///   - ingest: just opened, and used by nobody else from here on. Where another reader of its packets is wanted beside
-    ///     the session (one that fills what the network loses of the primary), its source is the place to listen at.
+    ///   - ingest: just opened, and used by nobody else from here on.
     ///   - supervisor: of the ingest.
     ///   - abort: of the ingest, and of nothing else.
     ///   - proof: compares it with what is played.
@@ -100,13 +99,18 @@ final class HotIngest: Ingest {
 
     // MARK: - The thread
 
-    /// Ends the thread; what it reads is broken off when it does not come back in time.
-    private func endThread(atMost patience: Duration) {
-        guard let thread = thread.take() else { return }
+    /// Ends the thread.
+    ///
+    /// - Returns: whether what it read had to be broken off, since it did not come back in time.
+    @discardableResult
+    private func endThread(atMost patience: Duration) -> Bool {
+        guard let thread = thread.take() else { return false }
         feed.stop()
         inner.interrupter?()
-        if feed.waitForEnd(atMost: patience) == nil { abort.abort() }
+        let isLate = feed.waitForEnd(atMost: patience) == nil
+        if isLate { abort.abort() }
         thread.join()
+        return isLate
     }
 
     /// Takes the ingest over from its thread.
@@ -115,10 +119,16 @@ final class HotIngest: Ingest {
     @discardableResult
     private func settle() -> Bool {
         if !isSettled {
-            endThread(
-                atMost: inner.interrupter == nil ? supervisor.session.openBound(for: origin) : Self.settlePatience)
+            let isBrokenOff = endThread(
+                atMost: inner.interrupter == nil
+                    ? supervisor.session.openBound(for: origin) : Self.settlePatience)
             isSettled = true
             end = feed.waitForEnd(atMost: .zero)
+            if isBrokenOff, case .aborted = end {
+                // Broken off here, and not because the stream is over: it is the origin's failure.
+                end = .failed(
+                    ChangeEvent(cause: .silence, detail: "\(url): nothing came while something was asked for"))
+            }
             if isStopped {
                 supervisor.isAsked()
                 bytesBefore = inner.bytesReceived ?? 0

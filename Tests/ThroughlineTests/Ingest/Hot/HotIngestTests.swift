@@ -1,6 +1,8 @@
+internal import Glibc
 internal import Testing
 internal import ThroughlineCore
 internal import ThroughlineMedia
+internal import ThroughlineProtocols
 internal import ThroughlineTransport
 
 @testable internal import Throughline
@@ -139,5 +141,71 @@ internal import ThroughlineTransport
         weak let feed = hot.feed
         #expect(feed != nil)
         withExtendedLifetime(hot) {}
+    }
+
+    /// An ingest of which nothing comes until it is aborted.
+    private final class SilentIngest: Ingest {
+        private let abort: AbortSwitch
+        private(set) var hasFailed = false
+
+        /// It is being read.
+        let isRead = Guarded(false)
+
+        init(abort: AbortSwitch) { self.abort = abort }
+
+        let origin = OriginID(0)
+        let flows: [FlowFormat] = []
+        let container = "silence"
+        let duration: MediaTime? = nil
+        let isRealtime = false
+        let isSeekable = true
+        let timelineAgrees = true
+        let makesDecodeTimes = false
+        let openingFailure: ChangeEvent? = nil
+        let pendingOrder: HandoffController.Order? = nil
+        let interrupter: (@Sendable () -> Void)? = nil
+        var deliversStill: Bool { !hasFailed }
+        func opened() {}
+        func select(_ isWanted: (FlowFormat) -> Bool) {}
+        func seek(to time: NPT, anyPacket: Bool) throws(MediaError) {}
+        func searchStarts(for position: NPT, overlap: NPT) -> [NPT] { [position] }
+        func pause() {}
+        func mustRejoin(at rate: Rate, bandwidth: Int64?) -> Bool { false }
+        func form(of flow: Int) -> PayloadForm { .opaque }
+        func read() throws(IngestReadError) -> Packet? {
+            isRead.withLockAndWake { $0 = true }
+            while !abort.isAborted { usleep(1000) }
+            hasFailed = true
+            return nil
+        }
+    }
+
+    @Test("Where nothing comes, what is asked for elsewhere is the failure of its origin, and not the end")
+    func silent() throws {
+        let abort = AbortSwitch()
+        let supervisor = StandbySupervisor(
+            ProbeSupervisor([Origin(url: "silence")], bound: .milliseconds(50)), bound: .seconds(5))
+        let buffer = PlayoutBuffer(
+            limits: PlayoutBuffer.Limits(duration: .seconds(1), bytes: 1 << 20, packets: 100, isPaced: true))
+        let primary = StandbyWindow.Primary(received: .seconds(1), overlap: .seconds(1), picture: .zero)
+        let ingest = SilentIngest(abort: abort)
+        let isRead = ingest.isRead
+        let hot = HotIngest(
+            ingest, supervisor: supervisor, abort: abort,
+            window: StandbyWindow(isSparse: [false], pictures: nil, isRealtime: false, at: .now),
+            proof: StandbyProof(buffer: buffer, played: []) { [] }, url: "the standby", outlook: { primary },
+            changed: {})
+        hot.take(at: primary)
+        #expect(hot.standby == .warm, "it is not in step")
+        #expect(isRead.wait(until: .now + .seconds(20)) { $0 ? true : nil } ?? false)
+        hot.opened()
+        try hot.seek(to: .seconds(3), anyPacket: false)
+        do throws(IngestReadError) {
+            _ = try hot.read()
+            Issue.record("it has ended")
+        } catch {
+            guard case .changed(let event) = error else { throw error }
+            #expect(event.cause == .silence)
+        }
     }
 }
