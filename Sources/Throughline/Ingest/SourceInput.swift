@@ -72,7 +72,7 @@ final class SourceInput: ByteInput {
     /// How long nobody must have read for a closed connection to count as idle.
     static let idleBound: Duration = .seconds(2)
     /// What is kept of the bytes for a demuxer that goes back: a container may hold its flows one after another.
-    static let windowCapacity = 4 << 20
+    static let windowCapacity = 2 << 20
     /// So far ahead it is quicker to read on than to ask anew.
     static let readsThrough: Int64 = 32 << 10
 
