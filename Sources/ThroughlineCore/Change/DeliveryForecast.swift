@@ -102,6 +102,8 @@ package struct DeliveryForecast: Sendable {
     private var lumpBegan: Instant?
     /// The longest pause lately, fading: what was missed in it may still be on its way.
     private var pause: Duration = .zero
+    /// When the last pause ended that was as long as a silence.
+    private var lastSilence: Instant?
     /// Bytes came of which no media was made at once.
     private var isReadAhead = false
     /// How many there are now, and the media that they stand for.
@@ -160,7 +162,11 @@ package struct DeliveryForecast: Sendable {
         }
         // Before anything is known of its lumps they may be long.
         let usual = rhythm.usualPause.map { $0 * 5 / 2 } ?? (lump > .zero ? .zero : .seconds(2))
-        if beginsAnew || passed > max(Self.silence, usual, lump * 3) {
+        let isSilence = passed > max(Self.silence, usual)
+        defer { if isSilence { lastSilence = now } }
+        // Lumps that are slow come with a pause before each; one that stands alone is none of theirs.
+        let standsAlone = lastSilence.map { now - $0 > settings.patience } ?? true
+        if beginsAnew || isSilence && (standsAlone || passed > lump * 3) {
             beginAnew(at: now)
             return nil
         }

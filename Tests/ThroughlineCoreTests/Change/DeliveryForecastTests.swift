@@ -130,6 +130,29 @@ internal import ThroughlineCore
         #expect(trial.told.isEmpty)
     }
 
+    /// A busy player takes what came as one lump; then the origin rests for a while, and goes on as before.
+    @Test(arguments: [20, 100, 300]) func aSilenceAfterALumpIsNotSlowDelivery(lump: Int) {
+        var forecast = DeliveryForecast()
+        var now = 0
+        func received(_ milliseconds: Int, level: Int) -> DeliveryForecast.News? {
+            forecast.received(
+                bytes: milliseconds * 10, level: .milliseconds(level),
+                at: Instant(nanoseconds: Int64(now) * 1_000_000))
+        }
+        for _ in 0..<200 {
+            now += 20
+            #expect(received(20, level: 2000) == nil)
+        }
+        now += lump
+        #expect(received(lump, level: 2000) == nil)
+        now += 850
+        #expect(received(30, level: 1180) == nil)
+        for _ in 0..<200 {
+            now += 20
+            #expect(received(20, level: 1180) == nil)
+        }
+    }
+
     @Test func whatRecoversIsToldAndMayBeToldAgain() throws {
         var origin = PolicyWorld.Origin()
         origin.speed = [(0, 4000), (5000, 800), (10_000, 1100), (25_000, 800)]
