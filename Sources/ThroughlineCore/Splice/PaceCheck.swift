@@ -2,7 +2,8 @@
 /// 12.35 has it, or lets its timestamps go by the clock on the wall, as some do.
 ///
 /// Between two known packets the same time must have passed. The first packet of each flow is not looked at: it may be cut
-/// off at the start of the range, or have been put where it belongs by its length.
+/// off at the start of the range, or have been put where it belongs by its length. Nor are the next ones enough: they may
+/// be late ones of the range before.
 package struct PaceCheck: Sendable {
     package enum Finding: Hashable, Sendable {
         /// Too little was recognised so far.
@@ -13,6 +14,8 @@ package struct PaceCheck: Sendable {
 
     /// What lies closer together shows nothing.
     package static let shortest: MediaTime = .milliseconds(10)
+    /// So far apart two that agree must lie to show that the times are right.
+    package static let reach: MediaTime = .milliseconds(50)
     /// What the rounding of timestamps comes to, and more.
     package static let tolerance: MediaTime = .milliseconds(2)
 
@@ -53,6 +56,10 @@ package struct PaceCheck: Sendable {
         }
         let passed = known - first.known
         guard finding != .other, passed.magnitude >= Self.shortest else { return }
-        finding = (told - first.told - passed).magnitude <= Self.tolerance ? .ofMedia : .other
+        if (told - first.told - passed).magnitude > Self.tolerance {
+            finding = .other
+        } else if passed.magnitude >= Self.reach {
+            finding = .ofMedia
+        }
     }
 }

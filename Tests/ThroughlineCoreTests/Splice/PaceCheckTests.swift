@@ -29,12 +29,21 @@ internal import ThroughlineCore
         (30_000, .other), (0, .other), (-20_000, .other),
     ])
     func known(spacing: Int64, expected: PaceCheck.Finding) {
-        #expect(finding(check(), from: 4, count: 4, spacing: spacing) == expected)
+        #expect(finding(check(), from: 4, count: 5, spacing: spacing) == expected)
     }
 
-    @Test("the first packet does not count, nor one alone", arguments: 1...2)
+    @Test("the first packet does not count, nor one alone, nor some that lie close together", arguments: 1...4)
     func tooFew(count: Int) {
         #expect(finding(check(), from: 4, count: count, spacing: 20_000) == .unknown)
+    }
+
+    @Test("late packets of the range before show nothing of this one")
+    func stragglers() {
+        var check = check()
+        for (number, time) in [(0, 0), (1, 20), (2, 40), (3, 60), (4, 73), (5, 87), (6, 100)] as [(Int, Int64)] {
+            check.arrived(packet(number, at: .milliseconds(time)), flow: 0)
+        }
+        #expect(check.finding == .other)
     }
 
     @Test("packets that are not known show nothing, nor those that repeat")

@@ -94,7 +94,7 @@ final class RTSPIngest: Ingest {
     /// are reordered, or frames of sound that share a packet, reach some hundred milliseconds beyond it.
     static let sparseReach: MediaTime = .milliseconds(500)
     /// Some frames of sound.
-    static let paceReach: MediaTime = .milliseconds(100)
+    static let paceReach: MediaTime = .milliseconds(150)
     /// How long UDP may be silent before it is taken to be blocked, and TCP asked for instead.
     static let udpPatience: Duration = .milliseconds(1500)
     static let mostRedirects = 5
