@@ -167,7 +167,8 @@ internal import ThroughlineLab
         let expected = try await References.shared.frames("main.mp4")
         try await Slots.shared.run {
             let (pair, others) = (try await Pair("main.mp4"), try await Pair("main.mp4"))
-            let play = try await play(pair.urls + [others.urls[0]], expected: expected) {
+            // What is shown here needs no short buffer.
+            let play = try await play(pair.urls + [others.urls[0]], expected: expected, buffer: .seconds(1)) {
                 guard await $0.reaches(.seconds(3)) else { return }
                 pair.second.kill()
                 guard await $0.reaches(.seconds(6)) else { return }
@@ -188,7 +189,8 @@ internal import ThroughlineLab
         let expected = try await References.shared.frames("main.ts")
         try await Slots.shared.run {
             let (pair, others) = (try await Pair("main.ts"), try await Pair("main.ts"))
-            let play = try await play(pair.urls + [others.urls[0]], expected: expected) {
+            // What is shown here needs no short buffer.
+            let play = try await play(pair.urls + [others.urls[0]], expected: expected, buffer: .seconds(1)) {
                 guard await $0.reaches(.seconds(3)) else { return }
                 pair.first.kill()
                 guard await $0.reaches(.seconds(6)) else { return }
