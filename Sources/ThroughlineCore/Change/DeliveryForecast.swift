@@ -153,13 +153,7 @@ package struct DeliveryForecast: Sendable {
         surplus += media + credited - credit - passed
         credit = credited
         pause = max(passed, pause - passed / 2)
-        defer {
-            if let lumpBegan, now - lumpBegan < .milliseconds(10) {
-                lump = min(lump + media, .seconds(60))
-            } else {
-                (lump, lumpBegan) = (media, now)
-            }
-        }
+        defer { noteLump(media, at: now) }
         // Before anything is known of its lumps they may be long.
         let usual = rhythm.usualPause.map { $0 * 5 / 2 } ?? (lump > .zero ? .zero : .seconds(2))
         let isSilence = passed > max(Self.silence, usual)
@@ -181,8 +175,10 @@ package struct DeliveryForecast: Sendable {
         bytes: Int = 0, level: Duration, reached: Duration? = nil, isPlaying: Bool = true, at now: Instant
     ) -> News? {
         if let last, now > last.at {
-            let media = max(.zero, level - (isPlaying ? max(.zero, last.level - (now - last.at)) : last.level))
-            note(bytes: bytes, media: gain(reached) ?? media)
+            let gained = max(.zero, level - (isPlaying ? max(.zero, last.level - (now - last.at)) : last.level))
+            let media = gain(reached) ?? gained
+            note(bytes: bytes, media: media)
+            noteLump(media, at: now)
         }
         last = (now, max(.zero, level), reached)
         most = max(most, level)
@@ -246,6 +242,15 @@ package struct DeliveryForecast: Sendable {
         allBytes -= dropped
         allMedia = allMedia / 2
         for index in samples.indices { samples[index].bytes -= dropped }
+    }
+
+    private mutating func noteLump(_ media: Duration, at now: Instant) {
+        guard media > .zero else { return }
+        if let lumpBegan, now - lumpBegan < .milliseconds(10) {
+            lump = min(lump + media, .seconds(60))
+        } else {
+            (lump, lumpBegan) = (media, now)
+        }
     }
 
     private mutating func keep(_ sample: Sample) {

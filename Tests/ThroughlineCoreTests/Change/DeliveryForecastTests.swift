@@ -153,6 +153,23 @@ internal import ThroughlineCore
         }
     }
 
+    /// It comes as it is played, and the buffer was full from the first moment: then the origin rests for a while.
+    @Test(arguments: [600, 870, 1300]) func aSilenceAfterAFullBufferIsNotSlowDelivery(pause: Int) {
+        var forecast = DeliveryForecast()
+        var now = Instant.at(0)
+        for _ in 0..<200 {
+            now = now + .milliseconds(20)
+            #expect(forecast.bufferIsFull(bytes: 200, level: .seconds(2), at: now) == nil)
+        }
+        now = now + .milliseconds(pause)
+        let level = 2000 - pause
+        #expect(forecast.received(bytes: 360, level: .milliseconds(level + 36), at: now) == nil)
+        for _ in 0..<200 {
+            now = now + .milliseconds(20)
+            #expect(forecast.received(bytes: 200, level: .milliseconds(level + 36), at: now) == nil)
+        }
+    }
+
     @Test func whatRecoversIsToldAndMayBeToldAgain() throws {
         var origin = PolicyWorld.Origin()
         origin.speed = [(0, 4000), (5000, 800), (10_000, 1100), (25_000, 800)]
