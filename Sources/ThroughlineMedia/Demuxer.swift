@@ -323,6 +323,8 @@ package final class Demuxer {
         func go(to place: MediaTime) -> Int32 {
             av_seek_frame(context, -1, (place + start).value(in: TimeBase(1, AV_TIME_BASE)), flags)
         }
+        // In a transport stream the first place with a decode time that libavformat finds lies behind the first pictures.
+        if npt <= .zero, container == "mpegts", av_seek_frame(context, -1, 0, AVSEEK_FLAG_BYTE) >= 0 { return }
         // libavformat seeks by decode times, which run ahead of the pictures: the first lie before zero. Formats without
         // an index want a place that exists.
         if npt <= .zero, go(to: .zero - .seconds(10)) >= 0 { return }

@@ -287,7 +287,9 @@ final class SpliceJoin {
         let fed = Set(mapping.compactMap { $0 })
         return tails.enumerated().contains { flow, tail in
             guard !tail.isSparse, fed.contains(flow), let end = tail.end else { return false }
-            return firsts[flow].map { $0 > end - .milliseconds(100) } ?? true
+            // Pictures are shown up to half a second after the moment that they are decoded at.
+            let last = min(end, tail.packets.last?.dts ?? end)
+            return firsts[flow].map { $0 > last - .milliseconds(100) } ?? true
         }
     }
 
