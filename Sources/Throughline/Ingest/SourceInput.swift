@@ -217,6 +217,10 @@ final class SourceInput: ByteInput {
                 lastRead = waited ? .now : began
                 window?.append(bytes)
                 if isWanted { return .bytes(handOut(count, of: buffer)) }
+                // What is still to come before what is wanted is waited for anew.
+                began = .now
+                readBegan = began
+                waited = false
             } catch {
                 var event: ChangeEvent?
                 if error.code == .timedOut, !isOpening, isOpen {
