@@ -28,6 +28,8 @@ final class RTSPSource: Sendable {
         case merge(RTSPTwinFeed?)
         /// Put every packet that comes into this feed, too.
         case tap(RTSPTwinFeed)
+        /// Tell when all was looked at that has come by now.
+        case look
         case close
     }
 
