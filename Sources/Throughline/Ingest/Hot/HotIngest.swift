@@ -124,10 +124,15 @@ final class HotIngest: Ingest {
                     ? supervisor.session.openBound(for: origin) : Self.settlePatience)
             isSettled = true
             end = feed.waitForEnd(atMost: .zero)
-            if isBrokenOff, case .aborted = end {
-                // Broken off here, and not because the stream is over: it is the origin's failure.
-                end = .failed(
-                    ChangeEvent(cause: .silence, detail: "\(url): nothing came while something was asked for"))
+            if isBrokenOff {
+                switch end {
+                case .ended, .failed: break
+                // Broken off here, and not because the stream is over: it is the origin's failure. The ingest is of no use
+                // any more, even where its thread came back in order after that.
+                case .aborted, .stopped, nil:
+                    end = .failed(
+                        ChangeEvent(cause: .silence, detail: "\(url): nothing came while something was asked for"))
+                }
             }
             if isStopped {
                 supervisor.isAsked()
