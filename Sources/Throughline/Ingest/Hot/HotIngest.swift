@@ -47,7 +47,8 @@ final class HotIngest: Ingest {
     private var bytesBefore: Int64 = 0
     private var end: HotFeed.End?
 
-    /// How long the thread may take to come back from a read, where it can be told to.
+    /// How long the thread may take to come back from a read, where it can be told to, before that is broken off: when it is
+    /// let go. For one that is needed nothing is lost that soon, and on a busy machine its thread may have no turn.
     private static let settlePatience: Duration = .milliseconds(100)
 
     /// Reads an ingest from now on.
@@ -119,9 +120,7 @@ final class HotIngest: Ingest {
     @discardableResult
     private func settle() -> Bool {
         if !isSettled {
-            let isBrokenOff = endThread(
-                atMost: inner.interrupter == nil
-                    ? supervisor.session.openBound(for: origin) : Self.settlePatience)
+            let isBrokenOff = endThread(atMost: supervisor.session.openBound(for: origin))
             isSettled = true
             end = feed.waitForEnd(atMost: .zero)
             if isBrokenOff {

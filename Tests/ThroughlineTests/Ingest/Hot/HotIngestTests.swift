@@ -250,4 +250,22 @@ internal import ThroughlineTransport
         try hot.seek(to: .seconds(3), anyPacket: false)
         try expectSilence(hot)
     }
+
+    @Test("A thread that has its turn a little late has as much time as any origin")
+    func comesBackLate() throws {
+        let abort = AbortSwitch()
+        let isInterrupted = Guarded(false)
+        let ingest = StubIngest(abort: abort, interrupter: { isInterrupted.withLockAndWake { $0 = true } }) {
+            () throws(IngestReadError) in
+            _ = isInterrupted.wait(until: .now + .seconds(20)) { $0 ? () : nil }
+            usleep(300_000)
+            throw .interrupted
+        }
+        let hot = standby(
+            ingest, abort: abort, session: ProbeSupervisor([Origin(url: "late")], bound: .seconds(20)))
+        hot.take(at: primary)
+        hot.opened()
+        try hot.seek(to: .seconds(3), anyPacket: false)
+        #expect(!abort.isAborted && !hot.hasFailed)
+    }
 }
