@@ -116,7 +116,7 @@ final class HotIngest: Ingest {
 
     /// Takes the ingest over from its thread.
     ///
-    /// - Returns: false when it has ended or failed.
+    /// - Returns: false when it has failed.
     @discardableResult
     private func settle() -> Bool {
         if !isSettled {
@@ -133,21 +133,26 @@ final class HotIngest: Ingest {
                         ChangeEvent(cause: .silence, detail: "\(url): nothing came while something was asked for"))
                 }
             }
-            if isStopped {
+            if isLeft {
                 supervisor.isAsked()
                 bytesBefore = inner.bytesReceived ?? 0
                 if let wanted { inner.select { $0.index < wanted.count && wanted[$0.index] } }
                 if isPlayed { handOver() }
             }
         }
-        return isStopped
+        return isLeft
     }
 
-    /// The thread has left the ingest so that it can be read on.
-    private var isStopped: Bool { if case .stopped = end { true } else { false } }
+    /// The thread has left the ingest so that it can be used here: read on, or from elsewhere where it has come to its end.
+    private var isLeft: Bool {
+        switch end {
+        case .stopped, .ended: true
+        case .failed, .aborted, nil: false
+        }
+    }
 
     /// The ingest, where it can be used on this thread.
-    private var settled: (any Ingest)? { isSettled && isStopped ? inner : nil }
+    private var settled: (any Ingest)? { isSettled && isLeft ? inner : nil }
 
     /// The same, where only an ingest that is not held back by waiting for bytes has anything to do for it.
     private var controllable: (any Ingest)? {
@@ -169,7 +174,7 @@ final class HotIngest: Ingest {
 
     func read() throws(IngestReadError) -> Packet? {
         while hasFeed {
-            guard let packet = try readFeed() else { continue }
+            guard let packet = try readFeed() else { break }
             if let wanted, packet.flow >= wanted.count || !wanted[packet.flow] { continue }
             bytesOfFeed += Int64(packet.byteCount)
             return packet
@@ -181,7 +186,7 @@ final class HotIngest: Ingest {
         }
     }
 
-    /// - Returns: nil where there is nothing to read in the feed any more.
+    /// - Returns: nil where nothing more comes in the feed.
     private func readFeed() throws(IngestReadError) -> Packet? {
         let session = supervisor.session
         var isAwaited = false
@@ -197,7 +202,9 @@ final class HotIngest: Ingest {
             case .end:
                 if isAwaited { session.nothingIsAwaited() }
                 settle()
-                hasFeed = false
+                // A join may go back in what is here, unless more of the ingest follows it.
+                if case .stopped = end { hasFeed = false }
+                if isPlayed { hasFeed = false }
                 return nil
             case .interrupted: throw .interrupted
             case .nothing:
@@ -218,9 +225,19 @@ final class HotIngest: Ingest {
 
     func seek(to time: NPT, anyPacket: Bool) throws(MediaError) {
         if !isPlayed, hasFeed, feed.place(at: time, atKey: !anyPacket) { return }
+        guard let inner = beginElsewhere() else { return }
+        try inner.seek(to: time, anyPacket: anyPacket)
+    }
+
+    /// What is here is of no use any more.
+    ///
+    /// - Returns: the ingest, which may have come to an end before; nil when it has failed.
+    private func beginElsewhere() -> (any Ingest)? {
         let isUsable = settle()
         clear()
-        if isUsable { try inner.seek(to: time, anyPacket: anyPacket) }
+        guard isUsable else { return nil }
+        end = .stopped
+        return inner
     }
 
     /// Of what is here, reading more costs nothing.
@@ -239,7 +256,7 @@ final class HotIngest: Ingest {
     func opened() {
         isPlayed = true
         feed.play()
-        if isSettled { if isStopped { handOver() } } else { inner.interrupter?() }
+        if isSettled { if isLeft { handOver() } } else { inner.interrupter?() }
     }
 
     func select(_ isWanted: (FlowFormat) -> Bool) {
@@ -299,9 +316,8 @@ final class HotIngest: Ingest {
     var mayPlayBackwards: Bool { settled?.mayPlayBackwards ?? couldPlayBackwards }
     var scaleInstead: Rate? { settled?.scaleInstead }
     func turn(to time: NPT, at rate: Rate) throws(MediaError) {
-        let isUsable = settle()
-        clear()
-        if isUsable { try inner.turn(to: time, at: rate) }
+        guard let inner = beginElsewhere() else { return }
+        try inner.turn(to: time, at: rate)
     }
     func pause() { controllable?.pause() }
     func mustRejoin(at rate: Rate, bandwidth: Int64?) -> Bool {

@@ -268,4 +268,26 @@ internal import ThroughlineTransport
         try hot.seek(to: .seconds(3), anyPacket: false)
         #expect(!abort.isAborted && !hot.hasFailed)
     }
+
+    @Test("One that was read to its end can be gone back in, by a join and by the viewer")
+    func ended() throws {
+        let expected = try reference(from: .zero)
+        let later = try reference(from: .seconds(2))
+        let world = World(received: .zero)
+        world.primary.withLock { $0 = nil }
+        let hot = try world.standby(at: .zero, isRealtime: true)
+        #expect(hot.feed.waitForEnd(atMost: .seconds(20)) != nil)
+        hot.take(at: nil)
+        try hot.seek(to: .zero, anyPacket: false)
+        let first = try marks(hot)
+        let place = try #require(first.first.flatMap { expected.firstIndex(of: $0) })
+        #expect(first == Array(expected[place...]) && place < 10)
+        try hot.seek(to: .zero, anyPacket: false)
+        #expect(try marks(hot, limit: 40) == Array(first.prefix(40)))
+        hot.opened()
+        #expect(try marks(hot) == Array(first.dropFirst(40)))
+        try hot.seek(to: .seconds(2), anyPacket: false)
+        #expect(try marks(hot) == later)
+        #expect(!hot.hasFailed)
+    }
 }
