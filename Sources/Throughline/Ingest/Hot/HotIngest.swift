@@ -39,6 +39,8 @@ final class HotIngest: Ingest {
     private var isPlayed = false
     /// The feed is to be read before the ingest.
     private var hasFeed = true
+    /// The session was told that media is waited for, whether a read was interrupted meanwhile or not.
+    private var isAwaited = false
     private var wanted: [Bool]?
     private var knownDuration: MediaTime?
     private let couldPlayBackwards: Bool
@@ -189,7 +191,7 @@ final class HotIngest: Ingest {
     /// - Returns: nil where nothing more comes in the feed.
     private func readFeed() throws(IngestReadError) -> Packet? {
         let session = supervisor.session
-        var isAwaited = false
+        var isTold = false
         let bound = Instant.now + (isPlayed ? .zero : session.openBound(for: origin))
         var deadline = isPlayed ? Instant(nanoseconds: 0) : bound
         while true {
@@ -198,9 +200,11 @@ final class HotIngest: Ingest {
             switch consume outcome {
             case .packet(let packet):
                 if isAwaited { session.mediaArrived(isInBuffer: true) }
+                isAwaited = false
                 return packet
             case .end:
                 if isAwaited { session.nothingIsAwaited() }
+                isAwaited = false
                 settle()
                 // A join may go back in what is here, unless more of the ingest follows it.
                 if case .stopped = end { hasFeed = false }
@@ -211,8 +215,8 @@ final class HotIngest: Ingest {
                 guard isPlayed else {
                     throw .changed(ChangeEvent(cause: .silence, detail: "\(url): no packet came"))
                 }
-                if !isAwaited {
-                    isAwaited = true
+                if !isTold {
+                    (isTold, isAwaited) = (true, true)
                     session.aboutToWait()
                     session.mediaIsAwaited()
                 } else if let event = session.reasonToLeave() {

@@ -269,6 +269,34 @@ internal import ThroughlineTransport
         #expect(!abort.isAborted && !hot.hasFailed)
     }
 
+    @Test("What comes after a wait that was interrupted ends it")
+    func interruptedWait() throws {
+        let abort = AbortSwitch()
+        let mayCome = Guarded(false)
+        let session = ListeningSupervisor()
+        let reader = try FixtureReader("main.mp4")
+        let ingest = StubIngest(abort: abort, flows: reader.flows) {
+            _ = mayCome.wait(until: .now + .seconds(20)) { $0 ? () : nil }
+            return try? reader.read()
+        }
+        let hot = standby(ingest, abort: abort, session: session)
+        hot.take(at: primary)
+        hot.opened()
+        session.awaited = { [interrupt = hot.interrupter] in interrupt?() }
+        do throws(IngestReadError) {
+            _ = try hot.read()
+            Issue.record("something came")
+        } catch {
+            guard case .interrupted = error else { throw error }
+        }
+        session.awaited = {}
+        #expect(session.isWaiting)
+        mayCome.withLockAndWake { $0 = true }
+        #expect(hot.feed.waitForEnd(atMost: .seconds(20)) != nil)
+        #expect(try hot.read() != nil)
+        #expect(!session.isWaiting)
+    }
+
     @Test("One that was read to its end can be gone back in, by a join and by the viewer")
     func ended() throws {
         let expected = try reference(from: .zero)
