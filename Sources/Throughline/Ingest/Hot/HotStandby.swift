@@ -145,14 +145,15 @@ final class HotStandby: Sendable {
     // MARK: - On its thread
 
     private func run() {
-        // Nobody's turn comes before.
-        var rest = Instant(nanoseconds: 0)
+        // While a handoff is under way: when to look whether it has ended. Nobody tells of one that came to nothing.
+        var nextLook: Instant?
         while !abort.isAborted {
             // The viewer may pause while the session's thread waits for room.
             let review = Instant.now + Self.reviewInterval
             let isOver = state.wait { state, deadline -> Bool? in
                 if state.isStopped { return true }
-                deadline = max(rest, state.held == nil ? state.keeper.deadline : min(state.keeper.deadline, review))
+                deadline =
+                    nextLook ?? (state.held == nil ? state.keeper.deadline : min(state.keeper.deadline, review))
                 if state.hasNews || deadline <= .now {
                     state.hasNews = false
                     return false
@@ -160,7 +161,7 @@ final class HotStandby: Sendable {
                 return nil
             }
             if isOver { break }
-            rest = look() ? Instant(nanoseconds: 0) : .now + Self.reviewInterval
+            nextLook = look() ? nil : .now + Self.reviewInterval
         }
         // Letting it go ends its thread.
         _ = state.withLock { $0.release() }

@@ -107,12 +107,12 @@ final class RTSPStandby: Sendable {
     // MARK: - On its thread
 
     private func run() {
-        // Nobody's turn comes before.
-        var rest = Instant(nanoseconds: 0)
+        // While a handoff is under way: when to look whether it has ended. Nobody tells of one that came to nothing.
+        var nextLook: Instant?
         while !abort.isAborted {
             let step = state.wait { state, deadline -> Step? in
                 if state.isStopped { return .end }
-                deadline = max(rest, state.keeper.deadline)
+                deadline = nextLook ?? state.keeper.deadline
                 if state.hasNews || deadline <= .now {
                     state.hasNews = false
                     return .look
@@ -120,7 +120,7 @@ final class RTSPStandby: Sendable {
                 return nil
             }
             if step == .end { break }
-            rest = look() ? Instant(nanoseconds: 0) : .now + Self.reviewInterval
+            nextLook = look() ? nil : .now + Self.reviewInterval
         }
         let held = state.withLock { $0.held.take() }
         held?.session.source.queue.watch(nil)
