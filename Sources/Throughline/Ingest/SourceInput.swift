@@ -98,6 +98,7 @@ final class SourceInput: ByteInput {
     private var trial: ByteTrial?
     /// Another origin that is kept ready.
     private var warm: WarmBytes?
+    /// When bytes of the source were read last; what is kept is read without it.
     private var lastRead: Instant
     /// The connection was idle, and since then no read had to wait.
     private var mayHaveIdled = false
@@ -188,7 +189,6 @@ final class SourceInput: ByteInput {
         while true {
             do throws(TransportError) {
                 if let count = window?.copy(from: position, into: buffer), count > 0 {
-                    if !waited { lastRead = began }
                     return .bytes(handOut(count, of: buffer))
                 }
                 if !isOpen {

@@ -13,6 +13,8 @@ final class ListeningSupervisor: SourceSupervisor {
     private(set) var blindLooks = 0
     /// Why an origin is no longer read.
     private(set) var failure: ChangeEvent?
+    /// Where bytes go on after a connection was idle, and was opened again.
+    private(set) var reopenings: [Int64] = []
     /// Media begins to be waited for.
     var awaited: () -> Void = {}
     /// Whether a silence is a reason to leave, by how long it has lasted and which it is.
@@ -44,7 +46,7 @@ final class ListeningSupervisor: SourceSupervisor {
     func replace(on origin: OriginID) -> HandoffController.Order? { .giveUp(reason: "") }
     let hasAlternative = false
     func resumed(on origin: OriginID, at byte: Int64, standby: Standby, evidence: String) {}
-    func reopened(at byte: Int64) {}
+    func reopened(at byte: Int64) { reopenings.append(byte) }
     func sleep(until: Instant) -> Bool { false }
     func aboutToWait() {}
     func origin(_ id: OriginID) -> Origin { Origin(url: url) }
