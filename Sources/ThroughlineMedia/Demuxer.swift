@@ -266,7 +266,7 @@ package final class Demuxer {
     /// - Throws: `MediaError` when the container is broken.
     package func read() throws(MediaError) -> Packet? {
         while true {
-            var packet = try Packet()
+            let packet = try Packet()
             let result = av_read_frame(context, packet.av)
             if bridge.failed || result == tl_averror_eof { return nil }
             if result == tl_averror(EAGAIN) { continue }
@@ -277,19 +277,24 @@ package final class Demuxer {
             // Those that were read to find the flows are there whether they were wanted or not.
             if context.pointee.streams[index]!.pointee.discard == AVDISCARD_ALL { continue }
             if isStale(packet, of: flow) { continue }
-            let base = flows[flow].timeBase
-            packet.flow = flow
-            if packet.av.pointee.pts != tl_no_timestamp {
-                packet.pts = MediaTime(value: packet.av.pointee.pts, timeBase: base).map { $0 - start }
-            }
-            if packet.av.pointee.dts != tl_no_timestamp {
-                packet.dts = MediaTime(value: packet.av.pointee.dts, timeBase: base).map { $0 - start }
-            }
-            if packet.av.pointee.duration > 0 {
-                packet.duration = MediaTime(value: packet.av.pointee.duration, timeBase: base) ?? .zero
-            }
-            return packet
+            return timed(packet, of: flow)
         }
+    }
+
+    // Apart from the loop: a packet that is bound there with `var`, and passed over unchanged, is never freed (Swift 6.3).
+    private func timed(_ packet: consuming Packet, of flow: Int) -> Packet {
+        let base = flows[flow].timeBase
+        packet.flow = flow
+        if packet.av.pointee.pts != tl_no_timestamp {
+            packet.pts = MediaTime(value: packet.av.pointee.pts, timeBase: base).map { $0 - start }
+        }
+        if packet.av.pointee.dts != tl_no_timestamp {
+            packet.dts = MediaTime(value: packet.av.pointee.dts, timeBase: base).map { $0 - start }
+        }
+        if packet.av.pointee.duration > 0 {
+            packet.duration = MediaTime(value: packet.av.pointee.duration, timeBase: base) ?? .zero
+        }
+        return packet
     }
 
     /// Where a transport stream went on under other PIDs, libavformat keeps the last unit of each former one until the end.

@@ -28,6 +28,8 @@ package final class Muxer: @unchecked Sendable {
     private var streamOfFlow: [Int32]
     private var timeBases: [TimeBase]
     private let scratch: UnsafeMutablePointer<AVPacket>
+    /// By stream, the last decode time that was written, in the stream's time base.
+    private var lastDecode: [Int64]
     private var isFinished = false
     private var offset: Int64 = 0
 
@@ -54,6 +56,7 @@ package final class Muxer: @unchecked Sendable {
         self.output = output
         container = String(cString: context.pointee.oformat.pointee.name)
         streamOfFlow = [Int32](repeating: -1, count: (flows.map(\.index).max() ?? -1) + 1)
+        lastDecode = [Int64](repeating: .min, count: streamOfFlow.count)
         timeBases = [TimeBase](repeating: TimeBase(1, 1), count: streamOfFlow.count)
         let ioSize = 64 * 1024
         guard let buffer = av_malloc(ioSize),
@@ -123,7 +126,9 @@ package final class Muxer: @unchecked Sendable {
         LiveHandles.freed()
     }
 
-    /// Writes one packet. Decode times of a flow must increase.
+    /// Writes one packet. Where its decode time is not behind the last one of its flow, as with packets that are closer than
+    /// the container's time base can tell, or frames that a decoder hands out in the wrong order, it is put behind it by the
+    /// least step: muxers give up otherwise.
     package func write(_ packet: borrowing Packet) throws(MediaError) {
         guard packet.flow < streamOfFlow.count, streamOfFlow[packet.flow] >= 0 else { return }
         try check(av_packet_ref(scratch, packet.av), "reference a packet")
@@ -138,8 +143,18 @@ package final class Muxer: @unchecked Sendable {
         av_packet_rescale_ts(
             scratch, AVRational(num: base.numerator, den: base.denominator),
             context.pointee.streams[Int(index)]!.pointee.time_base)
+        keepOrder(of: Int(index))
         try check(av_write_frame(context, scratch), "write to \(container)")
         if io.pointee.error < 0 { throw MediaError(code: io.pointee.error, operation: "write to \(container)") }
+    }
+
+    /// The times of the packet in `scratch`.
+    private func keepOrder(of stream: Int) {
+        guard scratch.pointee.dts != tl_no_timestamp else { return }
+        scratch.pointee.dts = max(scratch.pointee.dts, lastDecode[stream] &+ 1)
+        lastDecode[stream] = scratch.pointee.dts
+        guard scratch.pointee.pts != tl_no_timestamp else { return }
+        scratch.pointee.pts = max(scratch.pointee.pts, scratch.pointee.dts)
     }
 
     /// Writes out what is pending, so that a reader has all that was written so far.

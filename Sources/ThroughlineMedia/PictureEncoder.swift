@@ -84,14 +84,19 @@ package final class PictureEncoder {
 
     private func receive(_ body: (consuming Packet) -> Void) throws(MediaError) {
         while true {
-            var packet = try Packet()
+            let packet = try Packet()
             let result = avcodec_receive_packet(context, packet.av)
             if result == tl_averror(EAGAIN) || result == tl_averror_eof { return }
             try check(result, "encode a picture")
-            packet.flow = flow.index
-            packet.pts = MediaTime(value: packet.av.pointee.pts, timeBase: flow.timeBase)
-            packet.dts = packet.pts
-            body(packet)
+            body(timed(packet))
         }
+    }
+
+    // Apart from the loop: a packet that is bound there with `var`, and left unchanged, is never freed (Swift 6.3).
+    private func timed(_ packet: consuming Packet) -> Packet {
+        packet.flow = flow.index
+        packet.pts = MediaTime(value: packet.av.pointee.pts, timeBase: flow.timeBase)
+        packet.dts = packet.pts
+        return packet
     }
 }

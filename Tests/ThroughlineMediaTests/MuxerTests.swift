@@ -55,6 +55,33 @@ extension MediaTests {
             }
         }
 
+        /// Decoders, and time bases that are coarser, do what they like.
+        @Test(arguments: ["mp4", "matroska", "mpegts", "framehash", "flv"])
+        func timesThatDoNotIncreaseAreNoReasonToGiveUp(_ format: String) throws {
+            let demuxer = try Demuxer.opening("main.mp4")
+            let output = MemoryOutput(isSeekable: true)
+            let flows = demuxer.flows.filter { $0.index < 2 }
+            let muxer = try Muxer(format: format, name: nil, flows: flows, output: output)
+            var counts = [0, 0]
+            while var packet = try demuxer.read() {
+                if packet.flow < 2, counts[packet.flow] < 100 {
+                    counts[packet.flow] += 1
+                    let step = Int64(counts[packet.flow])
+                    // Two at one time, some closer than a container can tell, and leaps back.
+                    let time = MediaTime.milliseconds((step % 10 < 5 ? 40 : 37) * (step / 2)) + MediaTime(flicks: step)
+                    packet.dts = time
+                    packet.pts = step % 7 == 0 ? time - .milliseconds(50) : time
+                    try muxer.write(packet)
+                }
+            }
+            try muxer.finish()
+            #expect(output.bytes.count > 1000)
+            if format != "framehash" {
+                let copy = try Demuxer(input: MemoryInput(output.bytes)).records()
+                for flow in 0..<2 { #expect(copy.count { $0.flow == flow } >= counts[flow] - 1) }
+            }
+        }
+
         @Test func whatAContainerCannotCarryIsLeftOut() throws {
             #expect(try Self.remuxed("main.mp4", to: "mpegts", isSeekable: false).leftOut == ["mov_text"])
             #expect(try Self.remuxed("main.mkv", to: "mp4", isSeekable: true).leftOut == ["subrip"])

@@ -33,6 +33,8 @@ final class ProgrammeCheck {
     private let decoder: Decoder
     private var best: (distance: MediaTime, grid: [Float])?
     private var furthest: MediaTime?
+    /// The picture that stands nearest to the reference, near enough or not.
+    private var nearest: MediaTime?
     private var sawKey = false
 
     /// - Parameter flow: the other origin's flow.
@@ -77,6 +79,7 @@ final class ProgrammeCheck {
     private func look(_ frame: borrowing DecodedFrame) {
         guard let pts = frame.pts else { return }
         furthest = max(furthest ?? pts, pts)
+        if nearest.map({ (pts - reference.time).magnitude < ($0 - reference.time).magnitude }) ?? true { nearest = pts }
         let distance = (pts - reference.time).magnitude
         guard distance <= Self.tolerance, best.map({ distance < $0.distance }) ?? true,
             let grid = frame.lumaGrid(columns: Self.columns, rows: Self.rows)
@@ -87,7 +90,10 @@ final class ProgrammeCheck {
     /// What the packets so far show.
     func finding() -> Finding {
         if !isDecided { decoder.drain { look($0) } }
-        guard let best else { return .inconclusive("no picture stands at \(reference.time)") }
+        guard let best else {
+            let place = nearest.map { ", the nearest at \($0)" } ?? ""
+            return .inconclusive("no picture stands at \(reference.time)\(place)")
+        }
         guard let likeness = Self.likeness(reference.grid, best.grid) else {
             return .inconclusive("the pictures at \(reference.time) are too plain to compare")
         }

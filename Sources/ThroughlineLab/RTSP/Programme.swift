@@ -84,17 +84,19 @@ extension Programme {
         while var packet = try demuxer.read() {
             let index = packet.flow
             let format = demuxer.flows[index]
-            guard !refused.contains(index), !format.isAttachedPicture else { continue }
-            if tracks[index] == nil {
+            if tracks[index] == nil, !refused.contains(index), !format.isAttachedPicture {
                 // A container may have more flows than dynamic payload types.
-                guard index < 31, let track = Track(format, first: packet, payloadType: 96 + UInt8(index)) else {
+                if index < 31, let track = Track(format, first: packet, payloadType: 96 + UInt8(index)) {
+                    tracks[index] = track
+                } else {
                     refused.insert(index)
-                    continue
                 }
-                tracks[index] = track
             }
-            try inserter.look(at: &packet, of: format)
-            try tracks[index]?.add(&packet)
+            // No `continue` before this: what is bound with `var` and left unchanged is never freed (Swift 6.3).
+            if let track = tracks[index] {
+                try inserter.look(at: &packet, of: format)
+                try track.add(&packet)
+            }
         }
         let order = tracks.keys.sorted()
         var units: [Unit] = []

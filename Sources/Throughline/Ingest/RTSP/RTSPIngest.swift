@@ -80,6 +80,8 @@ final class RTSPIngest: Ingest {
     private var isPaused = false
     /// And it has.
     private var hasStopped = false
+    /// It was asked to play elsewhere, and has not answered: what still comes is of before.
+    private var isBetweenRanges = false
     let watch: ChangeWatch?
     /// What was told of the losses of each flow.
     private var toldLosses: [Int: FlowLosses] = [:]
@@ -263,7 +265,7 @@ final class RTSPIngest: Ingest {
             failure = failure ?? ChangeEvent(cause: .silence, detail: "\(url): PAUSE was not answered")
             return
         }
-        (isPaused, hasStopped) = (false, false)
+        (isPaused, hasStopped, isBetweenRanges) = (false, false, true)
         playedFrom = nil
         askedSpeed = request.speed
         source.give(.play(request))
@@ -427,6 +429,7 @@ final class RTSPIngest: Ingest {
     private func take(_ item: RTSPItem) throws(IngestReadError) {
         switch item {
         case .packets(let block):
+            if isBetweenRanges { return }
             block.bytes.withUnsafeBytes { bytes in
                 for entry in block.entries where doubt == nil && scaleInstead == nil {
                     let count = batch.count
@@ -465,6 +468,7 @@ final class RTSPIngest: Ingest {
     private func isIdle(_ flow: FlowFormat) -> Bool { flow.isSparse || isBackward && flow.kind != .video }
 
     private func played(_ answer: RTSPPlayAnswer) {
+        isBetweenRanges = false
         isGStreamer = isGStreamer || answer.isGStreamer
         if !isOpening { supervisor.flowsRestarted() }
         if isBackward, !answer.scale.isNegative {

@@ -45,6 +45,8 @@ final class RTSPLoop {
     private let canonicalName: String
     /// Bytes that may wait to be sent: a server that reads nothing, and asks on, is left.
     private static let outgoingLimit = 1 << 20
+    /// Batches of datagrams that a socket can hold.
+    private static let fullestSocket = 128
     private let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
 
     init(
@@ -191,7 +193,11 @@ final class RTSPLoop {
             case .flowRefused(let flow, _): refused.append(flow)
             case .ready: items.append(.ready(refused: refused))
             case .playing(let answer): playing(answer)
-            case .paused: items.append(.paused)
+            case .paused:
+                // What was sent before the answer is of before, though the answer was read first.
+                drainDatagrams()
+                flushBlock()
+                items.append(.paused)
             case .transportRefused:
                 items.append(.transportRefused)
                 isOver = true
@@ -397,6 +403,20 @@ final class RTSPLoop {
             } catch {
                 guard error.code == .refused else { throw error }
                 refused(index, error)
+            }
+        }
+    }
+
+    /// Takes what lies in the sockets, and no more than they hold.
+    private func drainDatagrams() {
+        for index in flows.indices {
+            guard let pair = flows[index].datagrams else { continue }
+            block.arrival = .now
+            for _ in 0..<Self.fullestSocket {
+                let count = try? pair.receive(from: .rtp) { takeDatagram($0, flow: index) }
+                guard let count, count > 0 else { break }
+                flows[index].lastArrival = block.arrival
+                if count < DatagramPair.batchCount { break }
             }
         }
     }
