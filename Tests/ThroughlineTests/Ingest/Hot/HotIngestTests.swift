@@ -156,7 +156,7 @@ internal import ThroughlineTransport
 
         init(
             abort: AbortSwitch, flows: [FlowFormat] = [], interrupter: (@Sendable () -> Void)? = nil,
-            _ next: @escaping Read
+            next: @escaping Read
         ) {
             self.abort = abort
             self.flows = flows
@@ -239,10 +239,12 @@ internal import ThroughlineTransport
     @Test("So it is where the thread comes back in order after all, but too late")
     func comesBackTooLate() throws {
         let abort = AbortSwitch()
-        let ingest = StubIngest(abort: abort, interrupter: {}) { () throws(IngestReadError) in
-            while !abort.isAborted { usleep(1000) }
-            throw .interrupted
-        }
+        let ingest = StubIngest(
+            abort: abort, interrupter: {},
+            next: { () throws(IngestReadError) in
+                while !abort.isAborted { usleep(1000) }
+                throw .interrupted
+            })
         let session = ProbeSupervisor([Origin(url: "late")], bound: .milliseconds(50))
         let hot = standby(ingest, abort: abort, session: session)
         hot.take(at: primary)
@@ -255,12 +257,13 @@ internal import ThroughlineTransport
     func comesBackLate() throws {
         let abort = AbortSwitch()
         let isInterrupted = Guarded(false)
-        let ingest = StubIngest(abort: abort, interrupter: { isInterrupted.withLockAndWake { $0 = true } }) {
-            () throws(IngestReadError) in
-            _ = isInterrupted.wait(until: .now + .seconds(20)) { $0 ? () : nil }
-            usleep(300_000)
-            throw .interrupted
-        }
+        let ingest = StubIngest(
+            abort: abort, interrupter: { isInterrupted.withLockAndWake { $0 = true } },
+            next: { () throws(IngestReadError) in
+                _ = isInterrupted.wait(until: .now + .seconds(20)) { $0 ? () : nil }
+                usleep(300_000)
+                throw .interrupted
+            })
         let hot = standby(
             ingest, abort: abort, session: ProbeSupervisor([Origin(url: "late")], bound: .seconds(20)))
         hot.take(at: primary)
