@@ -98,6 +98,7 @@ final class SourceInput: ByteInput {
     private var trial: ByteTrial?
     /// Another origin that is kept ready.
     private var warm: WarmBytes?
+    /// When bytes of the source were read last; what is kept is read without it.
     private var lastRead: Instant
     /// The connection was idle, and since then no read had to wait.
     private var mayHaveIdled = false
@@ -188,7 +189,6 @@ final class SourceInput: ByteInput {
         while true {
             do throws(TransportError) {
                 if let count = window?.copy(from: position, into: buffer), count > 0 {
-                    if !waited { lastRead = began }
                     return .bytes(handOut(count, of: buffer))
                 }
                 if !isOpen {
@@ -217,6 +217,10 @@ final class SourceInput: ByteInput {
                 lastRead = waited ? .now : began
                 window?.append(bytes)
                 if isWanted { return .bytes(handOut(count, of: buffer)) }
+                // What is still to come before what is wanted is waited for anew.
+                began = .now
+                readBegan = began
+                waited = false
             } catch {
                 var event: ChangeEvent?
                 if error.code == .timedOut, !isOpening, isOpen {

@@ -190,8 +190,15 @@ package struct DeliveryForecast: Sendable {
         return .recovered
     }
 
-    /// Pause, seek, another rate of playing: what was seen before says nothing of what comes.
-    package mutating func interrupted() { restart() }
+    /// Pause, seek, another rate of playing: what was seen before says nothing of what comes, and what was told is over.
+    package mutating func interrupted() {
+        restart()
+        toldSlow = false
+        forecast = nil
+    }
+
+    /// What comes says nothing for a while; what was told holds until more is known.
+    package mutating func suspended() { restart() }
 
     /// Another origin delivers from now on.
     package mutating func originChanged() {

@@ -162,7 +162,7 @@ package struct DeliveryWatch: Sendable {
         at now: Instant
     ) {
         // Where one flow lags, that is no slowness of all.
-        if flows.hasLaggard(at: now) { return forecast.interrupted() }
+        if flows.hasLaggard(at: now) { return forecast.suspended() }
         let news =
             isFull
             ? forecast.bufferIsFull(bytes: bytes, level: level, reached: reached, at: now)

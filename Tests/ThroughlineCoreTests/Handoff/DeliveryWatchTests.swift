@@ -115,6 +115,31 @@ internal import ThroughlineCore
         #expect((680...720).contains(left.level), "\(left.level)")
     }
 
+    /// Nobody better was at hand, and then the viewer went elsewhere.
+    @Test func slowDeliveryIsToldAnewAfterASeek() {
+        var watch = Self.watch(canPrepare: false)
+        watch.alternatesAre([], at: .at(5))
+        func play(from begin: Double) -> DeliveryWatch.Reason? {
+            for step in 0..<100 {
+                let now = Instant.at(begin + Double(step) * 0.04)
+                watch.received(
+                    bytes: 500, unpacked: 0, level: .milliseconds(max(0, 1400 - step * 20)),
+                    reached: .milliseconds(step * 20), isFull: false, from: OriginID(0), at: now)
+                watch.timePassed(at: now)
+                for case .leave(let reason) in watch.takeOrders() { return reason }
+            }
+            return nil
+        }
+        #expect(play(from: 5) == nil)
+        #expect(watch.takeRemark() != nil)
+        watch.interrupted(at: .at(9))
+        watch.alternatesAre([.init(Self.other, canPrepare: false)], at: .at(9))
+        guard case .slow(_, Self.other) = play(from: 9) else {
+            Issue.record("it is not left")
+            return
+        }
+    }
+
     /// A demuxer that reads a fragment before it gives anything of it is not slow.
     @Test func whatIsReadAheadIsDelivered() {
         var watch = Self.watch(canPrepare: false)

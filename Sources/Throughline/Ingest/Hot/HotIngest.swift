@@ -39,6 +39,8 @@ final class HotIngest: Ingest {
     private var isPlayed = false
     /// The feed is to be read before the ingest.
     private var hasFeed = true
+    /// The session was told that media is waited for, whether a read was interrupted meanwhile or not.
+    private var isAwaited = false
     private var wanted: [Bool]?
     private var knownDuration: MediaTime?
     private let couldPlayBackwards: Bool
@@ -47,7 +49,8 @@ final class HotIngest: Ingest {
     private var bytesBefore: Int64 = 0
     private var end: HotFeed.End?
 
-    /// How long the thread may take to come back from a read, where it can be told to.
+    /// How long the thread may take to come back from a read, where it can be told to, before that is broken off: when it is
+    /// let go. For one that is needed nothing is lost that soon, and on a busy machine its thread may have no turn.
     private static let settlePatience: Duration = .milliseconds(100)
 
     /// Reads an ingest from now on.
@@ -115,35 +118,43 @@ final class HotIngest: Ingest {
 
     /// Takes the ingest over from its thread.
     ///
-    /// - Returns: false when it has ended or failed.
+    /// - Returns: false when it has failed.
     @discardableResult
     private func settle() -> Bool {
         if !isSettled {
-            let isBrokenOff = endThread(
-                atMost: inner.interrupter == nil
-                    ? supervisor.session.openBound(for: origin) : Self.settlePatience)
+            let isBrokenOff = endThread(atMost: supervisor.session.openBound(for: origin))
             isSettled = true
             end = feed.waitForEnd(atMost: .zero)
-            if isBrokenOff, case .aborted = end {
-                // Broken off here, and not because the stream is over: it is the origin's failure.
-                end = .failed(
-                    ChangeEvent(cause: .silence, detail: "\(url): nothing came while something was asked for"))
+            if isBrokenOff {
+                switch end {
+                case .ended, .failed: break
+                // Broken off here, and not because the stream is over: it is the origin's failure. The ingest is of no use
+                // any more, even where its thread came back in order after that.
+                case .aborted, .stopped, nil:
+                    end = .failed(
+                        ChangeEvent(cause: .silence, detail: "\(url): nothing came while something was asked for"))
+                }
             }
-            if isStopped {
+            if isLeft {
                 supervisor.isAsked()
                 bytesBefore = inner.bytesReceived ?? 0
                 if let wanted { inner.select { $0.index < wanted.count && wanted[$0.index] } }
                 if isPlayed { handOver() }
             }
         }
-        return isStopped
+        return isLeft
     }
 
-    /// The thread has left the ingest so that it can be read on.
-    private var isStopped: Bool { if case .stopped = end { true } else { false } }
+    /// The thread has left the ingest so that it can be used here: read on, or from elsewhere where it has come to its end.
+    private var isLeft: Bool {
+        switch end {
+        case .stopped, .ended: true
+        case .failed, .aborted, nil: false
+        }
+    }
 
     /// The ingest, where it can be used on this thread.
-    private var settled: (any Ingest)? { isSettled && isStopped ? inner : nil }
+    private var settled: (any Ingest)? { isSettled && isLeft ? inner : nil }
 
     /// The same, where only an ingest that is not held back by waiting for bytes has anything to do for it.
     private var controllable: (any Ingest)? {
@@ -165,7 +176,7 @@ final class HotIngest: Ingest {
 
     func read() throws(IngestReadError) -> Packet? {
         while hasFeed {
-            guard let packet = try readFeed() else { continue }
+            guard let packet = try readFeed() else { break }
             if let wanted, packet.flow >= wanted.count || !wanted[packet.flow] { continue }
             bytesOfFeed += Int64(packet.byteCount)
             return packet
@@ -177,10 +188,10 @@ final class HotIngest: Ingest {
         }
     }
 
-    /// - Returns: nil where there is nothing to read in the feed any more.
+    /// - Returns: nil where nothing more comes in the feed.
     private func readFeed() throws(IngestReadError) -> Packet? {
         let session = supervisor.session
-        var isAwaited = false
+        var isTold = false
         let bound = Instant.now + (isPlayed ? .zero : session.openBound(for: origin))
         var deadline = isPlayed ? Instant(nanoseconds: 0) : bound
         while true {
@@ -189,19 +200,23 @@ final class HotIngest: Ingest {
             switch consume outcome {
             case .packet(let packet):
                 if isAwaited { session.mediaArrived(isInBuffer: true) }
+                isAwaited = false
                 return packet
             case .end:
                 if isAwaited { session.nothingIsAwaited() }
+                isAwaited = false
                 settle()
-                hasFeed = false
+                // A join may go back in what is here, unless more of the ingest follows it.
+                if case .stopped = end { hasFeed = false }
+                if isPlayed { hasFeed = false }
                 return nil
             case .interrupted: throw .interrupted
             case .nothing:
                 guard isPlayed else {
                     throw .changed(ChangeEvent(cause: .silence, detail: "\(url): no packet came"))
                 }
-                if !isAwaited {
-                    isAwaited = true
+                if !isTold {
+                    (isTold, isAwaited) = (true, true)
                     session.aboutToWait()
                     session.mediaIsAwaited()
                 } else if let event = session.reasonToLeave() {
@@ -214,9 +229,19 @@ final class HotIngest: Ingest {
 
     func seek(to time: NPT, anyPacket: Bool) throws(MediaError) {
         if !isPlayed, hasFeed, feed.place(at: time, atKey: !anyPacket) { return }
+        guard let inner = beginElsewhere() else { return }
+        try inner.seek(to: time, anyPacket: anyPacket)
+    }
+
+    /// What is here is of no use any more.
+    ///
+    /// - Returns: the ingest, which may have come to an end before; nil when it has failed.
+    private func beginElsewhere() -> (any Ingest)? {
         let isUsable = settle()
         clear()
-        if isUsable { try inner.seek(to: time, anyPacket: anyPacket) }
+        guard isUsable else { return nil }
+        end = .stopped
+        return inner
     }
 
     /// Of what is here, reading more costs nothing.
@@ -235,7 +260,7 @@ final class HotIngest: Ingest {
     func opened() {
         isPlayed = true
         feed.play()
-        if isSettled { if isStopped { handOver() } } else { inner.interrupter?() }
+        if isSettled { if isLeft { handOver() } } else { inner.interrupter?() }
     }
 
     func select(_ isWanted: (FlowFormat) -> Bool) {
@@ -295,9 +320,8 @@ final class HotIngest: Ingest {
     var mayPlayBackwards: Bool { settled?.mayPlayBackwards ?? couldPlayBackwards }
     var scaleInstead: Rate? { settled?.scaleInstead }
     func turn(to time: NPT, at rate: Rate) throws(MediaError) {
-        let isUsable = settle()
-        clear()
-        if isUsable { try inner.turn(to: time, at: rate) }
+        guard let inner = beginElsewhere() else { return }
+        try inner.turn(to: time, at: rate)
     }
     func pause() { controllable?.pause() }
     func mustRejoin(at rate: Rate, bandwidth: Int64?) -> Bool {

@@ -145,12 +145,15 @@ final class HotStandby: Sendable {
     // MARK: - On its thread
 
     private func run() {
+        // While a handoff is under way: when to look whether it has ended. Nobody tells of one that came to nothing.
+        var nextLook: Instant?
         while !abort.isAborted {
             // The viewer may pause while the session's thread waits for room.
             let review = Instant.now + Self.reviewInterval
             let isOver = state.wait { state, deadline -> Bool? in
                 if state.isStopped { return true }
-                deadline = state.held == nil ? state.keeper.deadline : min(state.keeper.deadline, review)
+                deadline =
+                    nextLook ?? (state.held == nil ? state.keeper.deadline : min(state.keeper.deadline, review))
                 if state.hasNews || deadline <= .now {
                     state.hasNews = false
                     return false
@@ -158,16 +161,17 @@ final class HotStandby: Sendable {
                 return nil
             }
             if isOver { break }
-            look()
+            nextLook = look() ? nil : .now + Self.reviewInterval
         }
         // Letting it go ends its thread.
         _ = state.withLock { $0.release() }
     }
 
-    private func look() {
+    /// - Returns: false while a handoff is under way, and nobody is looked for.
+    private func look() -> Bool {
         // What is let go here ends at the end of its turn, outside of the lock.
         noteCondition()
-        guard let candidates = surroundings.candidates() else { return }
+        guard let candidates = surroundings.candidates() else { return false }
         while true {
             let (order, held) = state.withLock { state -> (StandbyKeeper.Order?, Held?) in
                 if state.isStopped { return (nil, nil) }
@@ -188,11 +192,11 @@ final class HotStandby: Sendable {
             }
             _ = held
             switch order {
-            case nil: return
+            case nil: return true
             case .release: continue
             case .prepare(let origin):
                 prepare(origin)
-                return
+                return true
             }
         }
     }

@@ -115,6 +115,8 @@ final class RTSPIngest: Ingest {
     static let longestStep: MediaTime = .seconds(20)
     /// Silence after which nothing more is expected of a server that has announced the end.
     static let endPatience: Duration = .milliseconds(300)
+    /// How long the source's thread may take to have its turn, on a machine that is busy.
+    static let turnPatience: Duration = .milliseconds(500)
 
     /// Connects, sets up every flow that can be read, and plays.
     ///
@@ -374,8 +376,17 @@ final class RTSPIngest: Ingest {
             guard !isOpening else {
                 throw .changed(ChangeEvent(cause: .silence, detail: "\(url): no packet came"))
             }
+            if let item = overlooked() { return heard(item) }
             if let event = supervisor.reasonToLeave() { throw .changed(event) }
         }
+    }
+
+    /// What has come already while the source's thread had no turn: that is no silence of the server.
+    private func overlooked() -> RTSPItem? {
+        source.give(.look)
+        guard let item = source.queue.take(until: .now + Self.turnPatience) else { return nil }
+        if case .looked = item { return nil }
+        return item
     }
 
     /// A server that goes on reporting, and sends no media, is silent.
@@ -449,7 +460,7 @@ final class RTSPIngest: Ingest {
         case .interrupted: throw .interrupted
         case .paused: hasStopped = true
         case .twin(let flow, let finding): if twinFindings.count < 64 { twinFindings.append((flow, finding)) }
-        case .moved, .transportRefused, .described, .ready: break
+        case .moved, .transportRefused, .described, .ready, .looked: break
         }
     }
 

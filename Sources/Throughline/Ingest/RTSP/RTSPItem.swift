@@ -21,6 +21,8 @@ enum RTSPItem: Sendable {
     case moved(to: String)
     /// Somebody has something to say to the reader.
     case interrupted
+    /// All that had come when that was asked for lies before this.
+    case looked
     /// The last item: the source delivers nothing any more.
     case failed(ChangeEvent)
 

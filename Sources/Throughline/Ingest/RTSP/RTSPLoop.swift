@@ -38,6 +38,8 @@ final class RTSPLoop {
     /// Bytes of datagrams that may still be kept; what comes beyond is dropped.
     private var room = 0
     private var isOver = false
+    /// The reader wants to know that all was looked at.
+    private var isLookAsked = false
     private var readsControl = true
     private var random = SystemRandomNumberGenerator()
     private let canonicalName: String
@@ -89,12 +91,13 @@ final class RTSPLoop {
                 if isOver { break }
                 // What TLS holds already the socket does not show.
                 let isAtHand = readsControl && connection.usesTLS && connection.hasBufferedInput
-                _ = try waiter.wait(until: isAtHand || !twinMayRest ? .now : deadline)
+                _ = try waiter.wait(until: isAtHand || isLookAsked || !twinMayRest ? .now : deadline)
                 room = max(0, queue.room - heldBytes)
                 try receiveControl()
                 try receiveDatagrams()
                 receiveTwin()
                 keepTime()
+                if isLookAsked { noteLook() }
             }
             try sendPending()
         } catch {
@@ -139,10 +142,17 @@ final class RTSPLoop {
             handOverTapped()
             tap?.ended()
             tap = feed
+        case .look: isLookAsked = true
         case .close:
             carryOut(session.tearDown(at: now))
             isOver = true
         }
+    }
+
+    private func noteLook() {
+        isLookAsked = false
+        flushBlock()
+        items.append(.looked)
     }
 
     private func setUp(_ media: [Int], at now: Instant) throws(TransportError) -> [RTSPSession.Order] {

@@ -28,17 +28,23 @@ final class RTSPSource: Sendable {
         case merge(RTSPTwinFeed?)
         /// Put every packet that comes into this feed, too.
         case tap(RTSPTwinFeed)
+        /// Tell when all was looked at that has come by now.
+        case look
         case close
     }
 
     /// A way to give commands that does not keep the session alive.
     struct Commands: Sendable {
-        fileprivate let waiting = Guarded<[Command]>([])
+        /// Nil when the session is over.
+        fileprivate let waiting = Guarded<[Command]?>([])
         fileprivate let waiter: SocketWaiter
 
         func give(_ command: Command) {
-            waiting.withLock { $0.append(command) }
-            waiter.wake()
+            let isOver = waiting.withLock { waiting in
+                waiting?.append(command)
+                return waiting == nil
+            }
+            if isOver { Self.refuse(command) } else { waiter.wake() }
         }
 
         func isSame(as other: Commands) -> Bool { waiter === other.waiter }
@@ -46,7 +52,25 @@ final class RTSPSource: Sendable {
         fileprivate func take() -> [Command] {
             waiting.withLock { waiting in
                 defer { waiting = [] }
-                return waiting
+                return waiting ?? []
+            }
+        }
+
+        /// Nobody obeys from here on.
+        fileprivate func end() {
+            let left = waiting.withLock { waiting in
+                defer { waiting = nil }
+                return waiting ?? []
+            }
+            for command in left { Self.refuse(command) }
+        }
+
+        /// Whoever is at the other end of a feed is not to wait for one that is over, nor to fill it for nobody.
+        private static func refuse(_ command: Command) {
+            switch command {
+            case .merge(let feed): feed?.close()
+            case .tap(let feed): feed.ended()
+            case .setUp, .play, .pause, .setBandwidth, .look, .close: break
             }
         }
     }
@@ -68,6 +92,7 @@ final class RTSPSource: Sendable {
                 let loop = try RTSPLoop(options: options, queue: queue, waiter: waiter, abort: abort)
                 loop.run { commands.take() }
             } catch { queue.put([.failed(ChangeEvent(error))]) }
+            commands.end()
             queue.close()
         }
     }

@@ -47,6 +47,8 @@ final class RTSPStandby: Sendable {
     private let transport: RTSPTransportChoice
     private let abort: AbortSwitch
     private let thread = Guarded<WorkerThread?>(nil)
+    /// How often it is looked whether a handoff has ended, unless somebody tells.
+    private static let reviewInterval: Duration = .milliseconds(250)
 
     /// Begins to prepare.
     ///
@@ -105,25 +107,28 @@ final class RTSPStandby: Sendable {
     // MARK: - On its thread
 
     private func run() {
+        // While a handoff is under way: when to look whether it has ended. Nobody tells of one that came to nothing.
+        var nextLook: Instant?
         while !abort.isAborted {
             let step = state.wait { state, deadline -> Step? in
                 if state.isStopped { return .end }
-                if state.hasNews || state.keeper.deadline <= .now {
+                deadline = nextLook ?? state.keeper.deadline
+                if state.hasNews || deadline <= .now {
                     state.hasNews = false
                     return .look
                 }
-                deadline = state.keeper.deadline
                 return nil
             }
             if step == .end { break }
-            look()
+            nextLook = look() ? nil : .now + Self.reviewInterval
         }
         let held = state.withLock { $0.held.take() }
         held?.session.source.queue.watch(nil)
         // Letting it go tears it down.
     }
 
-    private func look() {
+    /// - Returns: false while a handoff is under way, and nobody is looked for.
+    private func look() -> Bool {
         let lost = state.withLock { state -> (held: Held, reason: String)? in
             guard let held = state.held, let reason = held.verdict else { return nil }
             state.held = nil
@@ -131,7 +136,7 @@ final class RTSPStandby: Sendable {
             return (held, reason)
         }
         if let lost { surroundings.wasLost(lost.held.origin, lost.reason) }
-        guard let candidates = surroundings.candidates() else { return }
+        guard let candidates = surroundings.candidates() else { return false }
         while true {
             let (order, held) = state.withLock { state -> (StandbyKeeper.Order?, Held?) in
                 let order = state.isStopped ? nil : state.keeper.review(candidates, at: .now)
@@ -141,11 +146,11 @@ final class RTSPStandby: Sendable {
             // What is held here is torn down at the end of each turn.
             _ = held
             switch order {
-            case nil: return
+            case nil: return true
             case .release: continue
             case .prepare(let origin):
                 prepare(origin)
-                return
+                return true
             }
         }
     }

@@ -22,15 +22,15 @@ internal import ThroughlineTransport
                     received: received, overlap: received - .milliseconds(100), picture: received - .seconds(1)))
         }
 
-        func standby(at begin: NPT) throws -> HotIngest {
+        func standby(at begin: NPT, isRealtime: Bool = false) throws -> HotIngest {
             let origin = Origin(url: HotIngestTests.file)
             let supervisor = StandbySupervisor(
                 ProbeSupervisor([origin], bound: .seconds(5)), bound: .seconds(5))
             let ingest = try ByteIngest(origin: OriginID(0), supervisor: supervisor, abort: abort, isPaced: true)
             if begin > .zero { try ingest.seek(to: begin) }
             let window = StandbyWindow(
-                isSparse: ingest.flows.map(\.isSparse), pictures: 0, isRealtime: false, isFromStart: begin == .zero,
-                at: .now)
+                isSparse: ingest.flows.map(\.isSparse), pictures: 0, isRealtime: isRealtime,
+                isFromStart: begin == .zero, at: .now)
             let buffer = PlayoutBuffer(
                 limits: PlayoutBuffer.Limits(duration: .seconds(1), bytes: 1 << 20, packets: 100, isPaced: true))
             return HotIngest(
@@ -143,19 +143,30 @@ internal import ThroughlineTransport
         withExtendedLifetime(hot) {}
     }
 
-    /// An ingest of which nothing comes until it is aborted.
-    private final class SilentIngest: Ingest {
+    /// An ingest of which comes what the test says.
+    private final class StubIngest: Ingest {
+        typealias Read = () throws(IngestReadError) -> Packet?
+
         private let abort: AbortSwitch
+        private let next: Read
         private(set) var hasFailed = false
 
         /// It is being read.
         let isRead = Guarded(false)
 
-        init(abort: AbortSwitch) { self.abort = abort }
+        init(
+            abort: AbortSwitch, flows: [FlowFormat] = [], interrupter: (@Sendable () -> Void)? = nil,
+            next: @escaping Read
+        ) {
+            self.abort = abort
+            self.flows = flows
+            self.interrupter = interrupter
+            self.next = next
+        }
 
         let origin = OriginID(0)
-        let flows: [FlowFormat] = []
-        let container = "silence"
+        let flows: [FlowFormat]
+        let container = "stub"
         let duration: MediaTime? = nil
         let isRealtime = false
         let isSeekable = true
@@ -163,7 +174,7 @@ internal import ThroughlineTransport
         let makesDecodeTimes = false
         let openingFailure: ChangeEvent? = nil
         let pendingOrder: HandoffController.Order? = nil
-        let interrupter: (@Sendable () -> Void)? = nil
+        let interrupter: (@Sendable () -> Void)?
         var deliversStill: Bool { !hasFailed }
         func opened() {}
         func select(_ isWanted: (FlowFormat) -> Bool) {}
@@ -174,32 +185,32 @@ internal import ThroughlineTransport
         func form(of flow: Int) -> PayloadForm { .opaque }
         func read() throws(IngestReadError) -> Packet? {
             isRead.withLockAndWake { $0 = true }
-            while !abort.isAborted { usleep(1000) }
-            hasFailed = true
+            if !abort.isAborted, let packet = try next() { return packet }
+            hasFailed = abort.isAborted
             return nil
         }
     }
 
-    @Test("Where nothing comes, what is asked for elsewhere is the failure of its origin, and not the end")
-    func silent() throws {
-        let abort = AbortSwitch()
-        let supervisor = StandbySupervisor(
-            ProbeSupervisor([Origin(url: "silence")], bound: .milliseconds(50)), bound: .seconds(5))
+    private let primary = StandbyWindow.Primary(received: .seconds(1), overlap: .seconds(1), picture: .zero)
+
+    /// A standby that is being read.
+    private func standby(
+        _ ingest: sending StubIngest, abort: AbortSwitch, session: any SourceSupervisor
+    ) -> HotIngest {
         let buffer = PlayoutBuffer(
             limits: PlayoutBuffer.Limits(duration: .seconds(1), bytes: 1 << 20, packets: 100, isPaced: true))
-        let primary = StandbyWindow.Primary(received: .seconds(1), overlap: .seconds(1), picture: .zero)
-        let ingest = SilentIngest(abort: abort)
-        let isRead = ingest.isRead
+        let (isRead, isSparse) = (ingest.isRead, ingest.flows.isEmpty ? [false] : ingest.flows.map(\.isSparse))
         let hot = HotIngest(
-            ingest, supervisor: supervisor, abort: abort,
-            window: StandbyWindow(isSparse: [false], pictures: nil, isRealtime: false, at: .now),
-            proof: StandbyProof(buffer: buffer, played: []) { [] }, url: "the standby", outlook: { primary },
+            ingest, supervisor: StandbySupervisor(session, bound: .seconds(5)), abort: abort,
+            window: StandbyWindow(isSparse: isSparse, pictures: nil, isRealtime: false, at: .now),
+            proof: StandbyProof(buffer: buffer, played: []) { [] }, url: "the standby",
+            outlook: { [primary] in primary },
             changed: {})
-        hot.take(at: primary)
-        #expect(hot.standby == .warm, "it is not in step")
         #expect(isRead.wait(until: .now + .seconds(20)) { $0 ? true : nil } ?? false)
-        hot.opened()
-        try hot.seek(to: .seconds(3), anyPacket: false)
+        return hot
+    }
+
+    private func expectSilence(_ hot: HotIngest) throws {
         do throws(IngestReadError) {
             _ = try hot.read()
             Issue.record("it has ended")
@@ -207,5 +218,107 @@ internal import ThroughlineTransport
             guard case .changed(let event) = error else { throw error }
             #expect(event.cause == .silence)
         }
+    }
+
+    @Test("Where nothing comes, what is asked for elsewhere is the failure of its origin, and not the end")
+    func silent() throws {
+        let abort = AbortSwitch()
+        let ingest = StubIngest(abort: abort) {
+            while !abort.isAborted { usleep(1000) }
+            return nil
+        }
+        let session = ProbeSupervisor([Origin(url: "silence")], bound: .milliseconds(50))
+        let hot = standby(ingest, abort: abort, session: session)
+        hot.take(at: primary)
+        #expect(hot.standby == .warm, "it is not in step")
+        hot.opened()
+        try hot.seek(to: .seconds(3), anyPacket: false)
+        try expectSilence(hot)
+    }
+
+    @Test("So it is where the thread comes back in order after all, but too late")
+    func comesBackTooLate() throws {
+        let abort = AbortSwitch()
+        let ingest = StubIngest(
+            abort: abort, interrupter: {},
+            next: { () throws(IngestReadError) in
+                while !abort.isAborted { usleep(1000) }
+                throw .interrupted
+            })
+        let session = ProbeSupervisor([Origin(url: "late")], bound: .milliseconds(50))
+        let hot = standby(ingest, abort: abort, session: session)
+        hot.take(at: primary)
+        hot.opened()
+        try hot.seek(to: .seconds(3), anyPacket: false)
+        try expectSilence(hot)
+    }
+
+    @Test("A thread that has its turn a little late has as much time as any origin")
+    func comesBackLate() throws {
+        let abort = AbortSwitch()
+        let isInterrupted = Guarded(false)
+        let ingest = StubIngest(
+            abort: abort, interrupter: { isInterrupted.withLockAndWake { $0 = true } },
+            next: { () throws(IngestReadError) in
+                _ = isInterrupted.wait(until: .now + .seconds(20)) { $0 ? () : nil }
+                usleep(300_000)
+                throw .interrupted
+            })
+        let hot = standby(
+            ingest, abort: abort, session: ProbeSupervisor([Origin(url: "late")], bound: .seconds(20)))
+        hot.take(at: primary)
+        hot.opened()
+        try hot.seek(to: .seconds(3), anyPacket: false)
+        #expect(!abort.isAborted && !hot.hasFailed)
+    }
+
+    @Test("What comes after a wait that was interrupted ends it")
+    func interruptedWait() throws {
+        let abort = AbortSwitch()
+        let mayCome = Guarded(false)
+        let session = ListeningSupervisor()
+        let reader = try FixtureReader("main.mp4")
+        let ingest = StubIngest(abort: abort, flows: reader.flows) {
+            _ = mayCome.wait(until: .now + .seconds(20)) { $0 ? () : nil }
+            return try? reader.read()
+        }
+        let hot = standby(ingest, abort: abort, session: session)
+        hot.take(at: primary)
+        hot.opened()
+        session.awaited = { [interrupt = hot.interrupter] in interrupt?() }
+        do throws(IngestReadError) {
+            _ = try hot.read()
+            Issue.record("something came")
+        } catch {
+            guard case .interrupted = error else { throw error }
+        }
+        session.awaited = {}
+        #expect(session.isWaiting)
+        mayCome.withLockAndWake { $0 = true }
+        #expect(hot.feed.waitForEnd(atMost: .seconds(20)) != nil)
+        #expect(try hot.read() != nil)
+        #expect(!session.isWaiting)
+    }
+
+    @Test("One that was read to its end can be gone back in, by a join and by the viewer")
+    func ended() throws {
+        let expected = try reference(from: .zero)
+        let later = try reference(from: .seconds(2))
+        let world = World(received: .zero)
+        world.primary.withLock { $0 = nil }
+        let hot = try world.standby(at: .zero, isRealtime: true)
+        #expect(hot.feed.waitForEnd(atMost: .seconds(20)) != nil)
+        hot.take(at: nil)
+        try hot.seek(to: .zero, anyPacket: false)
+        let first = try marks(hot)
+        let place = try #require(first.first.flatMap { expected.firstIndex(of: $0) })
+        #expect(first == Array(expected[place...]) && place < 10)
+        try hot.seek(to: .zero, anyPacket: false)
+        #expect(try marks(hot, limit: 40) == Array(first.prefix(40)))
+        hot.opened()
+        #expect(try marks(hot) == Array(first.dropFirst(40)))
+        try hot.seek(to: .seconds(2), anyPacket: false)
+        #expect(try marks(hot) == later)
+        #expect(!hot.hasFailed)
     }
 }

@@ -88,6 +88,26 @@ internal import ThroughlineTransport
         return source
     }
 
+    @Test("a session that is over neither takes nor gives, whatever it is told")
+    func nobodyIsThere() throws {
+        let server = ScriptedRTSPServer { peer in
+            guard let play = peer.begin() else { return }
+            peer.answer(play, .ok, [(.session, "1")])
+        }
+        let source = try play(server)
+        server.join()
+        let deadline = Instant.now + .seconds(20)
+        while !source.queue.isClosed, Instant.now < deadline { _ = source.queue.take(until: .now + .milliseconds(10)) }
+        let (taken, given) = (RTSPTwinFeed(flows: [0], policy: .init()), RTSPTwinFeed(flows: [0], policy: .init()))
+        source.give(.merge(taken))
+        #expect(!taken.put(block(10)))
+        source.give(.tap(given))
+        guard case .ended = given.take().first else {
+            Issue.record("the end is not told")
+            return
+        }
+    }
+
     @Test("what one session loses comes from the other")
     func twoSessions() throws {
         let limit = Guarded(0)

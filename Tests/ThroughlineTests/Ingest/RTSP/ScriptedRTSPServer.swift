@@ -153,8 +153,8 @@ final class ScriptedRTSPServer: Sendable {
     private let thread: WorkerThread
     private let isJoined = Guarded(false)
 
-    /// Listens, and runs `script` with the first connection on a thread of its own.
-    init(_ script: @escaping @Sendable (Peer) -> Void) {
+    /// Listens, and runs `script` with one connection after another on a thread of its own.
+    init(connections: Int = 1, _ script: @escaping @Sendable (Peer) -> Void) {
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -171,7 +171,7 @@ final class ScriptedRTSPServer: Sendable {
         setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         port = Int(UInt16(bigEndian: address.sin_port))
         self.listener = listener
-        thread = WorkerThread(name: "rtsp-script") { script(Peer(listener)) }
+        thread = WorkerThread(name: "rtsp-script") { for _ in 0..<connections { script(Peer(listener)) } }
     }
 
     deinit { join() }
