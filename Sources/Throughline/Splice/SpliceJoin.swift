@@ -38,6 +38,8 @@ final class SpliceJoin {
     /// A hole before the key frame that is filled rather than waiting for a better one.
     static let fillable: MediaTime = .milliseconds(600)
     static let tailLimit = 64
+    /// Containers put so much of one flow before the first of another, and no more.
+    static let latestBeginning: MediaTime = .seconds(5)
     /// Bytes that are staged at the most while the place is sought.
     static let stagedByteLimit = 96 << 20
 
@@ -144,8 +146,11 @@ final class SpliceJoin {
     /// The least position of the flows that the new ingest feeds.
     private var position: MediaTime {
         let fed = Set(mapping.compactMap { $0 })
-        return tails.enumerated().filter { !$0.element.isSparse && fed.contains($0.offset) }
-            .compactMap { $0.element.end }.min() ?? start
+        let ends = tails.enumerated().filter { !$0.element.isSparse && fed.contains($0.offset) }.map(\.element.end)
+        // A container that has brought nothing of a flow yet brings it from the start on; one that begins long after the
+        // others is not waited for.
+        let isStarting = !ingest.isRealtime && ends.allSatisfy { ($0 ?? start) - start < Self.latestBeginning }
+        return (isStarting ? ends.map { $0 ?? start } : ends.compactMap(\.self)).min() ?? start
     }
 
     // MARK: - Staging
