@@ -104,7 +104,7 @@ extension Session {
         // Where it wanted to send its clients later is as good a place now.
         let target = named ?? plannedTarget
         // What delivers already is better than anything that has to be asked for.
-        let delivering = isBackward ? nil : hot?.ready
+        let delivering = takesHot ? hot?.ready : nil
         let joinsAtOnce = delivering != nil && (target == nil || target == delivering)
         let canResume = canResume && !joinsAtOnce
         // Bytes that go on where they broke are better than a session that stands ready; and where none was asked for, a lone

@@ -18,6 +18,10 @@ extension Session {
         }
     }
 
+    /// Whether an origin that delivers beside the one that is played is of use: at another rate, or backwards, what it
+    /// delivers is not what is wanted, though its thread may not have noticed yet.
+    var takesHot: Bool { !isBackward && askedRate == .normal }
+
     /// Another origin plays, a handoff has ended, or the viewer wants something else.
     func standbyMayChange() {
         standby?.changed()

@@ -168,7 +168,7 @@ extension Session {
         lastAlternates = now
         // While a handoff is under way, nobody is looked for.
         guard let found = shared.withLock({ $0.controller.promising(at: now) }) else { return }
-        let delivering = hot?.ready
+        let delivering = takesHot ? hot?.ready : nil
         var alternates = found.map { alternate in
             // Bytes are proven at one place: when more of them come, that place is left.
             DeliveryWatch.Alternate(

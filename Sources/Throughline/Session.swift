@@ -437,7 +437,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     func connect(
         _ origin: OriginID, expected: [FlowFormat] = [], overlap: NPT? = nil, forwardsFrom place: NPT? = nil
     ) throws(IngestOpenError) -> any Ingest {
-        if overlap != nil, !isBackward, let ready = hot?.take(origin) { return ready }
+        if overlap != nil, takesHot, let ready = hot?.take(origin) { return ready }
         let watch = ChangeWatch(policy: configuration.indicators)
         if RTSPAddress.isRTSP(origins[origin].url) {
             let begin = place ?? (isBackward ? backwardStart : start)

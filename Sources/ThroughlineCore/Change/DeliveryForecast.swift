@@ -204,6 +204,7 @@ package struct DeliveryForecast: Sendable {
     package mutating func originChanged() {
         restart()
         rhythm.originChanged()
+        (lump, lumpBegan, pause, lastSilence) = (.zero, nil, .zero, nil)
         toldSlow = false
         forecast = nil
     }

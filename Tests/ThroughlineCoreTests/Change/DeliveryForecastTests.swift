@@ -153,6 +153,27 @@ internal import ThroughlineCore
         }
     }
 
+    /// The origin before was silent; that says nothing of a pause of the one that followed it.
+    @Test func anotherOriginsFirstPauseIsOne() {
+        var forecast = DeliveryForecast()
+        var now = Instant.at(0)
+        func goOn(_ forecast: inout DeliveryForecast, level: Int) {
+            for _ in 0..<50 {
+                now = now + .milliseconds(20)
+                #expect(forecast.received(bytes: 200, level: .milliseconds(level), at: now) == nil)
+            }
+        }
+        goOn(&forecast, level: 2000)
+        now = now + .milliseconds(700)
+        #expect(forecast.received(bytes: 200, level: .milliseconds(1320), at: now) == nil)
+        forecast.originChanged()
+        goOn(&forecast, level: 1320)
+        now = now + .milliseconds(300)
+        #expect(forecast.received(bytes: 3000, level: .milliseconds(1320), at: now) == nil)
+        now = now + .milliseconds(650)
+        #expect(forecast.received(bytes: 200, level: .milliseconds(690), at: now) == nil)
+    }
+
     /// It comes as it is played, and the buffer was full from the first moment: then the origin rests for a while.
     @Test(arguments: [600, 870, 1300]) func aSilenceAfterAFullBufferIsNotSlowDelivery(pause: Int) {
         var forecast = DeliveryForecast()

@@ -88,4 +88,86 @@ internal import ThroughlineTransport
             if result?.grade != .packetExact { return }
         }
     }
+
+    // MARK: - Another encode
+
+    /// The times at which the pictures and sounds of a play are presented, by flow.
+    private struct Presented {
+        var starts: [[MediaTime]]
+        var result: SpliceJoin.Result?
+        var isAnyLeft = true
+
+        mutating func take(from buffer: PlayoutBuffer, atMost limit: Int) {
+            var left = limit
+            while left > 0 {
+                var batch = UniqueDeque<Packet>()
+                guard case .batch = buffer.take(into: &batch, limit: min(left, 64)) else { return }
+                for index in 0..<batch.count {
+                    if let pts = batch[index].pts { starts[batch[index].flow].append(pts) }
+                }
+                left -= batch.count
+            }
+        }
+    }
+
+    /// Plays so many packets of a file, and then another one, with some of them still in the buffer.
+    private func present(_ name: String, _ other: String, from count: Int, waiting: Int) throws -> Presented {
+        let first = try open(name)
+        let flows = first.flows
+        let line = SpliceLine(flows: flows)
+        let buffer = PlayoutBuffer(
+            limits: PlayoutBuffer.Limits(duration: .seconds(3600), bytes: 1 << 30, packets: 1 << 20, isPaced: false))
+        buffer.begin(flows.map { ($0.isSparse, $0.kind == .video && !$0.isAttachedPicture) })
+        var presented = Presented(starts: flows.map { _ in [] })
+        var batch = UniqueDeque<Packet>()
+        var received = 0
+        while received < count {
+            guard var packet = try first.read() else {
+                presented.isAnyLeft = false
+                return presented
+            }
+            received += 1
+            let form = first.form(of: packet.flow)
+            if line.pass(&packet, form: form) { batch.append(packet) }
+        }
+        _ = buffer.push(&batch)
+        presented.take(from: buffer, atMost: max(0, count - waiting))
+        let next = try open(other, expected: flows)
+        let join = SpliceJoin(
+            ingest: next, line: line, buffer: buffer, outputs: flows, flowCount: flows.count,
+            expectedDuration: .seconds(12), start: .zero, url: other, acceptsLoss: true)
+        presented.result = try join.run(into: &batch)
+        while var packet = try next.read() {
+            let form = next.form(of: packet.flow)
+            if line.pass(&packet, form: form) { batch.append(packet) }
+        }
+        _ = buffer.push(&batch)
+        buffer.end()
+        presented.take(from: buffer, atMost: .max)
+        return presented
+    }
+
+    @Test(
+        "wherever it ends, another encode goes on with the next picture",
+        arguments: [
+            ("main.mp4", "other.mp4"), ("main.ts", "other.ts"), ("main.mp4", "other.ts"), ("main.ts", "other.mp4"),
+            ("other.mp4", "main.mp4"), ("main.mkv", "other.ts"), ("main.mp4", "other-opengop.mp4"),
+            ("opengop.mp4", "other.mp4"),
+        ])
+    func anotherEncode(name: String, other: String) throws {
+        for end in stride(from: 40, to: 1000, by: 37) {
+            // Some three seconds wait: more than from one key frame to the next.
+            let presented = try present(name, other, from: end, waiting: 350)
+            guard presented.isAnyLeft else { return }
+            #expect(presented.result?.grade == .frameAligned, "after \(end): \(presented.result?.evidence ?? "")")
+            let pictures = presented.starts[0].sorted()
+            for (number, time) in pictures.enumerated() {
+                let due = MediaTime.milliseconds(40 * Int64(number))
+                if (time - due).magnitude < .milliseconds(3) { continue }
+                Issue.record("after \(end): picture \(number) stands at \(time): \(presented.result?.evidence ?? "")")
+                break
+            }
+            #expect(pictures.count == 300, "after \(end): \(presented.result?.evidence ?? "")")
+        }
+    }
 }
