@@ -674,7 +674,11 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         guard flush() else { return nil }
         if replacement != nil { return nil }
         if let order = ingest.pendingOrder { return order }
-        if abort.isAborted || ingest.hasFailed { return nil }
+        if abort.isAborted { return nil }
+        if ingest.hasFailed {
+            // Whoever fails says why, and is replaced; where that did not happen it is no end of the stream all the same.
+            return .giveUp(reason: "\(url(ingest.origin)): reading it failed")
+        }
         if let duration = ingest.duration, configuration.flows == .all, configuration.to == nil {
             let end = buffer.accounts.compactMap(\.end).max() ?? .zero
             let tolerance = max(MediaTime.seconds(1), MediaTime(flicks: duration.flicks / 50))

@@ -45,6 +45,29 @@ internal import ThroughlineLab
         }
     }
 
+    /// Some demuxers open with what came before the break, and tell nobody.
+    @Test(
+        "one that dies while it is opened is replaced", .timeLimit(.minutes(25)),
+        arguments: [
+            "main.mp4", "main.ts", "main.mkv", "main-fragmented.mp4", "audio.mp3", "audio.aac", "opengop.ts", "vfr.mkv",
+        ], [500, 3000, 9000, 20_000, 50_000])
+    func diesWhileOpened(_ file: String, at byte: Int) async throws {
+        let first = try await HTTPOrigin.start(
+            serving: ["/\(file)": Fixtures.path(file)],
+            faults: [Fault(parsing: "reset@byte=\(byte)"), Fault(parsing: "refuse")])
+        let second = try await HTTPOrigin.start(serving: ["/\(file)": Fixtures.path(file)])
+        let play = try await Play.run([first.url(for: "/\(file)"), second.url(for: "/\(file)")], pacing: .fast)
+        try await expectWhole(play, of: file)
+        let alone = try await HTTPOrigin.start(
+            serving: ["/\(file)": Fixtures.path(file)], faults: [Fault(parsing: "reset@byte=\(byte)")])
+        let stopped = try await Play.run([alone.url(for: "/\(file)")], pacing: .fast) {
+            $0.giveUpAfter = .milliseconds(300)
+        }
+        // Beyond that byte the bytes go on where they broke: each answer brings some.
+        let isWhole = stopped.frames.difference(from: try await References.shared.frames(file)) == nil
+        #expect(isWhole || stopped.summary.error != nil, "\(stopped.story)")
+    }
+
     @Test(
         "both break off every response after a sixth of the file", .timeLimit(.minutes(25)),
         arguments: ["main.mp4", "main.ts"])

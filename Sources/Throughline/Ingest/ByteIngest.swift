@@ -52,6 +52,8 @@ final class ByteIngest: Ingest {
             let type = input.contentType.map { " (the server calls it \($0))" } ?? ""
             throw IngestOpenError(.refused(.notMedia, "\(url)\(type): \(error)"))
         }
+        // Some demuxers open with what had come before the bytes broke off; there is nothing to be read after that.
+        if let event = input.openingFailure { throw IngestOpenError(.undelivered(event)) }
         hasTags = demuxer.container == "mp3"
         watch?.recognised(demuxer.container)
         forms = Array(repeating: nil, count: demuxer.flows.count)
