@@ -68,6 +68,21 @@ internal import ThroughlineLab
         #expect(isWhole || stopped.summary.error != nil, "\(stopped.story)")
     }
 
+    /// Where the first one broke, the other one has no byte any more; it has the pictures all the same.
+    @Test(
+        "a smaller object goes on behind its own length", .timeLimit(.minutes(25)),
+        arguments: [("main.ts", "main.mp4"), ("main.ts", "main.mkv")], [80, 90, 97])
+    func smaller(_ files: (String, String), at percent: Int) async throws {
+        let (file, other) = files
+        let first = try await HTTPOrigin.start(
+            serving: ["/\(file)": Fixtures.path(file)],
+            faults: [Fault(parsing: "reset@\(percent)%"), Fault(parsing: "refuse")])
+        let second = try await HTTPOrigin.start(serving: ["/\(other)": Fixtures.path(other)])
+        let play = try await Play.run([first.url(for: "/\(file)"), second.url(for: "/\(other)")], pacing: .fast)
+        try await expectWhole(play, of: file, handoffs: 1)
+        #expect(play.summary.handoffs.first?.grade == .packetExact, "\(play.story)")
+    }
+
     @Test(
         "both break off every response after a sixth of the file", .timeLimit(.minutes(25)),
         arguments: ["main.mp4", "main.ts"])

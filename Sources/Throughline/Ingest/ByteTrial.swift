@@ -193,7 +193,14 @@ final class ByteTrial: @unchecked Sendable {
         let head: SourceHead
         do throws(TransportError) {
             head = try candidate.open(at: offset, until: end, deadline: .now + question.bound)
-        } catch { throw .undelivered(error) }
+        } catch {
+            // What is shorter has no such byte; it may be the same encode in another container.
+            switch error.code {
+            case .httpStatus(416): throw .different("it has no byte \(offset)")
+            case .rangeNotHonoured: throw .different("it does not serve ranges")
+            default: throw .undelivered(error)
+            }
+        }
         guard head.isSeekable else { throw .different("it does not serve ranges") }
         guard head.length == question.length else {
             throw .different("its length is \(head.length ?? 0) bytes, not \(question.length ?? 0)")

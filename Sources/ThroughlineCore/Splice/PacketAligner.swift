@@ -35,6 +35,8 @@ package struct PacketAligner: Sendable {
     package static let greatestSkew: MediaTime = .milliseconds(1000)
     /// How far past the place where the known packets should end the search goes on.
     package static let overshoot: MediaTime = .milliseconds(250)
+    /// How far containers may put the first frame of sound from one another.
+    package static let primingSlack: MediaTime = .milliseconds(100)
     /// The last packets received, of which one is to be recognised when the new ingest begins before them.
     package static let packetsThatShow = 8
     /// Packets that are searched at the most.
@@ -73,6 +75,8 @@ package struct PacketAligner: Sendable {
         // The second pass, in which packets are told apart.
         /// Place in the tail of the last packet that was recognised.
         var followed: Int?
+        /// A packet was judged.
+        var hasBegun = false
         var isPast = false
         var recognised = 0
 
@@ -294,7 +298,10 @@ package struct PacketAligner: Sendable {
     package mutating func verdict(_ packet: PacketTrace, flow index: Int) -> Verdict {
         guard let shift, index >= 0, index < flows.count else { return .known }
         var flow = flows[index]
-        defer { flows[index] = flow }
+        defer {
+            flow.hasBegun = true
+            flows[index] = flow
+        }
         // How far another flow's decode times run ahead of its pictures says nothing about this one's.
         let shifts = flow.shifts ?? neighbour ?? (shift.pts, shift.pts)
         if flow.isPast { return .new(ptsShift: shifts.pts, dtsShift: shifts.dts) }
@@ -311,6 +318,14 @@ package struct PacketAligner: Sendable {
             flow.recognised += 1
             flow.follow(place, bare)
             if place == flow.tail.count - 1 { flow.isPast = true }
+            return .known
+        }
+        // The very first frame of a flow, alone: containers put the priming of sound here or there.
+        if !flow.hasBegun, flow.tail.count == 1, packet.fingerprint != nil, packet.fingerprint == last.fingerprint,
+            last.distance(from: bare, shifts) < Self.primingSlack
+        {
+            (flow.followed, flow.isPast) = (0, true)
+            flow.recognised += 1
             return .known
         }
         let half = MediaTime(flicks: packet.duration.flicks / 2)
