@@ -33,8 +33,9 @@ final class SpliceJoin {
 
     /// How far before the position reading begins: some packets to recognise.
     static let preroll: MediaTime = .milliseconds(300)
-    /// A key frame nearer to what is due would come too late.
+    /// A key frame nearer to what is due would come too late; where the join has taken long so far, so will the rest of it.
     static let lead: MediaTime = .milliseconds(80)
+    static let mostLead: MediaTime = .milliseconds(250)
     /// A hole before the key frame that is filled rather than waiting for a better one.
     static let fillable: MediaTime = .milliseconds(600)
     static let tailLimit = 64
@@ -305,6 +306,7 @@ final class SpliceJoin {
             let output = mapping[flow.index], let end = tails[output].end,
             let format = outputs.first(where: { $0.index == output })
         else { return try joinByTime(into: &batch) }
+        let began = Instant.now
         let playhead = buffer.playhead ?? position
         let reference = ProgrammeCheck.reference(buffer.keyPackets(flow: output), before: playhead, format: format)
         var check = reference.flatMap { ProgrammeCheck(reference: $0, flow: flow) }
@@ -313,7 +315,7 @@ final class SpliceJoin {
         let tolerance = MediaTime(flicks: frameDuration(of: flow, output: output).flicks / 2)
 
         // Candidates: key frames that the buffer still hides, until one cuts cleanly.
-        var candidates: [(index: Int, time: MediaTime, hole: MediaTime)] = []
+        var candidates: [(index: Int, time: MediaTime, hole: MediaTime, isClose: Bool)] = []
         var evidence: String?
         var isAtEnd = false
         while true {
@@ -332,20 +334,24 @@ final class SpliceJoin {
             if let planned {
                 // The first key frame from there on, however far behind it is.
                 if isKey, candidates.isEmpty, pts >= planned.npt - tolerance {
-                    candidates.append((staged.count - 1, pts, .zero))
+                    candidates.append((staged.count - 1, pts, .zero, false))
                 }
                 if evidence != nil, !candidates.isEmpty { break }
                 continue
             }
             if isKey, pts >= (buffer.playhead ?? playhead) + Self.lead {
+                let lead = min(MediaTime((.now - began) / 2), Self.mostLead)
+                let isClose = pts < (buffer.playhead ?? playhead) + lead
                 let (recent, waiting) = buffer.traces(flow: output)
                 if let cut = KeyFrameCut(recent: recent, waiting: waiting, at: pts, tolerance: tolerance) {
                     let hole = max(.zero, pts - (cut.keptEnd ?? pts))
-                    candidates.append((staged.count - 1, pts, hole))
+                    candidates.append((staged.count - 1, pts, hole, isClose))
                 }
             }
-            let isGood = candidates.contains { $0.hole < Self.fillable }
-            if evidence != nil, !candidates.isEmpty, isGood || pts > end + tolerance { break }
+            let isGood = candidates.contains { $0.hole < Self.fillable && !$0.isClose }
+            // A little behind the end there may be one that is not so close.
+            let furthest = end + (candidates.allSatisfy(\.isClose) ? Self.fillable : tolerance)
+            if evidence != nil, !candidates.isEmpty, isGood || pts > furthest { break }
         }
         let finding: String
         if let evidence { finding = evidence } else { finding = try judge(check, reference) }
@@ -353,6 +359,7 @@ final class SpliceJoin {
         // for more. A place that the pacer has passed meanwhile is no place any more.
         let ranked = candidates.sorted { a, b in
             let (x, y) = (max(a.hole, Self.fillable), max(b.hole, Self.fillable))
+            if x == y, a.isClose != b.isClose { return b.isClose }
             return x == y ? a.time > b.time : x < y
         }
         for place in ranked {
