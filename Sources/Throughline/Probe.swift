@@ -91,18 +91,7 @@ public final class Probe: Sendable {
     /// Asks the origins, one after the other, on a thread of its own.
     public func run() async -> Findings {
         await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let holder = Guarded<WorkerThread?>(nil)
-                holder.withLock {
-                    $0 = WorkerThread(name: "tl-probe") { [self] in
-                        let findings = find()
-                        Task.detached {
-                            holder.withLock { $0?.join() }
-                            continuation.resume(returning: findings)
-                        }
-                    }
-                }
-            }
+            await WorkerThread.run(name: "tl-probe") { [self] in find() }
         } onCancel: {
             abort.abort()
         }

@@ -34,27 +34,13 @@ public final class ResilientStream: Sendable {
     /// Runs on threads of its own; the caller's task only waits. Cancelling the task stops the stream.
     public func run() async -> Summary {
         await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let reaper = Reaper()
-                reaper.thread.withLock {
-                    $0 = WorkerThread(name: "tl-ingest") { [session] in
-                        session.run()
-                        let summary = session.summary()
-                        Task.detached {
-                            // The thread is at its end; joining it here keeps it from outliving the stream.
-                            reaper.thread.withLock { $0?.join() }
-                            continuation.resume(returning: summary)
-                        }
-                    }
-                }
+            await WorkerThread.run(name: "tl-ingest") { [session] in
+                session.run()
+                return session.summary()
             }
         } onCancel: {
             session.stop()
         }
-    }
-
-    private final class Reaper: Sendable {
-        let thread = Guarded<WorkerThread?>(nil)
     }
 
     /// Ends the stream soon; `run` returns with the error `stopped`. What was presented so far stays whole.

@@ -11,6 +11,7 @@ extension Session {
     /// Another origin goes on: what it took to join it tells what it will take again.
     func noteJoin(_ ingest: any Ingest, _ grade: SpliceGrade, opening: Duration, joining: Duration) {
         isJoinedExactly = grade == .packetExact
+        let joining = untilNew(ingest, position, joining: joining)
         // Joining anew takes two rounds with the server, PAUSE and PLAY; a session that stands ready is asked once, and
         // another one at least four times, from the connection on.
         var cost: Duration? = joining + (ingest.standby == .warm ? opening * 2 : opening / 2)
@@ -19,6 +20,13 @@ extension Session {
         // How far the next key frame is, the last one does not tell.
         if let wanted = ingest.askedFrom, (ingest.playedFrom ?? .zero) < wanted - Self.exactness { cost = nil }
         refill.joined(ingest.origin, cost: cost)
+    }
+
+    /// How long it takes until something new comes: what was received up to a position, and is recognised before all of it
+    /// has come again, is delivered first.
+    private func untilNew(_ ingest: any Ingest, _ position: NPT?, joining: Duration) -> Duration {
+        guard let position, let from = ingest.askedFrom else { return joining }
+        return max(joining, (position - from).duration)
     }
 
     /// Looks at the level, and asks the origin for what is to be done about it.
@@ -46,11 +54,12 @@ extension Session {
             switch order {
             case .hurry(let speed):
                 refillBegan = (began, before)
+                let position = position
                 ingest.deliver(at: speed)
                 try joinAgain(ingest, provesPace: true)
                 let now = Instant.now
                 let next = refill.hurried(
-                    at: ingest.speed, taking: now - began, level: buffer.level.duration.duration, now: now)
+                    at: ingest.speed, taking: untilNew(ingest, position, joining: now - began), level: buffer.level.duration.duration, now: now)
                 if let next { return carryOut(next, ingest) }
             case .slowDown:
                 ingest.deliver(at: .normal)

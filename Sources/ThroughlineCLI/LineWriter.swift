@@ -65,7 +65,10 @@ final class LineWriter: Sendable {
         }
     }
 
-    /// Writes what waits, and ends. To be called once.
+    /// Nobody closed it: what it was for could not begin.
+    deinit { if thread.withLock({ $0 != nil }) { close() } }
+
+    /// Writes what waits, and ends. To be called once; without it the last owner waits for that.
     ///
     /// - Returns: why lines could not be written, if so.
     @discardableResult

@@ -57,6 +57,7 @@ struct CommandLineTests {
         Mistake("play FILM --fast --output /nowhere/film.mp4", 74, "/nowhere/film.mp4"),
         Mistake("play FILM --fast --output /dev/full --format mpegts", 74, "space"),
         Mistake("play FILM --fast --output SCRATCH/film.what", 64, "--format"),
+        Mistake("play FILM --events SCRATCH/events --output SCRATCH/film.what", 64, "--format"),
         Mistake("play FILM --report /nowhere/report.json", 74, "/nowhere/report.json"),
         Mistake("play FILM --events /nowhere/events", 74, "/nowhere/events"),
         Mistake("play FILM --fast --events /dev/full", 74, "space"),

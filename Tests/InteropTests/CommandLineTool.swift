@@ -1,6 +1,6 @@
-import Dispatch
 import Glibc
 import Testing
+import ThroughlineCore
 
 /// The `throughline` that was built beside these tests, run as a user runs it.
 enum CommandLineTool {
@@ -36,12 +36,8 @@ enum CommandLineTool {
         onOutput: (@Sendable ([UInt8], pid_t) -> Void)? = nil
     ) async throws -> Outcome {
         let path = try path
-        return await withCheckedContinuation { continuation in
-            // Waiting blocks: not on the threads of the test runner.
-            DispatchQueue.global().async {
-                continuation.resume(returning: spawn(path, arguments, input, isPipeClosed, onOutput))
-            }
-        }
+        // Waiting blocks: not on the threads of the test runner.
+        return await WorkerThread.run(name: "tool") { spawn(path, arguments, input, isPipeClosed, onOutput) }
     }
 
     private static func spawn(

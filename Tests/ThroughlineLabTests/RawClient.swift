@@ -1,4 +1,3 @@
-internal import Dispatch
 internal import Glibc
 internal import ThroughlineCore
 internal import ThroughlineLab
@@ -168,9 +167,7 @@ final class RawClient {
 
 /// Runs what blocks on a thread where blocking harms nobody.
 func blocking<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
-    try await withCheckedThrowingContinuation { continuation in
-        DispatchQueue.global().async { continuation.resume(with: Swift.Result { try body() }) }
-    }
+    try await WorkerThread.run(name: "blocking", body)
 }
 
 /// Remembers what happened at an origin, and waits for it.

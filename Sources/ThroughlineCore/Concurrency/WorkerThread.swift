@@ -46,4 +46,28 @@ package final class WorkerThread: @unchecked Sendable {
         joined = true
         pthread_join(handle, nil)
     }
+
+    /// Runs on a new thread what blocks, and waits for it without holding up the threads of tasks: there are few of them,
+    /// and those of `DispatchQueue.global` are the same.
+    ///
+    /// - Parameters:
+    ///   - name: at most 15 bytes are shown by the system.
+    ///   - body: its thread has ended when this returns.
+    package static func run<Result: Sendable, Failure: Error>(
+        name: String, _ body: @escaping @Sendable () throws(Failure) -> Result
+    ) async throws(Failure) -> Result {
+        let result: Swift.Result<Result, Failure> = await withCheckedContinuation { continuation in
+            let thread = Guarded<WorkerThread?>(nil)
+            thread.withLock {
+                $0 = WorkerThread(name: name) {
+                    let result = Swift.Result(catching: body)
+                    Task.detached {
+                        thread.withLock { $0?.join() }
+                        continuation.resume(returning: result)
+                    }
+                }
+            }
+        }
+        return try result.get()
+    }
 }

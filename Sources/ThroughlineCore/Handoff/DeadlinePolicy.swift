@@ -221,8 +221,7 @@ package struct DeadlinePolicy: Sendable {
 
     /// Nothing is wanted for now: the buffer is full, or the viewer pauses.
     package mutating func waitEnded(at now: Instant) -> [Order] {
-        rhythm.waitEnded()
-        threats = threats.filter { $0.key == .slowDelivery }
+        forgetWaits()
         return settle(at: now)
     }
 
@@ -289,15 +288,22 @@ package struct DeadlinePolicy: Sendable {
         (commitNotBefore, calmSince, lowSince, lastDryAt) = (nil, nil, nil, nil)
     }
 
-    /// The handoff came to nothing, and the origin is still there.
+    /// The handoff came to nothing, and the origin is still there. Nobody has read it meanwhile: that nothing came says
+    /// nothing of it.
     package mutating func handoffFailed(at now: Instant) -> [Order] {
+        forgetWaits()
         guard isCommitted else { return settle(at: now) }
         isCommitted = false
         standby = .none
         commitNotBefore = now + settings.bound
         close(.failed, at: now)
-        for sign in threats.keys { threats[sign]?.isSuspicious = false }
+        threats[.slowDelivery]?.isSuspicious = false
         return settle(at: now)
+    }
+
+    private mutating func forgetWaits() {
+        rhythm.waitEnded()
+        threats = threats.filter { $0.key == .slowDelivery }
     }
 
     package mutating func timePassed(at now: Instant) -> [Order] { settle(at: now) }

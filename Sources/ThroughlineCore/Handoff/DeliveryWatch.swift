@@ -280,8 +280,11 @@ package struct DeliveryWatch: Sendable {
         (next, target, remark, hasRemarked, reviewAt) = (nil, nil, nil, false, .never)
     }
 
-    /// The handoff came to nothing, and the origin plays on.
-    package mutating func stays(at now: Instant) { take(policy.handoffFailed(at: now), at: now) }
+    /// The handoff came to nothing, and the origin plays on; it was not read meanwhile.
+    package mutating func stays(at now: Instant) {
+        waitingSince = nil
+        take(policy.handoffFailed(at: now), at: now)
+    }
 
     package mutating func timePassed(at now: Instant) { take(policy.timePassed(at: now), at: now) }
 

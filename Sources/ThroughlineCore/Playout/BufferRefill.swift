@@ -1,9 +1,9 @@
 /// Decides when an origin that delivers in real time is asked to deliver faster, so that the buffer is full again, and when
 /// to deliver as before.
 ///
-/// Asking means to be joined to the origin anew, which takes something from the buffer first. It is therefore asked only
-/// where the buffer holds twice what that takes, and there is something to be gained; and an origin that did not do as it
-/// was asked is never asked again.
+/// Asking means to be joined to the origin anew, which takes something from the buffer first, and takes it once more when
+/// the origin is to deliver as before. It is therefore asked only where the buffer holds twice what that takes, and there is
+/// something to be gained; and an origin that did not do as it was asked is never asked again.
 ///
 ///     level  ------.                    .--- full: slow down
 ///                   '---.              /
@@ -110,7 +110,7 @@ package struct BufferRefill: Sendable {
             return .slowDown
         case .steady:
             let missing = full - facts.level
-            guard missing > max(full / 10, Self.tolerance) else {
+            guard missing - costs[facts.origin, default: .zero] > max(full / 10, Self.tolerance) else {
                 shortSince = nil
                 return nil
             }
@@ -129,7 +129,7 @@ package struct BufferRefill: Sendable {
 
     /// The origin was joined anew, and says that it delivers at this speed.
     ///
-    /// - Parameter took: from the request until something new came.
+    /// - Parameter took: from the request until something new came, or was expected to.
     package mutating func hurried(
         at speed: Rate, taking took: Duration, level: Duration, now: Instant
     ) -> Order? {

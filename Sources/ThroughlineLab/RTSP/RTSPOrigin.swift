@@ -1,4 +1,3 @@
-internal import Dispatch
 internal import NIOCore
 internal import NIOPosix
 public import ThroughlineCore
@@ -95,24 +94,18 @@ public final class RTSPOrigin: Sendable {
     public static func start(
         serving files: [String: String], faults: [Fault] = [], options: Options = Options()
     ) async throws -> RTSPOrigin {
-        let programmes = try await withCheckedThrowingContinuation { continuation in
-            // Reading blocks: not on the threads of tasks.
-            DispatchQueue.global().async {
-                continuation.resume(
-                    with: Result {
-                        let first = try files.mapValues { try Programme(path: $0, inserting: options.indicators) }
-                        let others = try options.encodes.mapValues {
-                            try $0.map { try Programme(path: $0, inserting: options.indicators) }
-                        }
-                        for (path, encodes) in others {
-                            guard let flows = first[path]?.flows else { continue }
-                            for encode in encodes where encode.flows.map(\.clock) != flows.map(\.clock) {
-                                throw OriginError(description: "the encodes of \(path) differ in their flows")
-                            }
-                        }
-                        return (first, others)
-                    })
+        let programmes = try await WorkerThread.run(name: "tl-lab-read") {
+            let first = try files.mapValues { try Programme(path: $0, inserting: options.indicators) }
+            let others = try options.encodes.mapValues {
+                try $0.map { try Programme(path: $0, inserting: options.indicators) }
             }
+            for (path, encodes) in others {
+                guard let flows = first[path]?.flows else { continue }
+                for encode in encodes where encode.flows.map(\.clock) != flows.map(\.clock) {
+                    throw OriginError(description: "the encodes of \(path) differ in their flows")
+                }
+            }
+            return (first, others)
         }
         let core = RTSPCore(
             programmes: programmes.0, encodes: programmes.1, faults: faults, options: options,

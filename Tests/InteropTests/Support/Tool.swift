@@ -1,4 +1,3 @@
-internal import Dispatch
 internal import Glibc
 internal import ThroughlineCore
 
@@ -101,9 +100,7 @@ private let closeFrom: @convention(c) (UnsafeMutablePointer<posix_spawn_file_act
 
 /// Runs what blocks on a thread where blocking harms nobody.
 func blocking<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
-    try await withCheckedThrowingContinuation { continuation in
-        DispatchQueue.global().async { continuation.resume(with: Swift.Result { try body() }) }
-    }
+    try await WorkerThread.run(name: "blocking", body)
 }
 
 /// The bytes of a file.

@@ -296,7 +296,8 @@ internal import ThroughlineCore
         _ = policy.timePassed(at: .at(0.1))
         _ = policy.timePassed(at: .at(0.9))
         _ = policy.handoffFailed(at: .at(1.2))
-        #expect(policy.timePassed(at: .at(2.1)) == [])
+        _ = policy.waitBegan(at: .at(1.2), level: .zero)
+        #expect(policy.timePassed(at: .at(2.1)) == [.prepare])
         #expect(policy.timePassed(at: .at(2.2)) == [.commit(.silence)])
     }
 

@@ -34,6 +34,17 @@ internal import ThroughlineCore
         #expect(watch.takeOrders() == [.leave(.silence(.milliseconds(1820)))])
     }
 
+    /// The wait had begun when something else asked for the handoff; what came meanwhile nobody has taken.
+    @Test func nothingIsMissedWhileOthersAreAsked() {
+        for level in [nil, Duration.milliseconds(1200)] {
+            var watch = Self.watch(isRealtime: true)
+            watch.waitBegan(at: .at(5), level: level)
+            watch.stays(at: .at(6.3))
+            #expect(watch.takeOrders() == [])
+            #expect(watch.silence(at: .at(6.3)) == .zero && watch.nextMoment == .never)
+        }
+    }
+
     /// What a handoff takes does not come back: one and a half times what a cold one takes is kept.
     @Test func inRealTimeMoreIsKept() {
         var watch = Self.watch(isRealtime: true)
