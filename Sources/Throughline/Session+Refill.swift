@@ -59,7 +59,8 @@ extension Session {
                 try joinAgain(ingest, provesPace: true)
                 let now = Instant.now
                 let next = refill.hurried(
-                    at: ingest.speed, taking: untilNew(ingest, position, joining: now - began), level: buffer.level.duration.duration, now: now)
+                    at: ingest.speed, taking: untilNew(ingest, position, joining: now - began),
+                    level: buffer.level.duration.duration, now: now)
                 if let next { return carryOut(next, ingest) }
             case .slowDown:
                 ingest.deliver(at: .normal)
