@@ -6,7 +6,7 @@ import ThroughlineCore
 import ThroughlineLab
 
 /// The command-line tool, as a user and as a script sees it.
-@Suite(.timeLimit(.minutes(25)))
+@Suite(.timeLimit(.minutes(25)), .inSlots)
 struct CommandLineTests {
     private let scratch = Scratch()
     private let fixtures = CommandLineTool.fixtures
@@ -293,9 +293,7 @@ struct CommandLineTests {
     // MARK: - The demonstration
 
     @Test func theDemonstrationProvesItself() async throws {
-        let outcome = try await Slots.shared.run {
-            try await CommandLineTool.run(["demo", "--quick", "--keep", scratch.path])
-        }
+        let outcome = try await CommandLineTool.run(["demo", "--quick", "--keep", scratch.path])
         let text = String(decoding: outcome.output, as: UTF8.self)
         #expect(outcome.status == 0, "\(text)\(outcome.errors)")
         #expect(text.contains("Proven"))

@@ -3,7 +3,7 @@ internal import Throughline
 internal import ThroughlineCore
 
 /// One encode in two containers: the server of the first dies, and the second goes on with the very next packet.
-@Suite("The same encode in another container") struct ContainerPairTests {
+@Suite("The same encode in another container", .inSlots) struct ContainerPairTests {
     struct Pair: Sendable, CustomTestStringConvertible {
         let from: String
         let to: String
@@ -33,38 +33,36 @@ internal import ThroughlineCore
         let whole = try await Play.run(
             [Fixtures.path(pair.from)], pacing: .fast, containers: ["ts", "mkv", "mp4"])
         #expect(whole.summary.error == nil)
-        try await Slots.shared.run {
-            let first = try await DyingOrigin.start(pair.from, at: pair.place)
-            let second =
-                pair.isPaced ? try await NginxServer.start(for: pair.to) : try await NginxServer.start()
-            let play = try await Play.run(
-                [first.url, second.url(pair.to)], buffer: .seconds(2), containers: ["ts", "mkv", "mp4"])
-            let summary = play.summary
-            #expect(summary.error == nil, "\(play.story)")
-            #expect(summary.handoffCount == 1, "\(play.story)")
-            let handoff = try #require(summary.handoffs.first)
-            #expect(handoff.grade == .packetExact, "\(play.story)")
-            #expect(summary.missing == .zero, "\(play.story)")
-            #expect(summary.duplicate == .zero, "\(play.story)")
-            #expect(summary.gapTotal == .zero, "\(play.story)")
-            // A flow that the alternate lacks ends where the first died; the others are compared to their ends.
-            let lacking = pair.to == "offset.ts" ? 1 : nil  // eng
-            let (mine, theirs) = (play.frames.without(lacking), whole.frames.without(lacking))
-            // Matroska's times are whole milliseconds, each of them and the place of the join.
-            let tolerance = pair.from.hasSuffix("mkv") || pair.to.hasSuffix("mkv") ? 0.0025 : 0.0005
-            let difference = mine.difference(from: theirs, tolerance: tolerance)
-            #expect(difference == nil, "\(play.story)")
-            #expect(play.frames.timesRise, "\(play.story)")
-            for container in ["ts", "mkv", "mp4"] {
-                // FFmpeg reads all of it without a complaint.
-                let (mine, theirs) = (
-                    try await Frames.byFFmpeg(play.output(container)).without(lacking),
-                    try await Frames.byFFmpeg(whole.output(container)).without(lacking)
-                )
-                let difference = mine.difference(from: theirs, tolerance: 0.0025)
-                #expect(difference == nil, "\(container)\n\(play.story)")
-                #expect(mine.timesRise, "\(container)")
-            }
+        let first = try await DyingOrigin.start(pair.from, at: pair.place)
+        let second =
+            pair.isPaced ? try await NginxServer.start(for: pair.to) : try await NginxServer.start()
+        let play = try await Play.run(
+            [first.url, second.url(pair.to)], buffer: .seconds(2), containers: ["ts", "mkv", "mp4"])
+        let summary = play.summary
+        #expect(summary.error == nil, "\(play.story)")
+        #expect(summary.handoffCount == 1, "\(play.story)")
+        let handoff = try #require(summary.handoffs.first)
+        #expect(handoff.grade == .packetExact, "\(play.story)")
+        #expect(summary.missing == .zero, "\(play.story)")
+        #expect(summary.duplicate == .zero, "\(play.story)")
+        #expect(summary.gapTotal == .zero, "\(play.story)")
+        // A flow that the alternate lacks ends where the first died; the others are compared to their ends.
+        let lacking = pair.to == "offset.ts" ? 1 : nil  // eng
+        let (mine, theirs) = (play.frames.without(lacking), whole.frames.without(lacking))
+        // Matroska's times are whole milliseconds, each of them and the place of the join.
+        let tolerance = pair.from.hasSuffix("mkv") || pair.to.hasSuffix("mkv") ? 0.0025 : 0.0005
+        let difference = mine.difference(from: theirs, tolerance: tolerance)
+        #expect(difference == nil, "\(play.story)")
+        #expect(play.frames.timesRise, "\(play.story)")
+        for container in ["ts", "mkv", "mp4"] {
+            // FFmpeg reads all of it without a complaint.
+            let (mine, theirs) = (
+                try await Frames.byFFmpeg(play.output(container)).without(lacking),
+                try await Frames.byFFmpeg(whole.output(container)).without(lacking)
+            )
+            let difference = mine.difference(from: theirs, tolerance: 0.0025)
+            #expect(difference == nil, "\(container)\n\(play.story)")
+            #expect(mine.timesRise, "\(container)")
         }
     }
 }

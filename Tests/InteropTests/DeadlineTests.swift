@@ -4,7 +4,7 @@ internal import ThroughlineCore
 internal import ThroughlineLab
 
 /// When an origin is left that does not break: as late as the buffer allows, and not at all when it comes back in time.
-@Suite("Leaving by deadline") struct DeadlineTests {
+@Suite("Leaving by deadline", .inSlots) struct DeadlineTests {
     private struct Lab {
         let first: HTTPOrigin
         let second: HTTPOrigin
@@ -35,13 +35,11 @@ internal import ThroughlineLab
         arguments: ["main.mp4", "main.ts"], [1, 2, 5])
     func silenceOverHTTP(file: String, buffer: Int) async throws {
         let expected = try await References.shared.frames(file)
-        try await Slots.shared.run {
-            let lab = try await Lab(file, faults: [Fault(parsing: "stall@35%")])
-            let play = try await Play.run(lab.urls, buffer: .seconds(buffer))
-            play.expectUnnoticed(expected)
-            #expect(play.summary.handoffCount == 1, "\(play.story)")
-            try expectExplained(play)
-        }
+        let lab = try await Lab(file, faults: [Fault(parsing: "stall@35%")])
+        let play = try await Play.run(lab.urls, buffer: .seconds(buffer))
+        play.expectUnnoticed(expected)
+        #expect(play.summary.handoffCount == 1, "\(play.story)")
+        try expectExplained(play)
     }
 
     @Test(
@@ -49,13 +47,11 @@ internal import ThroughlineLab
         arguments: [RTSPTransportChoice.tcp, .udp], [1, 2, 5])
     func silenceOverRTSP(transport: RTSPTransportChoice, buffer: Int) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: nil)
-        try await Slots.shared.run {
-            let lab = try await LabPair.start(faults: [Fault(parsing: "stall@npt=7")])
-            let play = try await Play.run(lab.urls, buffer: .seconds(buffer)) { $0.rtspTransport = transport }
-            play.expectUnnoticed(expected)
-            #expect(play.summary.handoffCount == 1, "\(play.story)")
-            try expectExplained(play)
-        }
+        let lab = try await LabPair.start(faults: [Fault(parsing: "stall@npt=7")])
+        let play = try await Play.run(lab.urls, buffer: .seconds(buffer)) { $0.rtspTransport = transport }
+        play.expectUnnoticed(expected)
+        #expect(play.summary.handoffCount == 1, "\(play.story)")
+        try expectExplained(play)
     }
 
     /// What was seen, against what, and when what was done: in this order, and while the buffer held something.
@@ -76,14 +72,12 @@ internal import ThroughlineLab
     @Test("a pause that the buffer hides is borne", .timeLimit(.minutes(25)), arguments: ["main.mp4", "main.ts"])
     func pauseOverHTTP(file: String) async throws {
         let expected = try await References.shared.frames(file)
-        try await Slots.shared.run {
-            // The level is 2 s at the most, and may be a little lower when the pause begins.
-            let lab = try await Lab(file, faults: [Fault(parsing: "stall@30%,for=900ms")])
-            let play = try await Play.run(lab.urls, buffer: .seconds(2))
-            play.expectUnnoticed(expected)
-            #expect(play.summary.handoffCount == 0, "\(play.story)")
-            #expect(play.events.contains { if case .recovered = $0.kind { true } else { false } }, "\(play.story)")
-        }
+        // The level is 2 s at the most, and may be a little lower when the pause begins.
+        let lab = try await Lab(file, faults: [Fault(parsing: "stall@30%,for=900ms")])
+        let play = try await Play.run(lab.urls, buffer: .seconds(2))
+        play.expectUnnoticed(expected)
+        #expect(play.summary.handoffCount == 0, "\(play.story)")
+        #expect(play.events.contains { if case .recovered = $0.kind { true } else { false } }, "\(play.story)")
     }
 
     @Test(
@@ -91,24 +85,20 @@ internal import ThroughlineLab
         arguments: ["main.mp4", "main.ts"], [Rate(1, 2), Rate(7, 10)])
     func slow(file: String, rate: Rate) async throws {
         let expected = try await References.shared.frames(file)
-        try await Slots.shared.run {
-            let lab = try await Lab(file, rate: rate)
-            let play = try await Play.run(lab.urls, buffer: .seconds(2))
-            play.expectUnnoticed(expected)
-            #expect(play.summary.handoffs.map(\.event.cause) == [.overloaded], "\(play.story)")
-            #expect(play.summary.handoffs.first?.decision?.sign == "too slow", "\(play.story)")
-        }
+        let lab = try await Lab(file, rate: rate)
+        let play = try await Play.run(lab.urls, buffer: .seconds(2))
+        play.expectUnnoticed(expected)
+        #expect(play.summary.handoffs.map(\.event.cause) == [.overloaded], "\(play.story)")
+        #expect(play.summary.handoffs.first?.decision?.sign == "too slow", "\(play.story)")
     }
 
     @Test("delivery that suffices is kept", .timeLimit(.minutes(25)), arguments: ["main.mp4", "main.ts"])
     func sufficient(file: String) async throws {
         let expected = try await References.shared.frames(file)
-        try await Slots.shared.run {
-            let lab = try await Lab(file, rate: Rate(21, 20))
-            let play = try await Play.run(lab.urls, buffer: .seconds(2))
-            play.expectUnnoticed(expected)
-            #expect(play.summary.handoffCount == 0, "\(play.story)")
-        }
+        let lab = try await Lab(file, rate: Rate(21, 20))
+        let play = try await Play.run(lab.urls, buffer: .seconds(2))
+        play.expectUnnoticed(expected)
+        #expect(play.summary.handoffCount == 0, "\(play.story)")
     }
 
     /// - Parameter percent: of the rate at which the stream is played.
@@ -123,12 +113,10 @@ internal import ThroughlineLab
         arguments: [RTSPTransportChoice.tcp, .udp], [50, 80])
     func slowOverRTSP(transport: RTSPTransportChoice, percent: Int) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: nil)
-        try await Slots.shared.run {
-            let play = try await throttledPair(to: percent, over: transport)
-            play.expectUnnoticed(expected)
-            let handoff = try play.handoff()
-            #expect(handoff.event.cause == .overloaded && handoff.decision?.sign == "too slow", "\(play.story)")
-        }
+        let play = try await throttledPair(to: percent, over: transport)
+        play.expectUnnoticed(expected)
+        let handoff = try play.handoff()
+        #expect(handoff.event.cause == .overloaded && handoff.decision?.sign == "too slow", "\(play.story)")
     }
 
     @Test(
@@ -136,11 +124,9 @@ internal import ThroughlineLab
         arguments: [RTSPTransportChoice.tcp, .udp])
     func sufficientOverRTSP(transport: RTSPTransportChoice) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: nil)
-        try await Slots.shared.run {
-            let play = try await throttledPair(to: 105, over: transport)
-            play.expectUnnoticed(expected)
-            #expect(play.summary.handoffCount == 0, "\(play.story)")
-        }
+        let play = try await throttledPair(to: 105, over: transport)
+        play.expectUnnoticed(expected)
+        #expect(play.summary.handoffCount == 0, "\(play.story)")
     }
 
     @Test(
@@ -148,24 +134,20 @@ internal import ThroughlineLab
         arguments: [RTSPTransportChoice.tcp, .udp])
     func pauseOverRTSP(transport: RTSPTransportChoice) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: nil)
-        try await Slots.shared.run {
-            let lab = try await LabPair.start(faults: [Fault(parsing: "stall@npt=6,for=900ms")])
-            let play = try await Play.run(lab.urls, buffer: .seconds(2)) { $0.rtspTransport = transport }
-            play.expectUnnoticed(expected)
-            #expect(play.summary.handoffCount == 0, "\(play.story)")
-            #expect(play.events.contains { if case .recovered = $0.kind { true } else { false } }, "\(play.story)")
-        }
+        let lab = try await LabPair.start(faults: [Fault(parsing: "stall@npt=6,for=900ms")])
+        let play = try await Play.run(lab.urls, buffer: .seconds(2)) { $0.rtspTransport = transport }
+        play.expectUnnoticed(expected)
+        #expect(play.summary.handoffCount == 0, "\(play.story)")
+        #expect(play.events.contains { if case .recovered = $0.kind { true } else { false } }, "\(play.story)")
     }
 
     /// Everybody is slow: that is said once, and the origin is played on.
     @Test("where everybody is slow, it stays and says so", .timeLimit(.minutes(25)))
     func allSlow() async throws {
-        try await Slots.shared.run {
-            let lab = try await Lab("main.ts", rate: Rate(3, 4))
-            let play = try await Play.run([lab.urls[0]], buffer: .seconds(1))
-            #expect(play.summary.error == nil && play.summary.handoffCount == 0, "\(play.story)")
-            let remarks = play.summary.warnings.filter { $0.contains("of what is played") }
-            #expect(remarks.count == 1 && remarks.allSatisfy { $0.contains("nobody else") }, "\(play.story)")
-        }
+        let lab = try await Lab("main.ts", rate: Rate(3, 4))
+        let play = try await Play.run([lab.urls[0]], buffer: .seconds(1))
+        #expect(play.summary.error == nil && play.summary.handoffCount == 0, "\(play.story)")
+        let remarks = play.summary.warnings.filter { $0.contains("of what is played") }
+        #expect(remarks.count == 1 && remarks.allSatisfy { $0.contains("nobody else") }, "\(play.story)")
     }
 }

@@ -3,7 +3,7 @@ internal import Throughline
 internal import ThroughlineCore
 
 /// Two encodes of the same programme: joined at a key frame, with every picture shown once. Pictures carry their number.
-@Suite("Another encode of the same programme") struct EncodePairTests {
+@Suite("Another encode of the same programme", .inSlots) struct EncodePairTests {
     struct Pair: Sendable, CustomTestStringConvertible {
         let from: String
         let to: String
@@ -22,47 +22,45 @@ internal import ThroughlineCore
 
     @Test("shows every picture once", .timeLimit(.minutes(25)), arguments: pairs)
     func joins(_ pair: Pair) async throws {
-        try await Slots.shared.run {
-            let first = try await DyingOrigin.start(pair.from)
-            let second =
-                pair.isPaced ? try await NginxServer.start(for: pair.to) : try await NginxServer.start()
-            let play = try await Play.run(
-                [first.url, second.url(pair.to)], buffer: .seconds(2), containers: ["mkv", "ts"])
-            let summary = play.summary
-            #expect(summary.error == nil, "\(play.story)")
-            #expect(summary.handoffCount == 1, "\(play.story)")
-            #expect(summary.handoffs.first?.grade == .frameAligned, "\(play.story)")
-            #expect(summary.missing == .zero, "\(play.story)")
-            #expect(summary.duplicate == .zero, "\(play.story)")
-            // A server that sends the programme in lumps of a second, hardly faster than it is played, cannot always bring
-            // the pictures before the key frame in time. The wait is bounded, and nothing is lost by it.
-            #expect(summary.gapTotal <= (pair.isPaced ? .milliseconds(1500) : .zero), "\(play.story)")
-            for container in ["mkv", "ts"] {
-                let numbers = try await pictureNumbers(play.output(container))
-                #expect(numbers == Array(0..<300), "\(container): \(breaks(numbers))\n\(play.story)")
-                let decoded = try await Frames.byFFmpeg(play.output(container))
-                #expect(decoded.timesRise, "\(container)")
+        let first = try await DyingOrigin.start(pair.from)
+        let second =
+            pair.isPaced ? try await NginxServer.start(for: pair.to) : try await NginxServer.start()
+        let play = try await Play.run(
+            [first.url, second.url(pair.to)], buffer: .seconds(2), containers: ["mkv", "ts"])
+        let summary = play.summary
+        #expect(summary.error == nil, "\(play.story)")
+        #expect(summary.handoffCount == 1, "\(play.story)")
+        #expect(summary.handoffs.first?.grade == .frameAligned, "\(play.story)")
+        #expect(summary.missing == .zero, "\(play.story)")
+        #expect(summary.duplicate == .zero, "\(play.story)")
+        // A server that sends the programme in lumps of a second, hardly faster than it is played, cannot always bring
+        // the pictures before the key frame in time. The wait is bounded, and nothing is lost by it.
+        #expect(summary.gapTotal <= (pair.isPaced ? .milliseconds(1500) : .zero), "\(play.story)")
+        for container in ["mkv", "ts"] {
+            let numbers = try await pictureNumbers(play.output(container))
+            #expect(numbers == Array(0..<300), "\(container): \(breaks(numbers))\n\(play.story)")
+            let decoded = try await Frames.byFFmpeg(play.output(container))
+            #expect(decoded.timesRise, "\(container)")
+        }
+        let video = try #require(play.frames.flows.first { $0.media == "video" })
+        for (a, b) in zip(video.frames, video.frames.dropFirst()) {
+            let step = video.seconds(b) - video.seconds(a)
+            #expect(abs(step - 0.04) < 0.002, "a picture is shown for \(step) s at \(video.seconds(a))")
+        }
+        for (index, flow) in play.frames.flows.enumerated() where flow.media == "audio" {
+            let length = zip(flow.frames, flow.frames.dropFirst()).map { flow.seconds($1) - flow.seconds($0) }
+            let usual = length.sorted()[length.count / 2]
+            for (step, frame) in zip(length, flow.frames) where step <= 0 || step > 2 * usual {
+                Issue.record("flow \(index): a step of \(step) s at \(flow.seconds(frame)); usual is \(usual)")
             }
-            let video = try #require(play.frames.flows.first { $0.media == "video" })
-            for (a, b) in zip(video.frames, video.frames.dropFirst()) {
-                let step = video.seconds(b) - video.seconds(a)
-                #expect(abs(step - 0.04) < 0.002, "a picture is shown for \(step) s at \(video.seconds(a))")
-            }
-            for (index, flow) in play.frames.flows.enumerated() where flow.media == "audio" {
-                let length = zip(flow.frames, flow.frames.dropFirst()).map { flow.seconds($1) - flow.seconds($0) }
-                let usual = length.sorted()[length.count / 2]
-                for (step, frame) in zip(length, flow.frames) where step <= 0 || step > 2 * usual {
-                    Issue.record("flow \(index): a step of \(step) s at \(flow.seconds(frame)); usual is \(usual)")
-                }
-                // All of the programme is heard: within a frame.
-                let end = flow.frames.last.map { flow.seconds($0) + usual } ?? 0
-                let begin = flow.frames.first.map { flow.seconds($0) } ?? 0
-                let heard = Double(flow.frames.count) * usual
-                // Programmes without the second track end it where the first server died.
-                if summary.warnings.isEmpty {
-                    #expect(abs(heard - (end - begin)) < 1.5 * usual, "flow \(index): \(heard) s in \(end - begin) s")
-                    #expect(end > 11.9, "flow \(index) ends at \(end)")
-                }
+            // All of the programme is heard: within a frame.
+            let end = flow.frames.last.map { flow.seconds($0) + usual } ?? 0
+            let begin = flow.frames.first.map { flow.seconds($0) } ?? 0
+            let heard = Double(flow.frames.count) * usual
+            // Programmes without the second track end it where the first server died.
+            if summary.warnings.isEmpty {
+                #expect(abs(heard - (end - begin)) < 1.5 * usual, "flow \(index): \(heard) s in \(end - begin) s")
+                #expect(end > 11.9, "flow \(index) ends at \(end)")
             }
         }
     }

@@ -9,7 +9,7 @@ internal import ThroughlineCore
 /// Two nginx serve the same file, each at 1.25 times its rate after a second at once. The first stands behind a proxy
 /// that fails at a third of the bytes, or is itself killed or stopped a quarter through. `THROUGHLINE_RUNS=20` repeats
 /// every cell so often; `THROUGHLINE_RESULTS=FILE` keeps a line for each.
-@Suite("Every container through every fault") struct FaultMatrixTests {
+@Suite("Every container through every fault", .inSlots) struct FaultMatrixTests {
     enum Fault: String, CaseIterable, Sendable {
         case reset, close, short, refuseAfterReset, stall, silentAfterReset, overloadedAfterReset, lostAfterReset
         case killed, stopped
@@ -68,27 +68,25 @@ internal import ThroughlineCore
         arguments: Cell.all)
     func plays(_ cell: Cell) async throws {
         let expected = try await References.shared.frames(cell.file)
-        try await Slots.shared.run {
-            let pace = try Fixtures.pace(cell.file)
-            let first = try await NginxServer.start(rate: pace.rate, burst: pace.burst)
-            let second = try await NginxServer.start(rate: pace.rate, burst: pace.burst)
-            let place = try Fixtures.size(cell.file) / 3
-            let plan = cell.fault.plan(at: place)
-            let proxy = plan.map { FaultProxy(upstream: first.port, pace: pace, plan: $0) }
-            let play = try await Play.run(
-                [proxy?.url(cell.file) ?? first.url(cell.file), second.url(cell.file)],
-                whilePlaying: { stream in
-                    // A quarter is presented: nginx has sent two thirds at the most.
-                    guard plan == nil, await stream.reaches(.seconds(3)) else { return }
-                    if cell.fault == .killed { first.vanish() } else { first.freeze() }
-                })
-            let problems = check(play, cell, expected)
-            if let proxy, proxy.strikes != [place] {
-                Issue.record("the fault struck at \(proxy.strikes), not once at \(place)")
-            }
-            if !problems.isEmpty { Issue.record("\(problems.joined(separator: "; "))\n\(play.story)") }
-            note(cell, play, problems)
+        let pace = try Fixtures.pace(cell.file)
+        let first = try await NginxServer.start(rate: pace.rate, burst: pace.burst)
+        let second = try await NginxServer.start(rate: pace.rate, burst: pace.burst)
+        let place = try Fixtures.size(cell.file) / 3
+        let plan = cell.fault.plan(at: place)
+        let proxy = plan.map { FaultProxy(upstream: first.port, pace: pace, plan: $0) }
+        let play = try await Play.run(
+            [proxy?.url(cell.file) ?? first.url(cell.file), second.url(cell.file)],
+            whilePlaying: { stream in
+                // A quarter is presented: nginx has sent two thirds at the most.
+                guard plan == nil, await stream.reaches(.seconds(3)) else { return }
+                if cell.fault == .killed { first.vanish() } else { first.freeze() }
+            })
+        let problems = check(play, cell, expected)
+        if let proxy, proxy.strikes != [place] {
+            Issue.record("the fault struck at \(proxy.strikes), not once at \(place)")
         }
+        if !problems.isEmpty { Issue.record("\(problems.joined(separator: "; "))\n\(play.story)") }
+        note(cell, play, problems)
     }
 
     private func check(_ play: Play, _ cell: Cell, _ expected: Frames) -> [String] {

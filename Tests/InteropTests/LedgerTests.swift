@@ -4,7 +4,7 @@ internal import ThroughlineCore
 internal import ThroughlineLab
 
 /// The ledger in a whole play: it agrees with the timestamps, and it stands in for them.
-@Suite("The ledger") struct LedgerTests {
+@Suite("The ledger", .inSlots) struct LedgerTests {
     /// Pictures that are not reordered, and MP3, both at a constant rate.
     ///
     /// - Parameter rich: has twice the rate of pictures.
@@ -30,120 +30,114 @@ internal import ThroughlineLab
         arguments: ["frozen-timestamps", "random-timestamps", "frozen-timestamps@npt=2", "random-timestamps@npt=2"],
         [RTSPTransportChoice.tcp, .udp])
     func handsOff(_ fault: String, transport: RTSPTransportChoice) async throws {
-        try await Slots.shared.run {
-            let place = try TemporaryDirectory()
-            let file = try await Self.constant(place, seconds: 10, isRich: false)
-            let faults = try [fault, "no-rtp-info", "no-reports"].map { try Fault(parsing: $0) }
-            let files = ["/film.mp4": file]
-            var options = RTSPOrigin.Options()
-            // Among thrown timestamps one in some thousands looks like a hole: a first one that does would be taken for it.
-            options.seed = 1
-            let first = try await RTSPOrigin.start(serving: files, faults: faults, options: options)
-            let second = try await RTSPOrigin.start(serving: files)
-            options.pace = Rate(8)
-            let healthy = try await RTSPOrigin.start(serving: files, options: options)
-            let whole = try await Play.run([healthy.url(for: "/film.mp4")], pacing: .fast) { $0.rtspTransport = .tcp }
-            let play = try await Play.run([first.url(for: "/film.mp4"), second.url(for: "/film.mp4")]) {
-                $0.rtspTransport = transport
-            } whilePlaying: { stream in
-                guard await stream.reaches(.seconds(5)) else { return }
-                first.kill()
-            }
-            #expect(play.summary.error == nil, "\(play.story)")
-            #expect(play.summary.handoffCount == 1, "\(play.story)")
-            let handoff = try #require(play.summary.handoffs.first, "\(play.story)")
-            #expect(handoff.grade == .packetExact, "\(play.story)")
-            #expect(handoff.positions.count == 2)
-            #expect(handoff.positions.allSatisfy { $0.position.position.basis == .ledger }, "\(handoff.positions)")
-            // The ledger's place is where the flow truly is, and that is what the next origin was asked for.
-            for flow in handoff.flows {
-                let last = try #require(flow.lastBefore)
-                let ledger = try #require(handoff.positions.first { $0.flow == flow.flow }?.position.position.npt)
-                #expect((ledger - last).magnitude <= .milliseconds(500), "\(handoff.positions)")
-            }
-            let asked = try #require(second.log.first { $0.method == "PLAY" }?.range)
-            let start = try #require(Double(asked.dropFirst("npt=".count).prefix { $0 != "-" }))
-            let npt = Double(handoff.npt.nanoseconds) / 1e9
-            #expect(start <= npt && npt - start <= 0.5, "\(asked) for \(npt)")
-            // Every frame once, in order, and at the pace of playing.
-            // Where the timestamps stand still from the beginning, it takes a second to see.
-            #expect(
-                play.summary.gaps.allSatisfy { fault == "frozen-timestamps" && $0.npt < .seconds(1) }, "\(play.story)")
-            #expect(play.summary.missing == .zero && play.summary.duplicate == .zero, "\(play.story)")
-            let (mine, theirs) = (play.frames, whole.frames)
-            // Sound that is not known at the opening is decoded by another decoder.
-            let parts = transport == .udp ? (mine.only("video"), theirs.only("video")) : (mine, theirs)
-            #expect(parts.0.difference(from: parts.1, tolerance: 0.1) == nil, "\(play.story)")
-            #expect(mine.flows.map(\.frames.count) == theirs.flows.map(\.frames.count))
-            #expect(play.frames.timesRise, "\(play.story)")
-            #expect(play.summary.warnings.contains { $0.contains("the position is counted") }, "\(play.story)")
+        let place = try TemporaryDirectory()
+        let file = try await Self.constant(place, seconds: 10, isRich: false)
+        let faults = try [fault, "no-rtp-info", "no-reports"].map { try Fault(parsing: $0) }
+        let files = ["/film.mp4": file]
+        var options = RTSPOrigin.Options()
+        // Among thrown timestamps one in some thousands looks like a hole: a first one that does would be taken for it.
+        options.seed = 1
+        let first = try await RTSPOrigin.start(serving: files, faults: faults, options: options)
+        let second = try await RTSPOrigin.start(serving: files)
+        options.pace = Rate(8)
+        let healthy = try await RTSPOrigin.start(serving: files, options: options)
+        let whole = try await Play.run([healthy.url(for: "/film.mp4")], pacing: .fast) { $0.rtspTransport = .tcp }
+        let play = try await Play.run([first.url(for: "/film.mp4"), second.url(for: "/film.mp4")]) {
+            $0.rtspTransport = transport
+        } whilePlaying: { stream in
+            guard await stream.reaches(.seconds(5)) else { return }
+            first.kill()
         }
+        #expect(play.summary.error == nil, "\(play.story)")
+        #expect(play.summary.handoffCount == 1, "\(play.story)")
+        let handoff = try #require(play.summary.handoffs.first, "\(play.story)")
+        #expect(handoff.grade == .packetExact, "\(play.story)")
+        #expect(handoff.positions.count == 2)
+        #expect(handoff.positions.allSatisfy { $0.position.position.basis == .ledger }, "\(handoff.positions)")
+        // The ledger's place is where the flow truly is, and that is what the next origin was asked for.
+        for flow in handoff.flows {
+            let last = try #require(flow.lastBefore)
+            let ledger = try #require(handoff.positions.first { $0.flow == flow.flow }?.position.position.npt)
+            #expect((ledger - last).magnitude <= .milliseconds(500), "\(handoff.positions)")
+        }
+        let asked = try #require(second.log.first { $0.method == "PLAY" }?.range)
+        let start = try #require(Double(asked.dropFirst("npt=".count).prefix { $0 != "-" }))
+        let npt = Double(handoff.npt.nanoseconds) / 1e9
+        #expect(start <= npt && npt - start <= 0.5, "\(asked) for \(npt)")
+        // Every frame once, in order, and at the pace of playing.
+        // Where the timestamps stand still from the beginning, it takes a second to see.
+        #expect(
+            play.summary.gaps.allSatisfy { fault == "frozen-timestamps" && $0.npt < .seconds(1) }, "\(play.story)")
+        #expect(play.summary.missing == .zero && play.summary.duplicate == .zero, "\(play.story)")
+        let (mine, theirs) = (play.frames, whole.frames)
+        // Sound that is not known at the opening is decoded by another decoder.
+        let parts = transport == .udp ? (mine.only("video"), theirs.only("video")) : (mine, theirs)
+        #expect(parts.0.difference(from: parts.1, tolerance: 0.1) == nil, "\(play.story)")
+        #expect(mine.flows.map(\.frames.count) == theirs.flows.map(\.frames.count))
+        #expect(play.frames.timesRise, "\(play.story)")
+        #expect(play.summary.warnings.contains { $0.contains("the position is counted") }, "\(play.story)")
     }
 
     /// Two changes of the bandwidth, each of which makes the server go on with another encode, and one of the scale.
     @Test("ledger and timestamps agree through changes of bandwidth and scale", .timeLimit(.minutes(25)))
     func agrees() async throws {
-        try await Slots.shared.run {
-            let place = try TemporaryDirectory()
-            let poor = try await Self.constant(place, seconds: 30, isRich: false)
-            let rich = try await Self.constant(place, seconds: 30, isRich: true)
-            var options = RTSPOrigin.Options()
-            options.encodes = ["/film.mp4": [poor]]
-            let origin = try await RTSPOrigin.start(serving: ["/film.mp4": rich], options: options)
-            let play = try await Play.run([origin.url(for: "/film.mp4")], patience: .seconds(90)) {
-                $0.rtspTransport = .tcp
-            } whilePlaying: { stream in
-                guard await stream.reaches(.seconds(6)) else { return }
-                try? stream.limitBandwidth(to: 300_000)
-                guard await stream.reaches(.seconds(13)) else { return }
-                try? stream.setRate(Rate(2))
-                guard await stream.reaches(.seconds(21)) else { return }
-                try? stream.limitBandwidth(to: 600_000)
-            }
-            #expect(play.summary.error == nil, "\(play.story)")
-            #expect(play.summary.handoffCount == 0, "\(play.story)")
-            #expect(origin.log.count { $0.method == "PLAY" } >= 4, "\(origin.log.map(\.method))")
-            #expect(play.summary.flows.count == 2)
-            for flow in play.summary.flows {
-                let position = try #require(flow.position)
-                #expect(position.position.basis == .timestamps)
-                let drift = try #require(position.drift, "\(position)")
-                let bound = position.position.npt * Rate(1, 100) + .milliseconds(100)
-                #expect(drift.magnitude <= bound, "\(flow.description.text): \(drift)")
-                #expect(position.position.npt > .milliseconds(29_500))
-            }
-            #expect(!play.summary.warnings.contains { $0.contains("gone apart") }, "\(play.summary.warnings)")
+        let place = try TemporaryDirectory()
+        let poor = try await Self.constant(place, seconds: 30, isRich: false)
+        let rich = try await Self.constant(place, seconds: 30, isRich: true)
+        var options = RTSPOrigin.Options()
+        options.encodes = ["/film.mp4": [poor]]
+        let origin = try await RTSPOrigin.start(serving: ["/film.mp4": rich], options: options)
+        let play = try await Play.run([origin.url(for: "/film.mp4")], patience: .seconds(90)) {
+            $0.rtspTransport = .tcp
+        } whilePlaying: { stream in
+            guard await stream.reaches(.seconds(6)) else { return }
+            try? stream.limitBandwidth(to: 300_000)
+            guard await stream.reaches(.seconds(13)) else { return }
+            try? stream.setRate(Rate(2))
+            guard await stream.reaches(.seconds(21)) else { return }
+            try? stream.limitBandwidth(to: 600_000)
         }
+        #expect(play.summary.error == nil, "\(play.story)")
+        #expect(play.summary.handoffCount == 0, "\(play.story)")
+        #expect(origin.log.count { $0.method == "PLAY" } >= 4, "\(origin.log.map(\.method))")
+        #expect(play.summary.flows.count == 2)
+        for flow in play.summary.flows {
+            let position = try #require(flow.position)
+            #expect(position.position.basis == .timestamps)
+            let drift = try #require(position.drift, "\(position)")
+            let bound = position.position.npt * Rate(1, 100) + .milliseconds(100)
+            #expect(drift.magnitude <= bound, "\(flow.description.text): \(drift)")
+            #expect(position.position.npt > .milliseconds(29_500))
+        }
+        #expect(!play.summary.warnings.contains { $0.contains("gone apart") }, "\(play.summary.warnings)")
     }
 
     @Test(
         "a data flow goes over RTP, and through a handoff", .timeLimit(.minutes(25)),
         arguments: [RTSPTransportChoice.tcp, .udp], [3900, 4050, 4200, 4350] as [Int64])
     func data(transport: RTSPTransportChoice, milliseconds: Int64) async throws {
-        try await Slots.shared.run {
-            let pair = try await LabPair.start("klv.ts")
-            let play = try await Play.run(pair.urls, containers: ["ts"]) {
-                $0.rtspTransport = transport
-            } whilePlaying: { stream in
-                guard await stream.reaches(.milliseconds(milliseconds)) else { return }
-                pair.first.kill()
-            }
-            #expect(play.summary.error == nil, "\(play.story)")
-            #expect(play.summary.handoffCount == 1, "\(play.story)")
-            #expect(play.summary.gapTotal == .zero, "\(play.story)")
-            // What data takes to be joined the buffer does not hold twice: it is not filled again at that price.
-            #expect(!play.summary.warnings.contains { $0.contains("in the buffer") }, "\(play.story)")
-            let flow = try #require(play.summary.flows.first { $0.description.kind == .data })
-            #expect(flow.description.codec == "klv")
-            #expect(flow.packets == 24)
-            #expect(try #require(flow.position).position.npt >= .milliseconds(11_400), "\(flow)")
-            let handoff = try #require(play.summary.handoffs.first)
-            let standing = try #require(handoff.positions.first { $0.flow == flow.description.index })
-            #expect((standing.position.position.npt - handoff.npt).magnitude < .seconds(1), "\(handoff.positions)")
-            let (mine, whole) = (try await Self.units(play.output("ts")), try await Self.units(Fixtures.path("klv.ts")))
-            #expect(whole.count == 24)
-            #expect(mine == whole)
+        let pair = try await LabPair.start("klv.ts")
+        let play = try await Play.run(pair.urls, containers: ["ts"]) {
+            $0.rtspTransport = transport
+        } whilePlaying: { stream in
+            guard await stream.reaches(.milliseconds(milliseconds)) else { return }
+            pair.first.kill()
         }
+        #expect(play.summary.error == nil, "\(play.story)")
+        #expect(play.summary.handoffCount == 1, "\(play.story)")
+        #expect(play.summary.gapTotal == .zero, "\(play.story)")
+        // What data takes to be joined the buffer does not hold twice: it is not filled again at that price.
+        #expect(!play.summary.warnings.contains { $0.contains("in the buffer") }, "\(play.story)")
+        let flow = try #require(play.summary.flows.first { $0.description.kind == .data })
+        #expect(flow.description.codec == "klv")
+        #expect(flow.packets == 24)
+        #expect(try #require(flow.position).position.npt >= .milliseconds(11_400), "\(flow)")
+        let handoff = try #require(play.summary.handoffs.first)
+        let standing = try #require(handoff.positions.first { $0.flow == flow.description.index })
+        #expect((standing.position.position.npt - handoff.npt).magnitude < .seconds(1), "\(handoff.positions)")
+        let (mine, whole) = (try await Self.units(play.output("ts")), try await Self.units(Fixtures.path("klv.ts")))
+        #expect(whole.count == 24)
+        #expect(mine == whole)
     }
 
     /// The units of the data flow of a file, as hashes.

@@ -4,7 +4,7 @@ internal import ThroughlineCore
 internal import ThroughlineLab
 
 /// What an RTSP server may answer, and what the agent makes of it.
-@Suite("Answers of RTSP") struct RTSPAnswerTests {
+@Suite("Answers of RTSP", .inSlots) struct RTSPAnswerTests {
     static let end: NPT = .seconds(6)
 
     private func faults(_ text: String) throws -> [Fault] {
@@ -26,48 +26,42 @@ internal import ThroughlineLab
         arguments: ["453:setup", "503:describe"])
     func overloadedAlternate(_ status: String) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
-        try await Slots.shared.run {
-            let pair = try await LabPair.start(
-                faults: faults("close@npt=3 refuse"), secondFaults: faults("status=\(status)"))
-            let third = try await LabPair.start().first
-            let play = try await playable(pair, pair.urls + [third.url(for: "/main.mkv")])
-            play.expectUnnoticed(expected)
-            #expect(play.summary.handoffs.last?.to == OriginID(2), "\(play.story)")
-            #expect(pair.second.methods.contains(status.hasPrefix("453") ? "SETUP" : "DESCRIBE"), "\(play.story)")
-        }
+        let pair = try await LabPair.start(
+            faults: faults("close@npt=3 refuse"), secondFaults: faults("status=\(status)"))
+        let third = try await LabPair.start().first
+        let play = try await playable(pair, pair.urls + [third.url(for: "/main.mkv")])
+        play.expectUnnoticed(expected)
+        #expect(play.summary.handoffs.last?.to == OriginID(2), "\(play.story)")
+        #expect(pair.second.methods.contains(status.hasPrefix("453") ? "SETUP" : "DESCRIBE"), "\(play.story)")
     }
 
     @Test("Retry-After of a lone origin is waited for", .timeLimit(.minutes(25)))
     func retryAfterAlone() async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
-        try await Slots.shared.run {
-            let pair = try await LabPair.start(
-                faults: faults("close@npt=3,once status=503:describe,retry-after=1,for=900ms"))
-            let play = try await playable(pair, [pair.urls[0]], buffer: .seconds(3))
-            #expect(play.summary.error == nil, "\(play.story)")
-            #expect(play.frames.difference(from: expected, tolerance: 0.0025) == nil, "\(play.story)")
-            let asked = pair.first.log.filter { $0.method == "DESCRIBE" }.map(\.receivedAt)
-            #expect(asked.count == 3, "\(play.story)")
-            #expect(zip(asked.dropFirst(), asked.dropFirst(2)).allSatisfy { $1 - $0 >= .milliseconds(999) })
-        }
+        let pair = try await LabPair.start(
+            faults: faults("close@npt=3,once status=503:describe,retry-after=1,for=900ms"))
+        let play = try await playable(pair, [pair.urls[0]], buffer: .seconds(3))
+        #expect(play.summary.error == nil, "\(play.story)")
+        #expect(play.frames.difference(from: expected, tolerance: 0.0025) == nil, "\(play.story)")
+        let asked = pair.first.log.filter { $0.method == "DESCRIBE" }.map(\.receivedAt)
+        #expect(asked.count == 3, "\(play.story)")
+        #expect(zip(asked.dropFirst(), asked.dropFirst(2)).allSatisfy { $1 - $0 >= .milliseconds(999) })
     }
 
     @Test("Retry-After keeps an origin out while another plays", .timeLimit(.minutes(25)))
     func retryAfterOfTwo() async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
-        try await Slots.shared.run {
-            // The second goes for good a second after it was joined.
-            let pair = try await LabPair.start(
-                faults: faults("close@npt=3,once status=503:describe,retry-after=2,for=1900ms"),
-                secondFaults: faults("close@npt=4 status=404"))
-            let play = try await playable(pair, buffer: .seconds(3))
-            #expect(play.summary.error == nil, "\(play.story)")
-            #expect(play.frames.difference(from: expected, tolerance: 0.0025) == nil, "\(play.story)")
-            let asked = pair.first.log.filter { $0.method == "DESCRIBE" }.map(\.receivedAt)
-            #expect(asked.count == 3, "\(play.story)")
-            #expect(zip(asked.dropFirst(), asked.dropFirst(2)).allSatisfy { $1 - $0 >= .milliseconds(1999) })
-            #expect(play.summary.handoffs.last?.to == OriginID(0), "\(play.story)")
-        }
+        // The second goes for good a second after it was joined.
+        let pair = try await LabPair.start(
+            faults: faults("close@npt=3,once status=503:describe,retry-after=2,for=1900ms"),
+            secondFaults: faults("close@npt=4 status=404"))
+        let play = try await playable(pair, buffer: .seconds(3))
+        #expect(play.summary.error == nil, "\(play.story)")
+        #expect(play.frames.difference(from: expected, tolerance: 0.0025) == nil, "\(play.story)")
+        let asked = pair.first.log.filter { $0.method == "DESCRIBE" }.map(\.receivedAt)
+        #expect(asked.count == 3, "\(play.story)")
+        #expect(zip(asked.dropFirst(), asked.dropFirst(2)).allSatisfy { $1 - $0 >= .milliseconds(1999) })
+        #expect(play.summary.handoffs.last?.to == OriginID(0), "\(play.story)")
     }
 
     // MARK: Sessions
@@ -75,28 +69,24 @@ internal import ThroughlineLab
     @Test("454 to a keepalive: set up again with the same origin first", .timeLimit(.minutes(25)))
     func sessionLost() async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
-        try await Slots.shared.run {
-            var options = RTSPOrigin.Options()
-            options.timeout = .seconds(1)
-            let pair = try await LabPair.start(faults: faults("session-lost@2s,once"), options: options)
-            // Silence alone would be borne for longer.
-            let play = try await playable(pair, buffer: .seconds(2))
-            play.expectUnnoticed(expected)
-            #expect(play.summary.handoffs.map(\.event.cause) == [.sessionLost], "\(play.story)")
-            #expect(play.summary.handoffs.map(\.to) == [OriginID(0)], "\(play.story)")
-        }
+        var options = RTSPOrigin.Options()
+        options.timeout = .seconds(1)
+        let pair = try await LabPair.start(faults: faults("session-lost@2s,once"), options: options)
+        // Silence alone would be borne for longer.
+        let play = try await playable(pair, buffer: .seconds(2))
+        play.expectUnnoticed(expected)
+        #expect(play.summary.handoffs.map(\.event.cause) == [.sessionLost], "\(play.story)")
+        #expect(play.summary.handoffs.map(\.to) == [OriginID(0)], "\(play.story)")
     }
 
     @Test("454 to PLAY: set up again", .timeLimit(.minutes(25)))
     func lostBeforePlay() async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
-        try await Slots.shared.run {
-            let pair = try await LabPair.start(faults: faults("status=454:play,once"))
-            let play = try await playable(pair)
-            play.expectUnnoticed(expected)
-            #expect(play.summary.handoffCount == 0, "\(play.story)")
-            #expect(pair.second.log.isEmpty, "\(play.story)")
-        }
+        let pair = try await LabPair.start(faults: faults("status=454:play,once"))
+        let play = try await playable(pair)
+        play.expectUnnoticed(expected)
+        #expect(play.summary.handoffCount == 0, "\(play.story)")
+        #expect(pair.second.log.isEmpty, "\(play.story)")
     }
 
     // MARK: Transport
@@ -105,16 +95,14 @@ internal import ThroughlineLab
         "UDP that is refused, or over which nothing comes: TCP", .timeLimit(.minutes(25)), arguments: [true, false])
     func fallsBackToTCP(isRefused: Bool) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
-        try await Slots.shared.run {
-            var options = RTSPOrigin.Options()
-            if isRefused { options.transports = [.tcp] }
-            // The first PLAY is over UDP.
-            let pair = try await LabPair.start(faults: isRefused ? [] : faults("loss=100%,once"), options: options)
-            let play = try await Play.run(pair.urls) { $0.to = Self.end }
-            play.expectUnnoticed(expected)
-            #expect(play.summary.handoffCount == 0, "\(play.story)")
-            #expect(pair.first.methods.count { $0 == "DESCRIBE" } == 2, "\(pair.first.methods)")
-        }
+        var options = RTSPOrigin.Options()
+        if isRefused { options.transports = [.tcp] }
+        // The first PLAY is over UDP.
+        let pair = try await LabPair.start(faults: isRefused ? [] : faults("loss=100%,once"), options: options)
+        let play = try await Play.run(pair.urls) { $0.to = Self.end }
+        play.expectUnnoticed(expected)
+        #expect(play.summary.handoffCount == 0, "\(play.story)")
+        #expect(pair.first.methods.count { $0 == "DESCRIBE" } == 2, "\(pair.first.methods)")
     }
 
     // MARK: Authentication
@@ -122,21 +110,19 @@ internal import ThroughlineLab
     @Test("credentials in the URL, by Basic and Digest", .timeLimit(.minutes(25)), arguments: [true, false])
     func authenticates(isBasic: Bool) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: .seconds(2))
-        try await Slots.shared.run {
-            var options = RTSPOrigin.Options()
-            options.credentials = RTSPCredentials(user: "viewer", password: "p%ss", scheme: isBasic ? .basic : .digest)
-            let pair = try await LabPair.start(options: options)
-            let play = try await Play.run(["rtsp://viewer:p%25ss@127.0.0.1:\(pair.first.port)/main.mkv"]) {
-                $0.to = .seconds(2)
-            }
-            play.expectUnnoticed(expected)
-            #expect(!play.story.contains("ss@"))
-            let wrong = try await Play.run(["rtsp://viewer:wrong@127.0.0.1:\(pair.first.port)/main.mkv"])
-            let error = try #require(wrong.summary.error)
-            #expect(error.code == .noOriginUsable && error.code.exitStatus == 69)
-            #expect("\(error)".contains("refuses the user or the password"), "\(error)")
-            #expect(!"\(error)".contains("wrong"), "\(error)")
+        var options = RTSPOrigin.Options()
+        options.credentials = RTSPCredentials(user: "viewer", password: "p%ss", scheme: isBasic ? .basic : .digest)
+        let pair = try await LabPair.start(options: options)
+        let play = try await Play.run(["rtsp://viewer:p%25ss@127.0.0.1:\(pair.first.port)/main.mkv"]) {
+            $0.to = .seconds(2)
         }
+        play.expectUnnoticed(expected)
+        #expect(!play.story.contains("ss@"))
+        let wrong = try await Play.run(["rtsp://viewer:wrong@127.0.0.1:\(pair.first.port)/main.mkv"])
+        let error = try #require(wrong.summary.error)
+        #expect(error.code == .noOriginUsable && error.code.exitStatus == 69)
+        #expect("\(error)".contains("refuses the user or the password"), "\(error)")
+        #expect(!"\(error)".contains("wrong"), "\(error)")
     }
 
     // MARK: Elsewhere
@@ -144,25 +130,21 @@ internal import ThroughlineLab
     @Test("DESCRIBE is sent elsewhere", .timeLimit(.minutes(25)), arguments: [301, 302])
     func moved(status: Int) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: .seconds(2))
-        try await Slots.shared.run {
-            let pair = try await LabPair.start()
-            pair.first.inject(Fault(.rtsp(.moved(status, location: pair.urls[1]))))
-            let play = try await Play.run([pair.urls[0]]) { $0.to = .seconds(2) }
-            play.expectUnnoticed(expected)
-            #expect(pair.second.methods.contains("PLAY"))
-        }
+        let pair = try await LabPair.start()
+        pair.first.inject(Fault(.rtsp(.moved(status, location: pair.urls[1]))))
+        let play = try await Play.run([pair.urls[0]]) { $0.to = .seconds(2) }
+        play.expectUnnoticed(expected)
+        #expect(pair.second.methods.contains("PLAY"))
     }
 
     @Test("DESCRIBE is sent to a host that was not given: the next origin is asked", .timeLimit(.minutes(25)))
     func movedAway() async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: .seconds(2))
-        try await Slots.shared.run {
-            let pair = try await LabPair.start()
-            pair.first.inject(Fault(.rtsp(.moved(302, location: "rtsp://elsewhere.invalid/main.mkv"))))
-            let play = try await Play.run(pair.urls) { $0.to = .seconds(2) }
-            play.expectUnnoticed(expected)
-            #expect(play.story.contains("elsewhere.invalid"), "\(play.story)")
-        }
+        let pair = try await LabPair.start()
+        pair.first.inject(Fault(.rtsp(.moved(302, location: "rtsp://elsewhere.invalid/main.mkv"))))
+        let play = try await Play.run(pair.urls) { $0.to = .seconds(2) }
+        play.expectUnnoticed(expected)
+        #expect(play.story.contains("elsewhere.invalid"), "\(play.story)")
     }
 
     // MARK: Alternates that say it wrongly
@@ -175,15 +157,13 @@ internal import ThroughlineLab
         ])
     func alternate(_ defects: String) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
-        try await Slots.shared.run {
-            // Each by itself, not one after the other.
-            let pair = try await LabPair.start(faults: faults("close@npt=3 refuse"))
-            for fault in try faults(defects) { pair.second.inject(fault) }
-            let play = try await playable(pair)
-            play.expectUnnoticed(expected)
-            #expect(play.summary.handoffs.last?.to == OriginID(1), "\(play.story)")
-            #expect(play.summary.handoffs.allSatisfy { $0.grade == .packetExact }, "\(play.story)")
-        }
+        // Each by itself, not one after the other.
+        let pair = try await LabPair.start(faults: faults("close@npt=3 refuse"))
+        for fault in try faults(defects) { pair.second.inject(fault) }
+        let play = try await playable(pair)
+        play.expectUnnoticed(expected)
+        #expect(play.summary.handoffs.last?.to == OriginID(1), "\(play.story)")
+        #expect(play.summary.handoffs.allSatisfy { $0.grade == .packetExact }, "\(play.story)")
     }
 
     // MARK: Streams that are not as they should be
@@ -195,12 +175,10 @@ internal import ThroughlineLab
         ])
     func borne(_ fault: String) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
-        try await Slots.shared.run {
-            let pair = try await LabPair.start(faults: faults(fault))
-            let play = try await playable(pair)
-            play.expectUnnoticed(expected)
-            #expect(play.summary.handoffCount == 0, "\(play.story)")
-        }
+        let pair = try await LabPair.start(faults: faults(fault))
+        let play = try await playable(pair)
+        play.expectUnnoticed(expected)
+        #expect(play.summary.handoffCount == 0, "\(play.story)")
     }
 
     /// Sound that begins before the pictures is then taken to begin with them.
@@ -209,12 +187,10 @@ internal import ThroughlineLab
         arguments: ["no-rtp-info", "wrong-rtp-info"])
     func assumed(_ fault: String) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: nil)
-        try await Slots.shared.run {
-            let pair = try await LabPair.start(faults: faults(fault))
-            let play = try await Play.run(pair.urls) { $0.rtspTransport = .tcp }
-            play.expectUnnoticed(expected, tolerance: 0.025)
-            #expect(play.summary.handoffCount == 0, "\(play.story)")
-        }
+        let pair = try await LabPair.start(faults: faults(fault))
+        let play = try await Play.run(pair.urls) { $0.rtspTransport = .tcp }
+        play.expectUnnoticed(expected, tolerance: 0.025)
+        #expect(play.summary.handoffCount == 0, "\(play.story)")
     }
 
     @Test(
@@ -222,37 +198,33 @@ internal import ThroughlineLab
         arguments: ["new-source@npt=3,once", "timestamp-jump=100s@npt=3,once"], [false, true])
     func leaps(_ fault: String, isAlone: Bool) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
-        try await Slots.shared.run {
-            let pair = try await LabPair.start(faults: faults(fault))
-            let play = try await playable(pair, isAlone ? [pair.urls[0]] : nil)
-            play.expectUnnoticed(expected)
-            #expect(play.summary.handoffs.map(\.event.cause) == [.protocolError], "\(play.story)")
-        }
+        let pair = try await LabPair.start(faults: faults(fault))
+        let play = try await playable(pair, isAlone ? [pair.urls[0]] : nil)
+        play.expectUnnoticed(expected)
+        #expect(play.summary.handoffs.map(\.event.cause) == [.protocolError], "\(play.story)")
     }
 
     // MARK: Losses
 
     @Test("UDP that loses and reorders is reported as it is", .timeLimit(.minutes(25)))
     func losses() async throws {
-        try await Slots.shared.run {
-            // Chance that is the same each time.
-            var options = RTSPOrigin.Options()
-            options.seed = 1
-            let pair = try await LabPair.start(options: options)
-            for fault in try faults("loss=5% reorder=20%") { pair.first.inject(fault) }
-            let play = try await Play.run([pair.urls[0]]) {
-                $0.rtspTransport = .udp
-                $0.to = Self.end
-            }
-            #expect(play.summary.error == nil && play.summary.handoffCount == 0, "\(play.story)")
-            let video = try #require(play.summary.flows.first)
-            #expect(video.losses.packets > 0, "\(play.story)")
-            #expect(play.summary.flows.reduce(0) { $0 + $1.losses.packets } > 20, "\(play.story)")
-            // Every picture was presented, or told as dropped, or its only packet never came.
-            #expect(video.packets < 150, "\(video)")
-            #expect(video.packets + video.losses.units + video.losses.packets >= 149, "\(video)")
-            #expect(play.summary.warnings.contains { $0.contains("never came") }, "\(play.story)")
+        // Chance that is the same each time.
+        var options = RTSPOrigin.Options()
+        options.seed = 1
+        let pair = try await LabPair.start(options: options)
+        for fault in try faults("loss=5% reorder=20%") { pair.first.inject(fault) }
+        let play = try await Play.run([pair.urls[0]]) {
+            $0.rtspTransport = .udp
+            $0.to = Self.end
         }
+        #expect(play.summary.error == nil && play.summary.handoffCount == 0, "\(play.story)")
+        let video = try #require(play.summary.flows.first)
+        #expect(video.losses.packets > 0, "\(play.story)")
+        #expect(play.summary.flows.reduce(0) { $0 + $1.losses.packets } > 20, "\(play.story)")
+        // Every picture was presented, or told as dropped, or its only packet never came.
+        #expect(video.packets < 150, "\(video)")
+        #expect(video.packets + video.losses.units + video.losses.packets >= 149, "\(video)")
+        #expect(play.summary.warnings.contains { $0.contains("never came") }, "\(play.story)")
     }
 
     @Test(
@@ -260,48 +232,42 @@ internal import ThroughlineLab
         arguments: ["main.ts", "hevc.ts"])
     func setsInBand(_ file: String) async throws {
         let expected = try await Beginnings.shared.frames(file, to: .seconds(3))
-        try await Slots.shared.run {
-            var options = RTSPOrigin.Options()
-            options.describesParameterSets = false
-            let pair = try await LabPair.start(file, faults: faults("close@npt=2 refuse"), options: options)
-            let play = try await Play.run(pair.urls, containers: ["mp4"]) {
-                $0.rtspTransport = .tcp
-                $0.to = .seconds(3)
-                $0.flows = .kinds([.video, .audio])
-            }
-            play.expectUnnoticed(expected)
-            #expect(play.summary.handoffCount == 1, "\(play.story)")
-            let written = try await Frames.byFFmpeg(play.output("mp4")).only("video")
-            #expect(written.flows.first?.frames.count == expected.only("video").flows.first?.frames.count)
+        var options = RTSPOrigin.Options()
+        options.describesParameterSets = false
+        let pair = try await LabPair.start(file, faults: faults("close@npt=2 refuse"), options: options)
+        let play = try await Play.run(pair.urls, containers: ["mp4"]) {
+            $0.rtspTransport = .tcp
+            $0.to = .seconds(3)
+            $0.flows = .kinds([.video, .audio])
         }
+        play.expectUnnoticed(expected)
+        #expect(play.summary.handoffCount == 1, "\(play.story)")
+        let written = try await Frames.byFFmpeg(play.output("mp4")).only("video")
+        #expect(written.flows.first?.frames.count == expected.only("video").flows.first?.frames.count)
     }
 
     @Test("the scheme of a URL forces the transport", .timeLimit(.minutes(25)), arguments: ["rtspt", "rtspu"])
     func schemes(_ scheme: String) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: .seconds(2))
-        try await Slots.shared.run {
-            var options = RTSPOrigin.Options()
-            options.transports = scheme == "rtspt" ? [.tcp] : [.udp]
-            let pair = try await LabPair.start(options: options)
-            let play = try await Play.run([scheme + pair.urls[0].dropFirst(4)]) {
-                $0.rtspTransport = scheme == "rtspt" ? .udp : .tcp
-                $0.to = .seconds(2)
-            }
-            play.expectUnnoticed(expected)
+        var options = RTSPOrigin.Options()
+        options.transports = scheme == "rtspt" ? [.tcp] : [.udp]
+        let pair = try await LabPair.start(options: options)
+        let play = try await Play.run([scheme + pair.urls[0].dropFirst(4)]) {
+            $0.rtspTransport = scheme == "rtspt" ? .udp : .tcp
+            $0.to = .seconds(2)
         }
+        play.expectUnnoticed(expected)
     }
 
     @Test("reordering alone loses nothing", .timeLimit(.minutes(25)))
     func reordering() async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
-        try await Slots.shared.run {
-            let pair = try await LabPair.start(faults: faults("reorder=20%"))
-            let play = try await Play.run([pair.urls[0]]) {
-                $0.rtspTransport = .udp
-                $0.to = Self.end
-            }
-            play.expectUnnoticed(expected)
-            #expect(play.summary.flows.allSatisfy { $0.losses == FlowLosses() }, "\(play.story)")
+        let pair = try await LabPair.start(faults: faults("reorder=20%"))
+        let play = try await Play.run([pair.urls[0]]) {
+            $0.rtspTransport = .udp
+            $0.to = Self.end
         }
+        play.expectUnnoticed(expected)
+        #expect(play.summary.flows.allSatisfy { $0.losses == FlowLosses() }, "\(play.story)")
     }
 }

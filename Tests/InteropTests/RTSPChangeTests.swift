@@ -7,7 +7,7 @@ internal import ThroughlineLab
 /// every frame of an uninterrupted play in time.
 ///
 /// Both servers deliver in real time, and the buffer holds one second.
-@Suite("Change events of RTSP") struct RTSPChangeTests {
+@Suite("Change events of RTSP", .inSlots) struct RTSPChangeTests {
     struct Case: Sendable, CustomTestStringConvertible {
         /// What goes wrong with the first origin, as the lab reads it.
         let faults: String
@@ -65,26 +65,24 @@ internal import ThroughlineLab
 
     private func plays(_ cell: Cell) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
-        try await Slots.shared.run {
-            let faults = try cell.test.faults.split(separator: " ").map { try Fault(parsing: String($0)) }
-            let pair = try await LabPair.start(faults: faults)
-            let play = try await Play.run(pair.urls) {
-                $0.rtspTransport = cell.transport
-                $0.to = Self.end
-            }
-            play.expectUnnoticed(expected)
-            // An origin with a clean record is asked again once when its connection breaks.
-            #expect((1...2).contains(play.summary.handoffCount), "\(play.story)")
-            let handoff = try #require(play.summary.handoffs.first, "\(play.story)")
-            #expect(cell.test.causes.contains(handoff.event.cause), "\(play.story)")
-            #expect(play.summary.handoffs.allSatisfy { $0.grade == .packetExact }, "\(play.story)")
-            #expect(play.summary.handoffs.last?.to == OriginID(cell.test.ends), "\(play.story)")
+        let faults = try cell.test.faults.split(separator: " ").map { try Fault(parsing: String($0)) }
+        let pair = try await LabPair.start(faults: faults)
+        let play = try await Play.run(pair.urls) {
+            $0.rtspTransport = cell.transport
+            $0.to = Self.end
         }
+        play.expectUnnoticed(expected)
+        // An origin with a clean record is asked again once when its connection breaks.
+        #expect((1...2).contains(play.summary.handoffCount), "\(play.story)")
+        let handoff = try #require(play.summary.handoffs.first, "\(play.story)")
+        #expect(cell.test.causes.contains(handoff.event.cause), "\(play.story)")
+        #expect(play.summary.handoffs.allSatisfy { $0.grade == .packetExact }, "\(play.story)")
+        #expect(play.summary.handoffs.last?.to == OriginID(cell.test.ends), "\(play.story)")
     }
 }
 
 /// How an RTSP presentation ends when nothing is wrong: that is never taken for a fault.
-@Suite("The true end of RTSP") struct RTSPEndTests {
+@Suite("The true end of RTSP", .inSlots) struct RTSPEndTests {
     struct Ending: Sendable, CustomTestStringConvertible {
         let faults: String
         let transport: RTSPTransportChoice
@@ -98,35 +96,29 @@ internal import ThroughlineLab
         })
     func ends(_ ending: Ending) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: nil)
-        try await Slots.shared.run {
-            let pair = try await LabPair.start(faults: ending.faults.isEmpty ? [] : [Fault(parsing: ending.faults)])
-            let play = try await Play.run(pair.urls) { $0.rtspTransport = ending.transport }
-            play.expectUnnoticed(expected)
-            #expect(play.changes.isEmpty, "\(play.story)")
-            #expect(pair.second.log.isEmpty, "\(play.story)")
-        }
+        let pair = try await LabPair.start(faults: ending.faults.isEmpty ? [] : [Fault(parsing: ending.faults)])
+        let play = try await Play.run(pair.urls) { $0.rtspTransport = ending.transport }
+        play.expectUnnoticed(expected)
+        #expect(play.changes.isEmpty, "\(play.story)")
+        #expect(pair.second.log.isEmpty, "\(play.story)")
     }
 
     @Test("a goodbye in the last second is no end while another origin has more", .timeLimit(.minutes(25)))
     func goodbyeTooEarly() async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: nil)
-        try await Slots.shared.run {
-            let pair = try await LabPair.start(faults: [Fault(parsing: "bye@npt=11.4")])
-            let play = try await Play.run(pair.urls) { $0.rtspTransport = .tcp }
-            play.expectUnnoticed(expected)
-            #expect(play.changes.map(\.cause) == [.endedByServer], "\(play.story)")
-        }
+        let pair = try await LabPair.start(faults: [Fault(parsing: "bye@npt=11.4")])
+        let play = try await Play.run(pair.urls) { $0.rtspTransport = .tcp }
+        play.expectUnnoticed(expected)
+        #expect(play.changes.map(\.cause) == [.endedByServer], "\(play.story)")
     }
 
     @Test("a goodbye in the last second is the end when nobody has more", .timeLimit(.minutes(25)), arguments: [1, 2])
     func endBeforeTheRange(origins: Int) async throws {
-        try await Slots.shared.run {
-            let early = [try Fault(parsing: "bye@npt=11.4")]
-            let pair = try await LabPair.start(faults: early, secondFaults: early)
-            let play = try await Play.run(Array(pair.urls.prefix(origins))) { $0.rtspTransport = .tcp }
-            #expect(play.summary.error == nil, "\(play.story)")
-            #expect(play.summary.gapTotal == .zero, "\(play.story)")
-            #expect((play.summary.end ?? .zero) > .milliseconds(11_300), "\(play.story)")
-        }
+        let early = [try Fault(parsing: "bye@npt=11.4")]
+        let pair = try await LabPair.start(faults: early, secondFaults: early)
+        let play = try await Play.run(Array(pair.urls.prefix(origins))) { $0.rtspTransport = .tcp }
+        #expect(play.summary.error == nil, "\(play.story)")
+        #expect(play.summary.gapTotal == .zero, "\(play.story)")
+        #expect((play.summary.end ?? .zero) > .milliseconds(11_300), "\(play.story)")
     }
 }

@@ -8,7 +8,7 @@ internal import ThroughlineCore
 ///
 /// Two servers play the same file in real time, as they do: nothing that was missed is ever caught up with.
 /// `THROUGHLINE_RUNS=20` repeats every cell so often.
-@Suite("RTSP through every fault of its server") struct RTSPFaultTests {
+@Suite("RTSP through every fault of its server", .inSlots) struct RTSPFaultTests {
     enum Fault: String, CaseIterable, Sendable {
         case killed, frozen, closed
 
@@ -41,30 +41,28 @@ internal import ThroughlineCore
         .timeLimit(.minutes(25 * FaultMatrixTests.Cell.runs)), arguments: Cell.all)
     func plays(_ cell: Cell) async throws {
         let expected = try await RTSPReferences.shared.frames(cell.file)
-        try await Slots.shared.run {
-            let (first, second) = (try await RTSPServer.start(), try await RTSPServer.start())
-            let play = try await Play.run([first.url(cell.file), second.url(cell.file)]) {
-                $0.rtspTransport = cell.transport
-            } whilePlaying: { stream in
-                guard await stream.reaches(.seconds(3)) else { return }
-                switch cell.fault {
-                case .killed: first.vanish()
-                case .frozen: first.freeze()
-                default: first.closeConnections()
-                }
+        let (first, second) = (try await RTSPServer.start(), try await RTSPServer.start())
+        let play = try await Play.run([first.url(cell.file), second.url(cell.file)]) {
+            $0.rtspTransport = cell.transport
+        } whilePlaying: { stream in
+            guard await stream.reaches(.seconds(3)) else { return }
+            switch cell.fault {
+            case .killed: first.vanish()
+            case .frozen: first.freeze()
+            default: first.closeConnections()
             }
-            let summary = play.summary
-            #expect(summary.error == nil, "\(play.story)")
-            #expect(summary.handoffCount == 1, "\(play.story)")
-            let handoff = try #require(summary.handoffs.first, "\(play.story)")
-            #expect(cell.fault.causes.contains(handoff.event.cause), "\(play.story)")
-            #expect(handoff.grade == .packetExact, "\(play.story)")
-            #expect(summary.missing == .zero, "\(play.story)")
-            #expect(summary.duplicate == .zero, "\(play.story)")
-            #expect(summary.gapTotal == .zero, "\(play.story)")
-            let difference = play.frames.difference(from: expected, tolerance: 0.0025)
-            #expect(difference == nil, "\(play.story)")
         }
+        let summary = play.summary
+        #expect(summary.error == nil, "\(play.story)")
+        #expect(summary.handoffCount == 1, "\(play.story)")
+        let handoff = try #require(summary.handoffs.first, "\(play.story)")
+        #expect(cell.fault.causes.contains(handoff.event.cause), "\(play.story)")
+        #expect(handoff.grade == .packetExact, "\(play.story)")
+        #expect(summary.missing == .zero, "\(play.story)")
+        #expect(summary.duplicate == .zero, "\(play.story)")
+        #expect(summary.gapTotal == .zero, "\(play.story)")
+        let difference = play.frames.difference(from: expected, tolerance: 0.0025)
+        #expect(difference == nil, "\(play.story)")
     }
 
     struct Mixed: Sendable, CustomTestStringConvertible {
@@ -80,28 +78,26 @@ internal import ThroughlineCore
             Mixed(file: "main.mp4", isFromRTSP: true), Mixed(file: "main.mp4", isFromRTSP: false),
         ])
     func acrossProtocols(_ pair: Mixed) async throws {
-        try await Slots.shared.run {
-            let rtsp = try await RTSPServer.start()
-            let http = try await NginxServer.start(for: pair.file)
-            let urls = [rtsp.url(pair.file), http.url(pair.file)]
-            let play = try await Play.run(pair.isFromRTSP ? urls : urls.reversed(), buffer: .seconds(2)) {
-                $0.rtspTransport = .tcp
-            } whilePlaying: { stream in
-                guard await stream.reaches(.seconds(3)) else { return }
-                pair.isFromRTSP ? rtsp.vanish() : http.vanish()
-            }
-            let summary = play.summary
-            #expect(summary.error == nil, "\(play.story)")
-            #expect(summary.handoffCount == 1, "\(play.story)")
-            #expect(summary.handoffs.first?.grade == .packetExact, "\(play.story)")
-            #expect(summary.missing == .zero && summary.duplicate == .zero, "\(play.story)")
-            #expect(summary.gapTotal == .zero, "\(play.story)")
-            #expect(play.frames.timesRise, "\(play.story)")
-            let whole = try await References.shared.frames(pair.file)
-            // Where the first server does not send the priming of the sound, it is not there.
-            let (mine, theirs) = (play.frames.only("video"), whole.only("video"))
-            #expect(mine.difference(from: theirs, tolerance: nil) == nil, "\(play.story)")
+        let rtsp = try await RTSPServer.start()
+        let http = try await NginxServer.start(for: pair.file)
+        let urls = [rtsp.url(pair.file), http.url(pair.file)]
+        let play = try await Play.run(pair.isFromRTSP ? urls : urls.reversed(), buffer: .seconds(2)) {
+            $0.rtspTransport = .tcp
+        } whilePlaying: { stream in
+            guard await stream.reaches(.seconds(3)) else { return }
+            pair.isFromRTSP ? rtsp.vanish() : http.vanish()
         }
+        let summary = play.summary
+        #expect(summary.error == nil, "\(play.story)")
+        #expect(summary.handoffCount == 1, "\(play.story)")
+        #expect(summary.handoffs.first?.grade == .packetExact, "\(play.story)")
+        #expect(summary.missing == .zero && summary.duplicate == .zero, "\(play.story)")
+        #expect(summary.gapTotal == .zero, "\(play.story)")
+        #expect(play.frames.timesRise, "\(play.story)")
+        let whole = try await References.shared.frames(pair.file)
+        // Where the first server does not send the priming of the sound, it is not there.
+        let (mine, theirs) = (play.frames.only("video"), whole.only("video"))
+        #expect(mine.difference(from: theirs, tolerance: nil) == nil, "\(play.story)")
     }
 }
 
@@ -113,20 +109,18 @@ actor RTSPReferences {
     func frames(_ file: String) async throws -> Frames {
         if let task = made[file] { return try await task.value }
         let task = Task {
-            try await Slots.shared.run {
-                let server = try await RTSPServer.start()
-                let play = try await Play.run([server.url(file)]) { $0.rtspTransport = .tcp }
-                guard play.summary.error == nil, play.summary.gapTotal == .zero else {
-                    throw SupportFailure(description: "\(file) does not play: \(play.story)")
-                }
-                // What is shown is what the file holds.
-                let whole = try await References.shared.frames(file)
-                let (mine, theirs) = (play.frames.only("video"), whole.only("video"))
-                if let difference = mine.difference(from: theirs, tolerance: nil) {
-                    throw SupportFailure(description: "\(file) over RTSP: \(difference)\n\(play.story)")
-                }
-                return play.frames
+            let server = try await RTSPServer.start()
+            let play = try await Play.run([server.url(file)]) { $0.rtspTransport = .tcp }
+            guard play.summary.error == nil, play.summary.gapTotal == .zero else {
+                throw SupportFailure(description: "\(file) does not play: \(play.story)")
             }
+            // What is shown is what the file holds.
+            let whole = try await References.shared.frames(file)
+            let (mine, theirs) = (play.frames.only("video"), whole.only("video"))
+            if let difference = mine.difference(from: theirs, tolerance: nil) {
+                throw SupportFailure(description: "\(file) over RTSP: \(difference)\n\(play.story)")
+            }
+            return play.frames
         }
         made[file] = task
         return try await task.value

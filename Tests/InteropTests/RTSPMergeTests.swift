@@ -7,7 +7,7 @@ internal import ThroughlineTransport
 @testable internal import Throughline
 
 /// Two origins deliver the same over UDP, and the network loses of both.
-@Suite("Losses filled from a second session") struct RTSPMergeTests {
+@Suite("Losses filled from a second session", .inSlots) struct RTSPMergeTests {
     /// What came of one of them.
     private struct Taken {
         var pictures: Set<MediaTime> = []
@@ -50,50 +50,46 @@ internal import ThroughlineTransport
     /// Each starts at an NPT of its own, as a standby does that was opened later.
     @Test(.timeLimit(.minutes(25)), arguments: [false, true])
     func whatOneLosesComesFromTheOther(isMerged: Bool) async throws {
-        try await Slots.shared.run {
-            let origins = try await lossyOrigins()
-            let played = try open(origins[0], from: .zero)
-            let other = try open(origins[1], from: .milliseconds(200))
-            let link = RTSPTwinLink(buffer: .seconds(2))
-            link.standsBy(isMerged ? other.twinEnd : nil)
-            link.plays(played.twinEnd)
-            nonisolated(unsafe) let handed = other  // Read by that thread alone, until it was joined.
-            let thread = WorkerThread(name: "other") { _ = try? read(handed, to: .seconds(9)) }
-            let taken = try read(played, to: .seconds(8))
-            thread.join()
-            let total = taken.total
-            #expect(taken.findings.isEmpty, "\(taken.findings)")
-            guard isMerged else {
-                #expect(total.packets > 20 && total.filled == 0, "\(total)")
-                return
-            }
-            #expect(total.filled > 15, "\(total)")
-            #expect(total.packets < total.filled, "\(total)")
-            #expect(taken.losses.values.allSatisfy { $0.filled > 0 }, "of each flow: \(taken.losses)")
-            #expect(taken.pictures.count >= 200 - 2 * total.packets, "\(taken.pictures.count)")
+        let origins = try await lossyOrigins()
+        let played = try open(origins[0], from: .zero)
+        let other = try open(origins[1], from: .milliseconds(200))
+        let link = RTSPTwinLink(buffer: .seconds(2))
+        link.standsBy(isMerged ? other.twinEnd : nil)
+        link.plays(played.twinEnd)
+        nonisolated(unsafe) let handed = other  // Read by that thread alone, until it was joined.
+        let thread = WorkerThread(name: "other") { _ = try? read(handed, to: .seconds(9)) }
+        let taken = try read(played, to: .seconds(8))
+        thread.join()
+        let total = taken.total
+        #expect(taken.findings.isEmpty, "\(taken.findings)")
+        guard isMerged else {
+            #expect(total.packets > 20 && total.filled == 0, "\(total)")
+            return
         }
+        #expect(total.filled > 15, "\(total)")
+        #expect(total.packets < total.filled, "\(total)")
+        #expect(taken.losses.values.allSatisfy { $0.filled > 0 }, "of each flow: \(taken.losses)")
+        #expect(taken.pictures.count >= 200 - 2 * total.packets, "\(taken.pictures.count)")
     }
 
     /// A whole play, in which the origin that is played breaks in the middle.
     @Test(.timeLimit(.minutes(25)), arguments: [Standby.warm, .hot]) func aHotStandbyFills(_ standby: Standby)
         async throws
     {
-        try await Slots.shared.run {
-            let origins = try await lossyOrigins()
-            origins[0].inject(try Fault(parsing: "close@npt=6"))
-            let play = try await Play.run(origins.map { $0.url(for: "/main.mkv") }) {
-                $0.standby = standby
-                $0.rtspTransport = .udp
-                $0.to = .seconds(8)
-            }
-            let total = play.summary.flows.reduce(into: FlowLosses()) { $0 += $1.losses }
-            #expect(play.summary.error == nil && play.summary.handoffCount >= 1, "\(play.story)")
-            guard standby == .hot else {
-                #expect(total.filled == 0 && total.packets > 20, "\(play.story)")
-                return
-            }
-            // What was lost before the standby delivered, and after it was played, was lost.
-            #expect(total.filled > 10, "\(play.story)")
+        let origins = try await lossyOrigins()
+        origins[0].inject(try Fault(parsing: "close@npt=6"))
+        let play = try await Play.run(origins.map { $0.url(for: "/main.mkv") }) {
+            $0.standby = standby
+            $0.rtspTransport = .udp
+            $0.to = .seconds(8)
         }
+        let total = play.summary.flows.reduce(into: FlowLosses()) { $0 += $1.losses }
+        #expect(play.summary.error == nil && play.summary.handoffCount >= 1, "\(play.story)")
+        guard standby == .hot else {
+            #expect(total.filled == 0 && total.packets > 20, "\(play.story)")
+            return
+        }
+        // What was lost before the standby delivered, and after it was played, was lost.
+        #expect(total.filled > 10, "\(play.story)")
     }
 }

@@ -4,7 +4,7 @@ internal import ThroughlineCore
 internal import ThroughlineLab
 
 /// What a handoff took from the buffer is made up for, where the next origin can deliver faster.
-@Suite("The buffer is filled again over RTSP") struct RTSPRefillTests {
+@Suite("The buffer is filled again over RTSP", .inSlots) struct RTSPRefillTests {
     static let end: NPT = .seconds(11)
     static let buffer: Duration = .milliseconds(1500)
 
@@ -34,28 +34,26 @@ internal import ThroughlineLab
         arguments: [RTSPTransportChoice.tcp, .udp], ["main.mkv", "hevc.ts"])
     func refills(_ transport: RTSPTransportChoice, _ file: String) async throws {
         let expected = try await Beginnings.shared.frames(file, to: Self.end)
-        try await Slots.shared.run {
-            let pair = try await pair(file)
-            let level = Guarded<Duration>(.zero)
-            let play = try await play(pair.urls, transport) { stream in
-                guard await stream.reaches(.seconds(8)) else { return }
-                let now = stream.status.buffer.duration
-                level.withLock { $0 = now }
-            }
-            play.expectUnnoticed(expected)
-            let handoff = try #require(play.summary.handoffs.first, "\(play.story)")
-            #expect(play.summary.handoffCount == 1 && handoff.duration >= .milliseconds(500), "\(play.story)")
-            #expect(handoff.bufferAfter < .milliseconds(1150), "\(play.story)")
-            #expect(play.refills == [OriginID(1)], "\(play.story)")
-            let told = play.events.map(\.json).filter { $0.contains("\"event\":\"refilled\"") }
-            #expect(
-                told.count == 1 && told.allSatisfy { $0.contains("\"bufferBefore\":") && $0.contains("\"origin\":1") })
-            #expect(level.withLock { $0 } > Self.buffer - .milliseconds(150), "\(play.story)")
-            #expect(play.summary.flows.allSatisfy { $0.losses.packets == 0 && $0.losses.units == 0 })
-            #expect(
-                pair.second.methods.filter { $0 != "GET_PARAMETER" }.suffix(6)
-                    == ["PLAY", "PAUSE", "PLAY", "PAUSE", "PLAY", "TEARDOWN"])
+        let pair = try await pair(file)
+        let level = Guarded<Duration>(.zero)
+        let play = try await play(pair.urls, transport) { stream in
+            guard await stream.reaches(.seconds(8)) else { return }
+            let now = stream.status.buffer.duration
+            level.withLock { $0 = now }
         }
+        play.expectUnnoticed(expected)
+        let handoff = try #require(play.summary.handoffs.first, "\(play.story)")
+        #expect(play.summary.handoffCount == 1 && handoff.duration >= .milliseconds(500), "\(play.story)")
+        #expect(handoff.bufferAfter < .milliseconds(1150), "\(play.story)")
+        #expect(play.refills == [OriginID(1)], "\(play.story)")
+        let told = play.events.map(\.json).filter { $0.contains("\"event\":\"refilled\"") }
+        #expect(
+            told.count == 1 && told.allSatisfy { $0.contains("\"bufferBefore\":") && $0.contains("\"origin\":1") })
+        #expect(level.withLock { $0 } > Self.buffer - .milliseconds(150), "\(play.story)")
+        #expect(play.summary.flows.allSatisfy { $0.losses.packets == 0 && $0.losses.units == 0 })
+        #expect(
+            pair.second.methods.filter { $0 != "GET_PARAMETER" }.suffix(6)
+                == ["PLAY", "PAUSE", "PLAY", "PAUSE", "PLAY", "TEARDOWN"])
     }
 
     @Test(
@@ -63,17 +61,15 @@ internal import ThroughlineLab
         arguments: [RTSPTransportChoice.tcp, .udp], [4.5, 5.5, 7])
     func again(_ transport: RTSPTransportChoice, at time: Double) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
-        try await Slots.shared.run {
-            let death = NPT.milliseconds(Int64(time * 1000))
-            let (pair, other) = (
-                try await pair(takes: .milliseconds(300), Fault(.reset, .atNPT(death)), Fault(.refuse)),
-                try await LabPair.start()
-            )
-            let play = try await play(pair.urls + [other.urls[0]], transport)
-            play.expectUnnoticed(expected)
-            #expect(play.summary.handoffs.map(\.to) == [OriginID(1), OriginID(2)], "\(play.story)")
-            #expect(play.summary.handoffs.map(\.grade) == [.packetExact, .packetExact], "\(play.story)")
-        }
+        let death = NPT.milliseconds(Int64(time * 1000))
+        let (pair, other) = (
+            try await pair(takes: .milliseconds(300), Fault(.reset, .atNPT(death)), Fault(.refuse)),
+            try await LabPair.start()
+        )
+        let play = try await play(pair.urls + [other.urls[0]], transport)
+        play.expectUnnoticed(expected)
+        #expect(play.summary.handoffs.map(\.to) == [OriginID(1), OriginID(2)], "\(play.story)")
+        #expect(play.summary.handoffs.map(\.grade) == [.packetExact, .packetExact], "\(play.story)")
     }
 
     @Test(
@@ -81,31 +77,27 @@ internal import ThroughlineLab
         arguments: [RTSPTransportChoice.tcp, .udp], ["no-speed", "speed-in-timestamps"])
     func cannot(_ transport: RTSPTransportChoice, _ fault: String) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
-        try await Slots.shared.run {
-            let pair = try await pair("main.mkv", Fault(parsing: fault))
-            let play = try await play(pair.urls, transport)
-            play.expectUnnoticed(expected)
-            #expect(play.summary.handoffCount == 1, "\(play.story)")
-            #expect(play.refills.isEmpty, "\(play.story)")
-            let plays = pair.second.methods.count { $0 == "PLAY" }
-            #expect(plays == (fault == "no-speed" ? 2 : 3), "\(pair.second.methods)")
-        }
+        let pair = try await pair("main.mkv", Fault(parsing: fault))
+        let play = try await play(pair.urls, transport)
+        play.expectUnnoticed(expected)
+        #expect(play.summary.handoffCount == 1, "\(play.story)")
+        #expect(play.refills.isEmpty, "\(play.story)")
+        let plays = pair.second.methods.count { $0 == "PLAY" }
+        #expect(plays == (fault == "no-speed" ? 2 : 3), "\(pair.second.methods)")
     }
 
     @Test("a pause in the middle of it, and nothing is lost", .timeLimit(.minutes(25)))
     func pauses() async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
-        try await Slots.shared.run {
-            let pair = try await pair()
-            let play = try await play(pair.urls, .tcp) { stream in
-                guard await stream.reaches(.milliseconds(4200)) else { return }
-                stream.pause()
-                try? await Task.sleep(for: .milliseconds(500))
-                stream.resume()
-            }
-            play.expectUnnoticed(expected)
-            #expect(play.summary.handoffCount == 1, "\(play.story)")
+        let pair = try await pair()
+        let play = try await play(pair.urls, .tcp) { stream in
+            guard await stream.reaches(.milliseconds(4200)) else { return }
+            stream.pause()
+            try? await Task.sleep(for: .milliseconds(500))
+            stream.resume()
         }
+        play.expectUnnoticed(expected)
+        #expect(play.summary.handoffCount == 1, "\(play.story)")
     }
 }
 

@@ -3,7 +3,7 @@ internal import Throughline
 internal import ThroughlineLab
 
 /// The plays that all others are compared with, compared with FFmpeg's own.
-@Suite("An uninterrupted play") struct UninterruptedTests {
+@Suite("An uninterrupted play", .inSlots) struct UninterruptedTests {
     @Test(
         "decodes to the frames that ffmpeg decodes", .timeLimit(.minutes(25)),
         arguments: FaultMatrixTests.Cell.files + [

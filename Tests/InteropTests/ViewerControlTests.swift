@@ -4,7 +4,7 @@ internal import ThroughlineCore
 
 /// What a viewer does while a stream plays, and that it outlives a server: over HTTP from nginx, over RTSP from
 /// GStreamer's server.
-@Suite("What the viewer wants") struct ViewerControlTests {
+@Suite("What the viewer wants", .inSlots) struct ViewerControlTests {
     enum Carrier: String, CaseIterable, Sendable {
         case http, rtsp
     }
@@ -37,77 +37,71 @@ internal import ThroughlineCore
     @Test("a pause loses nothing", .timeLimit(.minutes(25)), arguments: Carrier.allCases, [false, true])
     func pauses(_ carrier: Carrier, serverDies: Bool) async throws {
         let expected = try await whole(carrier, "main.mkv")
-        try await Slots.shared.run {
-            let servers = try await Servers.start(carrier, "main.mkv")
-            let play = try await Play.run(servers.urls) {
-                $0.rtspTransport = .tcp
-            } whilePlaying: { stream in
-                guard await stream.reaches(.seconds(3)) else { return }
-                stream.pause()
-                let stood = stream.status.npt
-                if serverDies { servers.vanish() }
-                try? await Task.sleep(for: .seconds(2))
-                #expect(stream.status.npt == stood, "nothing goes by while it is paused")
-                stream.resume()
-            }
-            let summary = play.summary
-            #expect(summary.error == nil, "\(play.story)")
-            #expect(summary.missing == .zero && summary.duplicate == .zero, "\(play.story)")
-            #expect(summary.gapTotal == .zero, "\(play.story)")
-            #expect(summary.elapsed > .seconds(13), "\(play.story)")
-            // What nginx had sent by then may be all of the file.
-            if serverDies, carrier == .rtsp { #expect(summary.handoffCount == 1, "\(play.story)") }
-            let difference = play.frames.difference(from: expected, tolerance: 0.0025)
-            #expect(difference == nil, "\(play.story)")
+        let servers = try await Servers.start(carrier, "main.mkv")
+        let play = try await Play.run(servers.urls) {
+            $0.rtspTransport = .tcp
+        } whilePlaying: { stream in
+            guard await stream.reaches(.seconds(3)) else { return }
+            stream.pause()
+            let stood = stream.status.npt
+            if serverDies { servers.vanish() }
+            try? await Task.sleep(for: .seconds(2))
+            #expect(stream.status.npt == stood, "nothing goes by while it is paused")
+            stream.resume()
         }
+        let summary = play.summary
+        #expect(summary.error == nil, "\(play.story)")
+        #expect(summary.missing == .zero && summary.duplicate == .zero, "\(play.story)")
+        #expect(summary.gapTotal == .zero, "\(play.story)")
+        #expect(summary.elapsed > .seconds(13), "\(play.story)")
+        // What nginx had sent by then may be all of the file.
+        if serverDies, carrier == .rtsp { #expect(summary.handoffCount == 1, "\(play.story)") }
+        let difference = play.frames.difference(from: expected, tolerance: 0.0025)
+        #expect(difference == nil, "\(play.story)")
     }
 
     @Test("a seek lands at the key frame before", .timeLimit(.minutes(25)), arguments: Carrier.allCases, [false, true])
     func seeks(_ carrier: Carrier, serverDies: Bool) async throws {
         let expected = try await whole(carrier, "main.mkv")
-        try await Slots.shared.run {
-            let servers = try await Servers.start(carrier, "main.mkv")
-            let play = try await Play.run(servers.urls) {
-                $0.rtspTransport = .tcp
-            } whilePlaying: { stream in
-                guard await stream.reaches(.seconds(3)) else { return }
-                stream.seek(to: .milliseconds(8500))
-                if serverDies { servers.vanish() }
-            }
-            let summary = play.summary
-            #expect(summary.error == nil, "\(play.story)")
-            #expect(summary.missing == .zero && summary.duplicate == .zero, "\(play.story)")
-            #expect(play.frames.timesRise, "the output goes on without a break\n\(play.story)")
-            let mine = play.frames.only("video").flows[0].frames.map(\.hash)
-            let all = expected.only("video").flows[0].frames.map(\.hash)
-            // From the start to where it was left, and from the key frame at 8 s to the end.
-            let rest = Array(all[200...])
-            #expect(Array(mine.suffix(100)) == rest, "\(mine.count) pictures\n\(play.story)")
-            let before = mine.dropLast(100)
-            #expect(before.count > 60 && before.count < 130, "\(before.count)\n\(play.story)")
-            #expect(Array(before.prefix(60)) == Array(all.prefix(60)), "\(play.story)")
+        let servers = try await Servers.start(carrier, "main.mkv")
+        let play = try await Play.run(servers.urls) {
+            $0.rtspTransport = .tcp
+        } whilePlaying: { stream in
+            guard await stream.reaches(.seconds(3)) else { return }
+            stream.seek(to: .milliseconds(8500))
+            if serverDies { servers.vanish() }
         }
+        let summary = play.summary
+        #expect(summary.error == nil, "\(play.story)")
+        #expect(summary.missing == .zero && summary.duplicate == .zero, "\(play.story)")
+        #expect(play.frames.timesRise, "the output goes on without a break\n\(play.story)")
+        let mine = play.frames.only("video").flows[0].frames.map(\.hash)
+        let all = expected.only("video").flows[0].frames.map(\.hash)
+        // From the start to where it was left, and from the key frame at 8 s to the end.
+        let rest = Array(all[200...])
+        #expect(Array(mine.suffix(100)) == rest, "\(mine.count) pictures\n\(play.story)")
+        let before = mine.dropLast(100)
+        #expect(before.count > 60 && before.count < 130, "\(before.count)\n\(play.story)")
+        #expect(Array(before.prefix(60)) == Array(all.prefix(60)), "\(play.story)")
     }
 
     /// All has been received when the viewer goes back.
     @Test("a seek in the last second is carried out", .timeLimit(.minutes(25)), arguments: Carrier.allCases)
     func seeksAtTheEnd(_ carrier: Carrier) async throws {
         let expected = try await whole(carrier, "main.mkv")
-        try await Slots.shared.run {
-            let servers = try await Servers.start(carrier, "main.mkv")
-            let play = try await Play.run(servers.urls) {
-                $0.rtspTransport = .tcp
-            } whilePlaying: { stream in
-                guard await stream.reaches(.milliseconds(11_300)) else { return }
-                stream.seek(to: .milliseconds(8500))
-            }
-            let summary = play.summary
-            #expect(summary.error == nil && summary.handoffCount == 0, "\(play.story)")
-            let mine = play.frames.only("video").flows[0].frames.map(\.hash)
-            let all = expected.only("video").flows[0].frames.map(\.hash)
-            #expect(Array(mine.suffix(100)) == Array(all[200...]), "\(mine.count) pictures\n\(play.story)")
-            #expect(mine.count > 375 && mine.count < 400, "\(mine.count)\n\(play.story)")
+        let servers = try await Servers.start(carrier, "main.mkv")
+        let play = try await Play.run(servers.urls) {
+            $0.rtspTransport = .tcp
+        } whilePlaying: { stream in
+            guard await stream.reaches(.milliseconds(11_300)) else { return }
+            stream.seek(to: .milliseconds(8500))
         }
+        let summary = play.summary
+        #expect(summary.error == nil && summary.handoffCount == 0, "\(play.story)")
+        let mine = play.frames.only("video").flows[0].frames.map(\.hash)
+        let all = expected.only("video").flows[0].frames.map(\.hash)
+        #expect(Array(mine.suffix(100)) == Array(all[200...]), "\(mine.count) pictures\n\(play.story)")
+        #expect(mine.count > 375 && mine.count < 400, "\(mine.count)\n\(play.story)")
     }
 
     @Test(
@@ -115,50 +109,46 @@ internal import ThroughlineCore
         arguments: [("main-fragmented.mp4", 6500, 150), ("main.mkv", 6500, 150), ("main.mp4", 6500, 150)])
     func seeksBetween(_ file: String, to milliseconds: Int64, first: Int) async throws {
         let expected = try await RTSPReferences.shared.frames(file)
-        try await Slots.shared.run {
-            let server = try await RTSPServer.start()
-            let moved = Guarded<Duration?>(nil)
-            let play = try await Play.run([server.url(file)]) {
-                $0.rtspTransport = .tcp
-            } whilePlaying: { stream in
-                guard await stream.reaches(.seconds(3)) else { return }
-                stream.seek(to: .milliseconds(milliseconds))
-                let asked = Instant.now
-                guard await stream.reaches(.milliseconds(milliseconds + 500)) else { return }
-                moved.withLock { $0 = Instant.now - asked }
-            }
-            let summary = play.summary
-            #expect(summary.error == nil && summary.gapTotal == .zero, "\(play.story)")
-            #expect(summary.missing == .zero && summary.duplicate == .zero, "\(play.story)")
-            // The start, as long as the buffer is, and what is played until then.
-            let took = try #require(moved.withLock { $0 }, "\(play.story)")
-            #expect(took < .seconds(4), "\(play.story)")
-            let mine = play.frames.only("video").flows[0].frames.map(\.hash)
-            let all = expected.only("video").flows[0].frames.map(\.hash)
-            #expect(Array(mine.suffix(all.count - first)) == Array(all[first...]), "\(mine.count)\n\(play.story)")
+        let server = try await RTSPServer.start()
+        let moved = Guarded<Duration?>(nil)
+        let play = try await Play.run([server.url(file)]) {
+            $0.rtspTransport = .tcp
+        } whilePlaying: { stream in
+            guard await stream.reaches(.seconds(3)) else { return }
+            stream.seek(to: .milliseconds(milliseconds))
+            let asked = Instant.now
+            guard await stream.reaches(.milliseconds(milliseconds + 500)) else { return }
+            moved.withLock { $0 = Instant.now - asked }
         }
+        let summary = play.summary
+        #expect(summary.error == nil && summary.gapTotal == .zero, "\(play.story)")
+        #expect(summary.missing == .zero && summary.duplicate == .zero, "\(play.story)")
+        // The start, as long as the buffer is, and what is played until then.
+        let took = try #require(moved.withLock { $0 }, "\(play.story)")
+        #expect(took < .seconds(4), "\(play.story)")
+        let mine = play.frames.only("video").flows[0].frames.map(\.hash)
+        let all = expected.only("video").flows[0].frames.map(\.hash)
+        #expect(Array(mine.suffix(all.count - first)) == Array(all[first...]), "\(mine.count)\n\(play.story)")
     }
 
     @Test("twice as fast stays twice as fast", .timeLimit(.minutes(25)), arguments: Carrier.allCases)
     func rates(_ carrier: Carrier) async throws {
         let expected = try await whole(carrier, "main.mkv")
-        try await Slots.shared.run {
-            let servers = try await Servers.start(carrier, "main.mkv")
-            let play = try await Play.run(servers.urls) {
-                $0.rtspTransport = .tcp
-            } whilePlaying: { stream in
-                guard await stream.reaches(.seconds(2)) else { return }
-                try? stream.setRate(Rate(2))
-                guard await stream.reaches(.seconds(6)) else { return }
-                servers.vanish()
-            }
-            let summary = play.summary
-            #expect(summary.error == nil, "\(play.story)")
-            #expect(summary.missing == .zero && summary.duplicate == .zero, "\(play.story)")
-            // Two seconds at the normal rate and ten at twice that, the start, and the fill of the buffer.
-            #expect(summary.elapsed < .milliseconds(9500), "\(play.story)")
-            let (mine, theirs) = (play.frames.only("video"), expected.only("video"))
-            #expect(mine.difference(from: theirs, tolerance: nil) == nil, "\(play.story)")
+        let servers = try await Servers.start(carrier, "main.mkv")
+        let play = try await Play.run(servers.urls) {
+            $0.rtspTransport = .tcp
+        } whilePlaying: { stream in
+            guard await stream.reaches(.seconds(2)) else { return }
+            try? stream.setRate(Rate(2))
+            guard await stream.reaches(.seconds(6)) else { return }
+            servers.vanish()
         }
+        let summary = play.summary
+        #expect(summary.error == nil, "\(play.story)")
+        #expect(summary.missing == .zero && summary.duplicate == .zero, "\(play.story)")
+        // Two seconds at the normal rate and ten at twice that, the start, and the fill of the buffer.
+        #expect(summary.elapsed < .milliseconds(9500), "\(play.story)")
+        let (mine, theirs) = (play.frames.only("video"), expected.only("video"))
+        #expect(mine.difference(from: theirs, tolerance: nil) == nil, "\(play.story)")
     }
 }

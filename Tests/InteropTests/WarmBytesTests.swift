@@ -4,7 +4,7 @@ internal import ThroughlineCore
 internal import ThroughlineLab
 
 /// A warm standby over HTTP: an alternate whose bytes were compared long before they are needed.
-@Suite("A warm standby over HTTP") struct WarmBytesTests {
+@Suite("A warm standby over HTTP", .inSlots) struct WarmBytesTests {
     /// At a little more than the rate of playing, after a second at once.
     private func start(_ file: String, _ faults: [Fault] = [], rate: Int = 5) async throws -> HTTPOrigin {
         var options = HTTPOrigin.Options()
@@ -25,40 +25,36 @@ internal import ThroughlineLab
         ["reset@50%", "stall@50%"])
     func isReady(_ file: String, _ fault: String) async throws {
         let expected = try await References.shared.frames(file)
-        try await Slots.shared.run {
-            let first = try await start(file, [Fault(parsing: fault), Fault(.refuse)])
-            let second = try await start(file)
-            let play = try await play([first, second], expected: expected)
-            let handoff = try play.handoff()
-            #expect(handoff.standby == .warm && handoff.grade == .byteExact, "\(play.story)")
-            let ready = play.events.contains { if case .standbyReady = $0.kind { true } else { false } }
-            #expect(ready, "\(play.story)")
-            // Proofs over a few connections, and what goes on, over the one that was kept.
-            let asked = second.log
-            let place = try #require(handoff.byteOffset)
-            let last = try #require(asked.last)
-            let start = try #require(last.promised?.lowerBound)
-            #expect(start <= place && place - start <= 4096, "\(asked)")
-            #expect(asked.dropLast().contains { $0.connection == last.connection }, "\(asked)")
-            let cost = play.summary.standby
-            #expect(cost.standby == .warm && cost.preparations >= 1 && cost.held > .seconds(1), "\(cost)")
-        }
+        let first = try await start(file, [Fault(parsing: fault), Fault(.refuse)])
+        let second = try await start(file)
+        let play = try await play([first, second], expected: expected)
+        let handoff = try play.handoff()
+        #expect(handoff.standby == .warm && handoff.grade == .byteExact, "\(play.story)")
+        let ready = play.events.contains { if case .standbyReady = $0.kind { true } else { false } }
+        #expect(ready, "\(play.story)")
+        // Proofs over a few connections, and what goes on, over the one that was kept.
+        let asked = second.log
+        let place = try #require(handoff.byteOffset)
+        let last = try #require(asked.last)
+        let start = try #require(last.promised?.lowerBound)
+        #expect(start <= place && place - start <= 4096, "\(asked)")
+        #expect(asked.dropLast().contains { $0.connection == last.connection }, "\(asked)")
+        let cost = play.summary.standby
+        #expect(cost.standby == .warm && cost.preparations >= 1 && cost.held > .seconds(1), "\(cost)")
     }
 
     @Test("that holds other bytes is none, and joined as it can be", .timeLimit(.minutes(25)))
     func otherBytes() async throws {
         let expected = try await References.shared.frames("main.mp4")
-        try await Slots.shared.run {
-            let first = try await start("main.mp4", [Fault(parsing: "reset@50%"), Fault(.refuse)])
-            let second = try await start("main-faststart.mp4", rate: 20)
-            let play = try await play([first, second], expected: expected)
-            let handoff = try play.handoff()
-            #expect(handoff.standby == .cold && handoff.grade == .packetExact, "\(play.story)")
-            // Told once; the first origin, which is dead, is asked again after that.
-            let reasons = play.events.compactMap { event -> String? in
-                if case .standbyLost(OriginID(1), _, let reason) = event.kind { reason } else { nil }
-            }
-            #expect(reasons.count == 1 && reasons[0].contains("not the same bytes"), "\(reasons)")
+        let first = try await start("main.mp4", [Fault(parsing: "reset@50%"), Fault(.refuse)])
+        let second = try await start("main-faststart.mp4", rate: 20)
+        let play = try await play([first, second], expected: expected)
+        let handoff = try play.handoff()
+        #expect(handoff.standby == .cold && handoff.grade == .packetExact, "\(play.story)")
+        // Told once; the first origin, which is dead, is asked again after that.
+        let reasons = play.events.compactMap { event -> String? in
+            if case .standbyLost(OriginID(1), _, let reason) = event.kind { reason } else { nil }
         }
+        #expect(reasons.count == 1 && reasons[0].contains("not the same bytes"), "\(reasons)")
     }
 }

@@ -204,8 +204,14 @@ struct ControlConnectionTests {
     }
 
     @Test func resetByThePeer() throws {
-        let server = ScriptedServer { listener in listener.accept().reset() }
+        let isConnected = Gate()
+        let server = ScriptedServer { listener in
+            let connection = listener.accept()
+            isConnected.pass()
+            connection.reset()
+        }
         let connection = try hello(server)
+        isConnected.open()
         let error = failure { () throws(TransportError) in try connection.receiveText(1) }
         #expect(error?.code == .reset)
         #expect(error?.message == "rtsp://127.0.0.1:\(server.port): Connection reset by peer")
@@ -213,12 +219,15 @@ struct ControlConnectionTests {
 
     /// The second one meets a connection that the first has found broken, which without care is a deadly signal.
     @Test func sendingToNobody() throws {
-        let isReset = Gate()
+        let (isConnected, isReset) = (Gate(), Gate())
         let server = ScriptedServer { listener in
-            listener.accept().reset()
+            let connection = listener.accept()
+            isConnected.pass()
+            connection.reset()
             isReset.open()
         }
         let connection = try hello(server)
+        isConnected.open()
         isReset.pass()
         let error = failure { () throws(TransportError) in
             while true { _ = try connection.send("x") }

@@ -154,37 +154,3 @@ final class TemporaryDirectory: Sendable {
         rmdir(path)
     }
 }
-
-/// Lets a number of tests run at once that mostly sleep, and makes the others queue: more would starve each other.
-actor Slots {
-    static let shared = Slots(4)
-
-    private var free: Int
-    private var queue: [CheckedContinuation<Void, Never>] = []
-
-    init(_ count: Int) { free = count }
-
-    private func enter() async {
-        if free > 0 {
-            free -= 1
-            return
-        }
-        await withCheckedContinuation { queue.append($0) }
-    }
-
-    private func leave() {
-        if queue.isEmpty { free += 1 } else { queue.removeFirst().resume() }
-    }
-
-    nonisolated func run<Result: Sendable>(_ body: @Sendable () async throws -> Result) async rethrows -> Result {
-        await enter()
-        do {
-            let result = try await body()
-            await leave()
-            return result
-        } catch {
-            await leave()
-            throw error
-        }
-    }
-}
