@@ -168,7 +168,11 @@ final class RawClient {
 /// Runs what blocks on a thread where blocking harms nobody; a few at once, since they measure time.
 func blocking<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
     try await WorkerThread.run(name: "blocking") {
-        places.wait { free, _ in free > 0 ? (free -= 1) : nil }
+        places.wait { free, _ -> Void? in
+            guard free > 0 else { return nil }
+            free -= 1
+            return ()
+        }
         defer { places.withLockAndWake { $0 += 1 } }
         return try body()
     }
