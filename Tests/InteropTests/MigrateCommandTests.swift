@@ -16,7 +16,7 @@ struct MigrateCommandTests {
 
     private func expectUnnoticed(_ report: Report, _ frames: String, of file: String, _ story: String) async throws {
         let expected = try await Beginnings.shared.frames(file, to: nil)
-        let difference = try Frames(contentsOf: frames).difference(from: expected, tolerance: 0.0025)
+        let difference = try await Frames.read(frames).difference(from: expected, tolerance: 0.0025)
         #expect(difference == nil, "\(story)")
         #expect(report.visibleGap == 0 && report.duplicate == 0, "\(story)")
     }

@@ -43,7 +43,10 @@ struct Frames: Equatable, Sendable {
         }
     }
 
-    init(contentsOf path: String) throws { self.init(framehash: try text(of: path)) }
+    /// The same from a file. It takes a while, in which the threads of tasks have to see to plays.
+    static func read(_ path: String) async throws -> Frames {
+        try await blocking { Frames(framehash: try text(of: path)) }
+    }
 
     /// What another play has that this one has not, in words; nil when they are the same.
     ///
@@ -95,7 +98,7 @@ struct Frames: Equatable, Sendable {
         guard ignoringErrors || (tool.status == 0 && tool.errors.isEmpty) else {
             throw SupportFailure(description: "ffmpeg says of \(path): \(tool.errors)")
         }
-        return Frames(framehash: tool.output)
+        return try await blocking { Frames(framehash: tool.output) }
     }
 }
 

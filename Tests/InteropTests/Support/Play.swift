@@ -52,7 +52,7 @@ struct Play: Sendable {
         began.finish()
         await beside
         // A stream that never began has no outputs.
-        let frames = (try? Frames(contentsOf: place.path("frames"))) ?? Frames(framehash: "")
+        let frames = (try? await Frames.read(place.path("frames"))) ?? Frames(framehash: "")
         return Play(summary: summary, frames: frames, events: events.withLock { $0 }, place: place)
     }
 

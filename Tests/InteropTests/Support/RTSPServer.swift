@@ -9,7 +9,7 @@ final class RTSPServer: Sendable {
 
     /// Transports that a client may have.
     enum Transports: String, Sendable {
-        case tcp, udp, both
+        case tcp, both
     }
 
     private init(port: Int, process: ServerProcess, place: TemporaryDirectory) {
