@@ -62,6 +62,11 @@ let package = Package(
             ],
             swiftSettings: strict),
 
+        // The programs that the documentation shows, compiled as a user's are.
+        .executableTarget(name: "ExamplePlay", dependencies: ["Throughline"], path: "Examples/ExamplePlay"),
+        .executableTarget(
+            name: "ExampleLab", dependencies: ["Throughline", "ThroughlineLab"], path: "Examples/ExampleLab"),
+
         .testTarget(name: "ThroughlineCoreTests", dependencies: ["ThroughlineCore"], swiftSettings: strict),
         .testTarget(
             name: "ThroughlineProtocolsTests", dependencies: ["ThroughlineProtocols", "ThroughlineCore"],

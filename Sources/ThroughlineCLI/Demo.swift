@@ -7,13 +7,13 @@ internal import ThroughlineLab
 
 struct Demo: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Two origins serve a film, one dies in mid-picture, nobody notices.",
+        abstract: "Two origins serve a film, one dies in mid-picture, the viewer sees nothing of it.",
         discussion: """
             Starts two origins on the loopback, plays a short film from the first in real time, and has it die in the \
             middle of a picture: connection reset, port closed. Every decoded frame is hashed and compared with the same \
             film played without a failure. Takes as long as the film: 12 seconds.
 
-            Exit status: 0 when each frame was there once and nobody had to wait; 70 when not.
+            Exit status: 0 when each frame was there once and the viewer never waited; 70 when not.
             """)
 
     @Flag(help: "Only the first five seconds of the film.")
@@ -190,7 +190,7 @@ private final class DemoRun: Sendable {
         case .changeObserved(let change, let origin, _):
             return moment(
                 event.time, name(origin), console.styled("\(change.cause.rawValue) seen by the player", .notice))
-        case .attemptFailed(let origin, _, _): return moment(event.time, name(origin), "asked again: nobody there")
+        case .attemptFailed(let origin, _, _): return moment(event.time, name(origin), "asked again: refuses")
         case .handoff(let report):
             return [
                 moment(
@@ -270,7 +270,7 @@ private final class DemoRun: Sendable {
         console.line()
         console.line(
             isProven
-                ? console.styled("  Proven: each frame once, each as it should be, and nobody waited.", .good)
+                ? console.styled("  Proven: each frame once, each as it should be, and no wait.", .good)
                 : console.styled("  Not proven: the film was not what it should have been.", .bad))
         return isProven
     }

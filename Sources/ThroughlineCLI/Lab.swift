@@ -98,7 +98,7 @@ struct Lab: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "With --rtsp: let nobody else in; by Digest, or with basic: before it by Basic.",
+            "With --rtsp: admit this user only; by Digest, or with basic: before it by Basic.",
             valueName: "user:password"))
     var auth: String?
 

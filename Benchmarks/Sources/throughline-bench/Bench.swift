@@ -8,8 +8,8 @@ struct Bench: AsyncParsableCommand {
         commandName: "throughline-bench",
         abstract: "Measure Throughline, beside FFmpeg where it does the same job.",
         discussion: """
-            Rows: \(Row.allCases.map(\.rawValue).joined(separator: ", ")). All of them unless some are named. Build for \
-            release. The machine should have nothing else to do; the load average is printed.
+            Rows: \(Row.allCases.map(\.rawValue).joined(separator: ", ")). All of them but peers unless some are \
+            named. Build for release. The machine should have nothing else to do; the load average is printed.
             """)
 
     enum Row: String, CaseIterable, ExpressibleByArgument {
@@ -25,6 +25,8 @@ struct Bench: AsyncParsableCommand {
         case sessions
         /// The matrix of the interop tests, over and over.
         case soak
+        /// Other players, given the same two origins. Only where it is named: it takes minutes.
+        case peers
     }
 
     @Argument(help: "Rows to measure.")
@@ -33,17 +35,23 @@ struct Bench: AsyncParsableCommand {
     @Flag(help: "A short pass: fewer runs, smaller inputs.")
     var quick = false
 
+    @Flag(help: "Of peers: write JSON to standard output, and the table to standard error.")
+    var json = false
+
     @Option(help: ArgumentHelp("Be the process with many sessions: their number and the URL.", visibility: .private))
     var child: [String] = []
 
     mutating func run() async throws {
         if child.count == 2, let count = Int(child[0]) { return try await Sessions.beChild(count, url: child[1]) }
+        let rows = rows.isEmpty ? Row.allCases.filter { $0 != .peers } : rows
+        if json, rows != [.peers] { throw ValidationError("--json is for peers alone") }
         #if DEBUG
-            throw ValidationError("build for release: bin/bench")
+            // Real time is the same for every build.
+            if rows != [.peers] { throw ValidationError("build for release: bin/bench") }
         #endif
-        say(Machine.description)
+        if !json { say(Machine.description) }
         let bench = Context(isQuick: quick)
-        for row in rows.isEmpty ? Row.allCases : rows {
+        for row in rows {
             switch row {
             case .handoff: try await Handoffs.measure(bench)
             case .startup: try await Startup.measure(bench)
@@ -51,9 +59,10 @@ struct Bench: AsyncParsableCommand {
             case .realtime: try await Realtime.measure(bench)
             case .sessions: try await Sessions.measure(bench)
             case .soak: try await Soak.measure(bench)
+            case .peers: try await Peers.measure(bench, json: json)
             }
         }
-        say(Machine.load)
+        if !json { say(Machine.load) }
     }
 }
 

@@ -52,6 +52,17 @@ final class Child: Sendable {
         var status: Int32 = 0
         var usage = rusage()
         while wait4(pid, &status, 0, &usage) < 0, errno == EINTR {}
+        return self.usage(status, usage)
+    }
+
+    /// What it used up, when it has ended; not asked again then.
+    func ended() -> Usage? {
+        var status: Int32 = 0
+        var usage = rusage()
+        return wait4(pid, &status, WNOHANG, &usage) == pid ? self.usage(status, usage) : nil
+    }
+
+    private func usage(_ status: Int32, _ usage: rusage) -> Usage {
         let code = status & 0x7f == 0 ? status >> 8 & 0xff : 128 + status & 0x7f
         return Usage(
             status: code, wall: (ContinuousClock.now - began).inSeconds,
