@@ -40,6 +40,8 @@ public struct Event: Sendable {
         case rateChanged(Rate)
         /// Media was due and was not there.
         case gap(VisibleGap)
+        /// Media is missing from what is presented, or was presented damaged.
+        case defect(MediaDefect, url: String)
         /// Something that the viewer should know and that does not stop the stream.
         case warning(String)
         /// The stream has ended.

@@ -131,7 +131,13 @@ public struct StreamStatus: Sendable {
     public let buffer: MediaTime
     public let bufferBytes: Int
     public let handoffs: Int
+    /// Time in which media was due and was not there, with a wait that goes on now.
     public let gapTotal: Duration
+    /// Media time that was due so far and was never presented.
+    public let missing: MediaTime
+
+    /// What the viewer has noticed so far.
+    public var visibleGap: Duration { gapTotal + missing.duration }
 }
 
 extension Configuration {

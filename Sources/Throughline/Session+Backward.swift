@@ -22,7 +22,7 @@ extension Session {
 
     /// Whether the origin that is played may be asked to play backwards.
     var mayPlayBackwards: Bool {
-        let origin = shared.withLock { $0.controller.current } ?? OriginID(0)
+        guard let origin = shared.withLock({ $0.controller.current }) else { return false }
         return origin.index < configuration.origins.count
             && RTSPAddress.isRTSP(origins[origin].url)
     }
@@ -215,6 +215,7 @@ extension Session {
         line.adopt(
             ingest.flows, mapping: mapping, gates: Array(repeating: line.gateBelow, count: outputFlows.count),
             aligner: nil, ends: Array(repeating: nil, count: outputFlows.count), isOtherEncode: true)
+        joins += 1
         noteJoin(ingest, .frameAligned, opening: opened - asked, joining: .now - opened)
         hasJoined(
             ingest, .frameAligned, evidence: "backwards: goes on with the key frames before \(place), by their time",

@@ -33,7 +33,7 @@ extension Session {
             // A batch of its own: while the place is sought the input may ask to flush what there is.
             var joined = UniqueDeque<Packet>()
             let result = try join.run(into: &joined)
-            while !joined.isEmpty { batch.append(joined.removeFirst()) }
+            take(&joined, of: ingest)
             for warning in result.warnings { warn(warning) }
             let joining = Instant.now - opened
             noteJoin(ingest, result.grade, opening: opened - asked, joining: joining)
@@ -81,6 +81,17 @@ extension Session {
         shared.withLock { $0.pending?.decision = decision }
     }
 
+    /// Packets of an ingest that was joined anew are on their way.
+    func take(_ joined: inout UniqueDeque<Packet>, of ingest: any Ingest) {
+        joins += 1
+        if let line { buffer.feed(Set(ingest.flows.indices.compactMap { line.output(of: $0) })) }
+        while !joined.isEmpty {
+            var packet = joined.removeFirst()
+            packet.provenance = Provenance(origin: ingest.origin, joins: joins)
+            batch.append(packet)
+        }
+    }
+
     var duration: MediaTime? { shared.withLock { $0.opened?.duration } }
 
     /// - Parameters:
@@ -111,8 +122,9 @@ extension Session {
         // break is best answered by the same origin.
         let isCold = configuration.standby == .cold && event.cause.isBrokenConnection
         let ready = delivering ?? (canResume || isCold ? nil : standby?.ready)
+        (observed, lastFailure) = ((event, target), nil)
         let (order, origin) = shared.withLock { state in
-            let origin = state.controller.current ?? OriginID(0)
+            guard let origin = state.controller.current else { preconditionFailure("a change event of no origin") }
             return (
                 state.controller.changeObserved(
                     event, canResume: canResume, isPlanned: isPlanned, target: target, isTargetOnly: isTargetOnly,
@@ -147,6 +159,7 @@ extension Session {
         _ failure: HandoffController.AttemptFailure, on origin: OriginID
     ) -> HandoffController.Order {
         send(.attemptFailed(origin: origin, url: url(origin), reason: failure.text))
+        lastFailure = (origin, failure.text)
         return shared.withLock {
             $0.controller.attemptFailed(failure, at: .now, jitter: .random(in: 0..<1))
         }
@@ -185,6 +198,9 @@ extension Session {
                 }, flows: pending.grade == .byteExact ? [] : flows, positions: eventStandings,
                 decision: pending.decision.map { HandoffReport.Decision($0, since: began) })
             state.handoffCount += 1
+            for flow in report.flows { state.duplicates[flow.flow, default: .zero] += flow.duplicate }
+            // What several flows bring twice one viewer has twice, once.
+            state.duplicate += report.flows.map(\.duplicate).max() ?? .zero
             if state.handoffs.count < Self.reportLimit { state.handoffs.append(report) }
             return report
         }
@@ -205,7 +221,9 @@ extension Session {
     }
 
     func resumeFailed(_ failure: HandoffController.AttemptFailure) -> HandoffController.Order {
-        let origin = shared.withLock { $0.controller.move?.attempts.last { $0.ended == nil }?.origin } ?? OriginID(0)
+        guard let origin = shared.withLock({ $0.controller.move?.attempts.last { $0.ended == nil }?.origin }) else {
+            preconditionFailure("a resume failed that nobody was asked for")
+        }
         return attemptFailed(failure, on: origin)
     }
 
@@ -241,13 +259,15 @@ extension Session {
         shared.withLock { $0.pending?.decision = decision }
         standbyMayChange()
         hasPending = true
+        joins += 1
     }
 
     func reopened(at byte: Int64) {
         let origin = shared.withLock { state in
             state.reopenCount += 1
-            return state.controller.current ?? OriginID(0)
+            return state.controller.current ?? state.controller.move?.attempts.last?.origin
         }
+        guard let origin else { return }
         send(.reopened(origin: origin, url: url(origin), byte: byte))
     }
 

@@ -16,10 +16,43 @@ extension Session {
 
     func send(_ kind: Event.Kind) { emit(Event(time: Instant.now - began, kind: kind)) }
 
+    /// The first picture is shown, or the first after the viewer went elsewhere; on the pacer's thread.
+    func nowShown() {
+        let now = Instant.now
+        shared.withLock { state in
+            if state.firstPresented == nil { state.firstPresented = now - began }
+            state.seeks.shown(at: now)
+        }
+    }
+
+    /// Tells what became known to be missing or damaged; on the pacer's thread.
+    func tell(_ account: inout PresentationAccount) {
+        let defects = account.takeDefects()
+        let figures = (account.missing, account.damaged, account.damagedPackets, account.played)
+        let told = shared.withLock { state in
+            (state.presentation.missing, state.presentation.damaged) = (figures.0, figures.1)
+            (state.presentation.damagedPackets, state.presentation.played) = (figures.2, figures.3)
+            let room = max(0, Self.reportLimit - state.presentation.defects.count)
+            state.presentation.defects += defects.prefix(room)
+            return defects.prefix(room)
+        }
+        for defect in told { send(.defect(defect, url: url(defect.origin))) }
+    }
+
+    /// More was presented than the origin says that there is: one of both is wrong.
+    func noteExcess() {
+        guard let duration, !isBackward, let end = presentedEnd, end > duration + Self.mostExcess else { return }
+        warn("media was played up to \(end), although the stream was said to end at \(duration)")
+    }
+
+    /// Containers round, and count the sound beyond the last picture or not.
+    private static let mostExcess: MediaTime = .milliseconds(500)
+
     /// What happened, once `run` has returned.
     func summary() -> Summary {
         let elapsed = Instant.now - began
         let presented = pacer?.presented ?? []
+        let tallies = pacer?.account ?? PresentationAccount([])
         let standings = Dictionary(
             allStandings.map { ($0.flow, $0.position) }, uniquingKeysWith: { first, _ in first })
         return shared.withLock { state in
@@ -31,26 +64,32 @@ extension Session {
                     let account = flow.index < presented.count ? presented[flow.index] : FlowAccount()
                     return Summary.Flow(
                         description: flow, packets: account.packets, bytes: account.bytes, end: account.end,
-                        losses: losses[flow.index, default: FlowLosses()], position: standings[flow.index])
+                        losses: losses[flow.index, default: FlowLosses()], position: standings[flow.index],
+                        tally: tallies.tally(of: flow.index), duplicate: state.duplicates[flow.index] ?? .zero)
                 },
                 handoffs: state.handoffs, handoffCount: state.handoffCount, reopenCount: state.reopenCount,
-                gaps: buffer.gaps, gapTotal: buffer.gapTotal,
+                gaps: buffer.gaps, gapCount: buffer.gapCount, gapTotal: buffer.gapTotal, playingTime: playingTime,
+                seeks: state.seeks, presentation: state.presentation, duplicate: state.duplicate,
                 standby: standbyCost,
                 warnings: state.warnings,
                 origins: origins.all.enumerated().map { index, origin in
                     let health = state.controller.roster[OriginID(index)]
                     return Summary.OriginRecord(
-                        url: redacted(origin.url), failures: health.failures, ruledOut: health.ruledOut)
+                        url: redacted(origin.url), failures: health.failures, ruledOut: health.ruledOut,
+                        tally: tallies.origins[OriginID(index)] ?? PresentationAccount.Tally())
                 })
         }
     }
 
     /// Where the stream is, for a status line.
     func status() -> StreamStatus {
-        let (origin, handoffs) = shared.withLock { ($0.controller.current, $0.handoffCount) }
+        let (origin, handoffs, missing) = shared.withLock {
+            ($0.controller.current, $0.handoffCount, $0.presentation.missing)
+        }
         return StreamStatus(
             npt: buffer.playhead, duration: duration, origin: origin.map { url($0) }, buffer: buffer.level.duration,
-            bufferBytes: buffer.level.bytes, handoffs: handoffs, gapTotal: buffer.gapTotal)
+            bufferBytes: buffer.level.bytes, handoffs: handoffs, gapTotal: buffer.gapTotal,
+            missing: missing)
     }
 }
 

@@ -16,7 +16,9 @@ extension Session {
             if rate.isNegative, refusesToTurn() { return }
         }
         switch control {
-        case .seek, .turn: buffer.discard()
+        case .seek, .turn:
+            buffer.discard()
+            shared.withLock { $0.seeks.asked(at: .now) }
         case .pause, .resume, .setRate, .limitBandwidth, .migrate: break
         }
         // Whoever says how fast to go on from the beginning wants to go on.
@@ -171,7 +173,7 @@ extension Session {
         cut = nil
         var joined = UniqueDeque<Packet>()
         let result = try spliceJoin(ingest, on: ingest.origin, line, provesPace: provesPace).run(into: &joined)
-        while !joined.isEmpty { batch.append(joined.removeFirst()) }
+        take(&joined, of: ingest)
         for warning in result.warnings { warn(warning) }
         flush()
     }

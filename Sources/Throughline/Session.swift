@@ -34,9 +34,16 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         var error: StreamError?
         var handoffs: [HandoffReport] = []
         var handoffCount = 0
+        /// What all handoffs delivered twice, by flow of the output, and for one viewer.
+        var duplicates: [Int: MediaTime] = [:]
+        var duplicate: MediaTime = .zero
         var reopenCount = 0
         var warnings: [String] = []
+        /// When the first picture was presented, or the first sound where there are none.
         var firstPresented: Duration?
+        var seeks = SeekTimes()
+        /// What was missing and damaged so far.
+        var presentation = PresentationFigures()
         var opened: OpenedOrigin?
         /// What the viewer wants, and has not been done yet.
         var controls: [Control] = []
@@ -92,6 +99,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
 
     // Of the worker's thread.
     var line: SpliceLine?
+    /// How many times the stream has gone on from another connection.
+    var joins = 0
     var batch = UniqueDeque<Packet>()
     var pacerThread: WorkerThread?
     var pacer: Pacer?
@@ -143,6 +152,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var hasPending = false
     /// Where the stream begins, or where the viewer went last.
     var start: NPT
+    /// How long media went by, on the clock on the wall; once nothing more is presented.
+    var playingTime: Duration = .zero
     /// The rate at which the clock runs; negative where it runs back.
     var playedRate = Rate.normal
 
@@ -152,6 +163,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var played: (any Ingest)?
     /// It is to be left.
     var departure: Departure?
+    /// The last change event, and who was to be asked first for it.
+    var observed: (event: ChangeEvent, target: OriginID?)?
+    /// The last attempt that failed since.
+    var lastFailure: (origin: OriginID, text: String)?
     /// Who is to be asked first for it.
     var departureTarget: OriginID?
     /// The origin that is being made ready.
@@ -265,6 +280,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         if hasPending { reportHandoff() }
         buffer.end()
         pacerThread?.join()
+        pacer?.finish(isWhole: shared.withLock { $0.error?.code != .stopped })
+        for gap in buffer.takeNewGaps(isOver: true) { send(.gap(gap)) }
+        playingTime = buffer.playingTime
+        noteExcess()
         if let npt = presentedEnd { send(.ended(npt: npt)) }
     }
 
@@ -392,6 +411,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         ingest.select { configuration.flows.includes($0) }
         outputFlows = ingest.flows
         let line = SpliceLine(flows: outputFlows)
+        line.duration = ingest.duration
         self.line = line
         buffer.begin(
             outputFlows.map {
@@ -469,13 +489,12 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         }
         for warning in opened.flatMap(\.warnings) { warn(warning) }
         let pacer = Pacer(
-            buffer: buffer, outputs: opened, flowCount: outputFlows.count,
-            firstOut: { [unowned self] npt in
-                shared.withLock { $0.firstPresented = Instant.now - began }
-                send(.playing(npt: npt))
-            },
-            batchOut: { [unowned self] in
+            buffer: buffer, outputs: opened, flows: outputFlows, played: flows,
+            firstOut: { [unowned self] npt in send(.playing(npt: npt)) },
+            firstShown: { [unowned self] in nowShown() },
+            batchOut: { [unowned self] account in
                 for gap in buffer.takeNewGaps() { send(.gap(gap)) }
+                tell(&account)
             })
         self.pacer = pacer
         nonisolated(unsafe) let handed = pacer  // Handed over to the thread, and read again only after its join.
@@ -598,6 +617,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// Moves a packet onto the line, and on towards the buffer. False when the stream is over.
     func accept(_ packet: consuming Packet, of ingest: any Ingest) -> Bool {
         guard let line else { return false }
+        packet.provenance = Provenance(origin: ingest.origin, joins: joins)
         guard line.pass(&packet, form: ingest.form(of: packet.flow), mayLeadUp: ingest.makesDecodeTimes) else {
             return true
         }
@@ -631,9 +651,19 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         if moment == .never {
             watch.stays(at: .now)
             planner.returnFailed(at: .now)
-            warn("\(url(ingest.origin)) was to be left, and nobody else could be had: it is played on")
+            warn(stayWarning(ingest.origin))
         }
         return pump(ingest)
+    }
+
+    /// Why an origin is played on that was to be left; the origin that was wanted is named.
+    private func stayWarning(_ origin: OriginID) -> String {
+        guard let (event, target) = observed, let target else {
+            return "\(url(origin)) was to be left, and nobody else could be had: it is played on"
+        }
+        let failure = lastFailure.flatMap { $0.origin == target ? " (\($0.text))" : nil } ?? ""
+        let wish = event.cause == .failback ? "going back to" : "going on from"
+        return "\(wish) \(url(target)) failed\(failure); \(url(origin)) is played on"
     }
 
     func stayEnded(_ ingest: any Ingest) -> HandoffController.Order {

@@ -202,6 +202,9 @@ private final class DemoRun: Sendable {
                     + "buffer: \(report.bufferBefore.words) before, \(report.bufferAfter.words) after",
             ].joined(separator: "\n")
         case .gap(let gap): return moment(event.time, " ", console.styled("visible gap: \(gap.duration.words)", .bad))
+        case .defect(let defect, _):
+            return moment(
+                event.time, " ", console.styled("\(defect.kind.rawValue): \(defect.duration.words)", .bad))
         // There is one: subtitles are not decoded, and there is nothing to see of them here.
         case .warning: return nil
         case .ended(let npt): return moment(event.time, " ", "ended at \(npt)")
@@ -262,7 +265,9 @@ private final class DemoRun: Sendable {
         }
         console.line()
         let gap = summary.visibleGap
-        isProven = isProven && gap == .zero && summary.missing == .zero && summary.duplicate == .zero
+        isProven =
+            isProven && gap == .zero && summary.missing == .zero && summary.duplicate == .zero
+            && summary.damagedPackets == 0
         console.line("  visible gap  \(gap.words)")
         if let handoff = summary.handoffs.first {
             console.line("  handoff      \(handoff.duration.words), \(handoff.grade.rawValue)")

@@ -128,6 +128,16 @@ final class EventWords: Sendable {
             guard isVerbose else { return (.plain, "", []) }
             return (.plain, "opened \(url) again at byte \(byte): the idle connection had been closed", [])
         case .gap(let gap): return (.bad, "visible gap at \(gap.npt): \(gap.duration.words)", [])
+        case .defect(let defect, let url):
+            let flows =
+                "flow" + (defect.flows.count == 1 ? " " : "s ") + defect.flows.map(String.init).joined(separator: ", ")
+            let whose = defect.isAtJoin ? "where \(url) went on" : "in what \(url) delivers"
+            let what =
+                defect.kind == .missing
+                ? "\(defect.duration.words) missing at \(defect.npt)"
+                : "\(counted(defect.packets, "packet")) damaged at \(defect.npt)"
+                    + (defect.duration > .zero ? " (\(defect.duration.words))" : "")
+            return (.bad, "\(what), \(whose) (\(flows))", [])
         case .warning(let text): return (.notice, "note: \(text)", [])
         case .paused(let isPaused, let npt): return (.plain, "\(isPaused ? "paused" : "goes on") at \(npt)", [])
         case .sought(let npt): return (.plain, "went to \(npt)", [])
@@ -190,12 +200,10 @@ func errorLines(_ error: StreamError) -> String {
 /// The few lines that say what came of it.
 func summaryLines(_ summary: Summary, console: Console) -> [String] {
     var rows: [(String, String)] = []
-    // A subtitle that was shown may last beyond where an interrupted stream stopped.
-    let ends = summary.flows.filter { !$0.description.kind.isSparse }.compactMap(\.end)
-    let end = (ends.max() ?? summary.end)?.description ?? "nothing"
-    let whole = summary.duration.map { " of \($0)" } ?? ""
+    let end = summary.end.map { ", up to \($0)" } ?? ""
+    let whole = summary.end == nil ? "" : summary.duration.map { " of \($0)" } ?? ""
     let startup = summary.startup.map { ", started after \($0.words)" } ?? ""
-    rows.append(("played", "\(end)\(whole) in \(summary.elapsed.words)\(startup)"))
+    rows.append(("played", "\(summary.played)\(end)\(whole) in \(summary.elapsed.words)\(startup)"))
     let width = summary.flows.map(\.description.text.count).max() ?? 0
     for (index, flow) in summary.flows.enumerated() {
         rows.append(
@@ -204,6 +212,8 @@ func summaryLines(_ summary: Summary, console: Console) -> [String] {
                 "\(flow.description.text.padded(to: width))  \(String(flow.packets).padded(left: 7)) "
                     + (flow.packets == 1 ? "packet" : "packets")
                     + (flow.losses == FlowLosses() ? "" : "; \(flow.losses)")
+                    + (flow.missing > .zero ? "; \(flow.missing.words) missing" : "")
+                    + (flow.damagedPackets > 0 ? "; \(counted(flow.damagedPackets, "packet")) damaged" : "")
             ))
     }
     let grades = Dictionary(grouping: summary.handoffs, by: \.grade)
@@ -225,7 +235,30 @@ func summaryLines(_ summary: Summary, console: Console) -> [String] {
     rows.append(("visible gap", summary.visibleGap.words))
     rows.append(("missing", summary.missing.words))
     rows.append(("duplicate", summary.duplicate.words))
+    rows.append(
+        (
+            "damaged",
+            summary.damaged.words
+                + (summary.damagedPackets > 0 ? " (\(counted(summary.damagedPackets, "packet")))" : "")
+        ))
     return rows.map { console.styled($0.0.padded(to: 13), .dim) + $0.1.printable }
+        + (verdict(summary).map { [$0] } ?? [])
+}
+
+/// How it ended, in a sentence that hides nothing of what the viewer lacked; nil where an error says how.
+func verdict(_ summary: Summary) -> String? {
+    guard summary.error == nil else { return nil }
+    var parts: [String] = []
+    if summary.missing > .zero { parts.append("\(summary.missing.words) of it is missing") }
+    if summary.damagedPackets > 0 {
+        parts.append(
+            summary.damaged > .zero
+                ? "\(summary.damaged.words) of it is damaged"
+                : "\(counted(summary.damagedPackets, "packet")) of it \(summary.damagedPackets == 1 ? "is" : "are") damaged"
+        )
+    }
+    if summary.gapTotal > .zero { parts.append("the viewer waited for \(summary.gapTotal.words)") }
+    return "played to the end" + (parts.isEmpty ? "" : "; ") + parts.joined(separator: ", ")
 }
 
 /// Where a running stream is, on one line of at most `width` columns: what matters least is left out first.
@@ -240,7 +273,7 @@ func statusLine(_ status: StreamStatus, rate: Double?, width: Int) -> String {
         parts.append((5, "\(tenths / 10).\(tenths % 10)x"))
     }
     parts.append((4, counted(status.handoffs, "handoff")))
-    parts.append((1, "gap \(status.gapTotal.words)"))
+    parts.append((1, "gap \(status.visibleGap.words)"))
     while true {
         let line = parts.map(\.text).joined(separator: "  ")
         guard line.count >= width, parts.count > 1, let least = parts.map(\.rank).max() else {

@@ -16,6 +16,8 @@ package struct Packet: ~Copyable, @unchecked Sendable {
     package var dts: MediaTime?
     /// Zero where the container does not tell it.
     package var duration: MediaTime
+    /// Who delivered it; kept by whoever knows.
+    package var provenance = Provenance()
 
     /// False for a view of a packet that somebody else owns.
     private let isOwner: Bool
@@ -55,6 +57,7 @@ package struct Packet: ~Copyable, @unchecked Sendable {
         pts = packet.pts
         dts = packet.dts
         duration = packet.duration
+        provenance = packet.provenance
     }
 
     deinit {
@@ -72,6 +75,7 @@ package struct Packet: ~Copyable, @unchecked Sendable {
         copy.pts = pts
         copy.dts = dts
         copy.duration = duration
+        copy.provenance = provenance
         return copy
     }
 

@@ -16,10 +16,14 @@ final class FlowLane {
     static let keyLimit = 3
 
     /// Whether nobody waits for this flow.
-    var isSparse: Bool { isAlwaysSparse || isIdle }
+    var isSparse: Bool { isAlwaysSparse || isIdle || !isFed }
     private let isAlwaysSparse: Bool
     /// Nothing comes of it for now.
     private var isIdle = false
+    /// The origin that is played has this flow.
+    var isFed = true {
+        didSet { if isFed != oldValue { decodeEnd = nil } }
+    }
     /// Received and not yet out, in decode order.
     var waiting = UniqueDeque<Packet>()
     /// The last that went out, in decode order.

@@ -11,20 +11,31 @@ final class Pacer {
 
     private let buffer: PlayoutBuffer
     private let outputs: [any PacketOutput]
-    /// Called before the first packet goes out, and after each batch; on the pacer's thread.
+    /// Called on the pacer's thread: before the first packet goes out, with the first picture (the first sound where there
+    /// are none) after the start and after each restart of the buffer, and after each batch.
     private let firstOut: (MediaTime) -> Void
-    private let batchOut: () -> Void
+    private let firstShown: () -> Void
+    private let batchOut: (inout PresentationAccount) -> Void
     private(set) var presented: [FlowAccount]
+    /// What was missing, and what was damaged.
+    private(set) var account: PresentationAccount
+    /// By flow: what the viewer waits for.
+    private let isShown: [Bool]
 
     init(
-        buffer: PlayoutBuffer, outputs: [any PacketOutput], flowCount: Int, firstOut: @escaping (MediaTime) -> Void,
-        batchOut: @escaping () -> Void
+        buffer: PlayoutBuffer, outputs: [any PacketOutput], flows: [FlowFormat], played: [FlowFormat],
+        firstOut: @escaping (MediaTime) -> Void, firstShown: @escaping () -> Void,
+        batchOut: @escaping (inout PresentationAccount) -> Void
     ) {
         self.buffer = buffer
         self.outputs = outputs
         self.firstOut = firstOut
+        self.firstShown = firstShown
         self.batchOut = batchOut
-        presented = Array(repeating: FlowAccount(), count: flowCount)
+        presented = Array(repeating: FlowAccount(), count: flows.count)
+        account = PresentationAccount(flows.map(\.presentationKind))
+        let hasPictures = played.contains { $0.kind == .video && !$0.isAttachedPicture }
+        isShown = flows.map { $0.kind == (hasPictures ? .video : .audio) && !$0.isAttachedPicture }
     }
 
     /// Runs until the buffer is empty and ended, or aborted; then finishes the outputs.
@@ -36,11 +47,17 @@ final class Pacer {
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         var batch = UniqueDeque<Packet>()
         var isFirst = true
+        var isAwaited = true
         loop: while true {
             let shift: MediaTime
             switch buffer.take(into: &batch, limit: Self.batchLimit) {
             case .ended, .aborted: break loop
-            case .batch(let wanted): shift = wanted
+            case .batch(let wanted, let begins):
+                shift = wanted
+                if let begins {
+                    account.restarted(isBackward: begins == .backwards)
+                    isAwaited = true
+                }
             }
             if isFirst, let first = batch[0].due {
                 isFirst = false
@@ -50,6 +67,11 @@ final class Pacer {
                 var packet = batch.removeFirst()
                 presented[packet.flow].received(
                     pts: packet.pts, dts: packet.dts, duration: packet.duration, byteCount: packet.byteCount)
+                if !packet.isDiscarded { note(packet) }
+                if isAwaited, isShown[packet.flow] {
+                    isAwaited = false
+                    firstShown()
+                }
                 if shift != .zero {
                     packet.pts = packet.pts.map { $0 + shift }
                     packet.dts = packet.dts.map { $0 + shift }
@@ -57,8 +79,38 @@ final class Pacer {
                 for output in outputs { try output.write(packet) }
             }
             for output in outputs { try output.flush() }
-            batchOut()
+            batchOut(&account)
         }
         for output in outputs { try output.finish() }
+    }
+
+    private func note(_ packet: borrowing Packet) {
+        account.presented(
+            flow: packet.flow, pts: packet.pts, dts: packet.dts, duration: packet.duration, isCorrupt: packet.isCorrupt,
+            provenance: packet.provenance)
+    }
+
+    /// Nothing more is presented; once the thread has returned.
+    ///
+    /// - Parameter isWhole: all was presented that was received.
+    func finish(isWhole: Bool) {
+        account.finish(isWhole: isWhole)
+        batchOut(&account)
+    }
+}
+
+extension FlowFormat {
+    /// Encoders of speech, and those for calls, may send nothing where it is silent.
+    private static let soundWithPauses: Set<String> = [
+        "opus", "speex", "amr_nb", "amr_wb", "evrc", "qcelp", "g723_1", "g729",
+    ]
+
+    fileprivate var presentationKind: PresentationAccount.Kind {
+        switch kind {
+        case _ where isSparse: .sparse
+        case .video: .continuous(.pictures)
+        case .audio: .continuous(Self.soundWithPauses.contains(codecName) ? .soundWithPauses : .sound)
+        case .subtitle, .data: .sparse
+        }
     }
 }

@@ -16,11 +16,15 @@ final class PlayoutBuffer: Sendable {
 
     /// What the pacer gets.
     enum Take: Sendable {
-        /// What is to be added to the times of the packets.
-        case batch(shift: MediaTime)
+        /// `shift` is to be added to the times of the packets; `begins` is set where they are the first from elsewhere in the
+        /// presentation.
+        case batch(shift: MediaTime, begins: Beginning?)
         case ended
         case aborted
     }
+
+    /// The viewer went elsewhere in the presentation.
+    enum Beginning: Sendable { case forwards, backwards }
 
     /// How much is in the buffer.
     struct Level: Sendable {
@@ -61,7 +65,6 @@ final class PlayoutBuffer: Sendable {
         var lastWake = Instant(nanoseconds: 0)
         /// Everything due before this went out.
         var released: MediaTime?
-        var newGaps: [VisibleGap] = []
         /// How far the flows of the container were apart at the most.
         var skew: MediaTime = .zero
         var isRealtime = false
@@ -70,6 +73,8 @@ final class PlayoutBuffer: Sendable {
         /// Where the last packet that went out ends, for the outputs.
         var outputEnd: MediaTime?
         var isShiftUnknown = false
+        /// Nothing has gone out since the last restart.
+        var beginning: Beginning?
         /// What comes is from where the viewer no longer is.
         var isDiscarding = false
         /// Media times are NPT with the sign turned round.
@@ -135,11 +140,7 @@ final class PlayoutBuffer: Sendable {
                 let lane = state.lanes[packet.flow]
                 state.bytes += packet.byteCount
                 state.packets += 1
-                if limits.isPaced, !lane.isSparse, let due = packet.due,
-                    state.clock.arrived(due: due, now: now) != nil, let gap = state.clock.gaps.last
-                {
-                    state.newGaps.append(gap)
-                }
+                if limits.isPaced, !lane.isSparse, let due = packet.due { state.clock.arrived(due: due, now: now) }
                 lane.append(packet)
             }
             noteSkew(&state)
@@ -193,15 +194,19 @@ final class PlayoutBuffer: Sendable {
     }
 
     /// Media stopped before its end: what the viewer has waited so far is a gap.
-    func ranDry() {
-        state.withLock { state in
-            guard limits.isPaced, let end = state.lanes.filter({ !$0.isSparse }).compactMap(\.decodeEnd).min() else {
-                return
-            }
-            if state.clock.arrived(due: end, now: .now) != nil, let gap = state.clock.gaps.last {
-                state.newGaps.append(gap)
-            }
-        }
+    func ranDry() { state.withLock { endWait(&$0, at: .now) } }
+
+    private func endWait(_ state: inout State, at now: Instant) {
+        if let end = awaited(state) { state.clock.arrived(due: end, now: now) }
+    }
+
+    /// Up to where there is media, where more is to come: a viewer who is further waits. A flow that ended long before the
+    /// others is not waited for.
+    private func awaited(_ state: State) -> MediaTime? {
+        guard limits.isPaced, !state.isEnded, !state.isComplete, !state.isAborted else { return nil }
+        let ends = state.lanes.filter { !$0.isSparse }.compactMap(\.decodeEnd)
+        guard let furthest = ends.max() else { return nil }
+        return ends.filter { $0 >= furthest - Self.greatestSkew }.min()
     }
 
     /// No more packets will come.
@@ -209,9 +214,12 @@ final class PlayoutBuffer: Sendable {
         state.withLockAndWake { $0.isEnded = true }
     }
 
-    /// Ends every wait, at once and for good.
+    /// Ends every wait, at once and for good; what the viewer has waited so far is a gap.
     func abort() {
-        state.withLockAndWake { $0.isAborted = true }
+        state.withLockAndWake { state in
+            endWait(&state, at: .now)
+            state.isAborted = true
+        }
     }
 
     // MARK: - The viewer's side
@@ -222,6 +230,13 @@ final class PlayoutBuffer: Sendable {
     func resume() { state.withLockAndWake { $0.clock.resume(at: .now) } }
 
     func setRate(_ rate: Rate) { state.withLockAndWake { $0.clock.setRate(rate, at: .now) } }
+
+    /// Of these flows something comes from now on, and the others are waited for no longer.
+    func feed(_ flows: Set<Int>) {
+        state.withLockAndWake { state in
+            for (index, lane) in state.lanes.enumerated() { lane.isFed = flows.contains(index) }
+        }
+    }
 
     /// The viewer is going elsewhere: what still comes from here is thrown away, until `restart`.
     func discard() { state.withLockAndWake { $0.isDiscarding = true } }
@@ -242,13 +257,14 @@ final class PlayoutBuffer: Sendable {
             state.isFull = false
             state.isDiscarding = false
             state.firstArrival = nil
-            state.clock.stop()
+            state.clock.stop(at: .now)
             state.clock.isBackward = isBackward
             if place != nil || isBackward != state.isBackward { state.released = nil }
             state.isBackward = isBackward
             state.place = place
             state.isComplete = false
             state.isShiftUnknown = state.outputEnd != nil
+            state.beginning = isBackward ? .backwards : .forwards
         }
         bin.empty()
     }
@@ -287,7 +303,8 @@ final class PlayoutBuffer: Sendable {
             next = release(&state, into: &batch, limit: limit, at: .now)
             if !batch.isEmpty {
                 state.clock.outputsBegan(at: .now)
-                return .batch(shift: shift(&state, for: batch))
+                defer { state.beginning = nil }
+                return .batch(shift: shift(&state, for: batch), begins: state.beginning)
             }
             if state.isEnded, state.packets == 0 { return .ended }
             state.pacerWaits = true
@@ -402,15 +419,22 @@ final class PlayoutBuffer: Sendable {
         }
     }
 
-    var gapTotal: Duration { state.withLock { $0.clock.gapTotal } }
-    var gaps: [VisibleGap] { state.withLock { $0.clock.gaps } }
-
-    /// Gaps since the last call.
-    func takeNewGaps() -> [VisibleGap] {
+    /// How long media was due and was not there, with a wait that has not ended yet.
+    var gapTotal: Duration {
         state.withLock { state in
-            defer { state.newGaps = [] }
-            return state.newGaps
+            state.clock.gapTotal + (awaited(state).map { state.clock.wait(since: $0, at: .now) } ?? .zero)
         }
+    }
+    var gaps: [VisibleGap] { state.withLock { $0.clock.gaps } }
+    var gapCount: Int { state.withLock { $0.clock.gapCount } }
+    /// How long media has gone by, on the clock on the wall; zero where nothing is paced.
+    var playingTime: Duration { state.withLock { limits.isPaced ? $0.clock.playingTime(at: .now) : .zero } }
+
+    /// Gaps that are over, since the last call.
+    ///
+    /// - Parameter isOver: nothing more is presented.
+    func takeNewGaps(isOver: Bool = false) -> [VisibleGap] {
+        state.withLock { $0.clock.takeGaps(at: isOver ? nil : .now) }
     }
 
     /// Position of each flow: how far it was received.

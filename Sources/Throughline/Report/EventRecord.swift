@@ -25,6 +25,7 @@ struct EventRecord: Encodable {
     var text: String?
     var indicator: Indicated?
     var decision: Report.Decision?
+    var defect: Report.Defect?
 
     /// A change that the stream announced.
     struct Indicated: Encodable {
@@ -124,6 +125,10 @@ struct EventRecord: Encodable {
             event = "gap"
             npt = gap.npt.reported
             duration = gap.duration.reported
+        case .defect(let found, let url):
+            event = found.kind.rawValue
+            defect = Report.Defect(found)
+            self.url = url
         case .warning(let text):
             event = "warning"
             self.text = text

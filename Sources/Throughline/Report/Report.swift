@@ -6,7 +6,7 @@ internal import ThroughlineCore
 /// Positions and lengths are seconds. What is not known is absent.
 public struct Report: Codable, Sendable {
     /// The name of this form of report. It changes when a field changes its meaning or goes; not when one is added.
-    public static let schemaName = "throughline-report/1"
+    public static let schemaName = "throughline-report/2"
 
     public struct Result: Codable, Sendable {
         /// `played`, or the class of the error.
@@ -31,6 +31,13 @@ public struct Report: Codable, Sendable {
         /// RTP packets that were lost and filled from a second session.
         public var filledPackets: Int?
         public var position: Position?
+        public var played: Double?
+        /// Bits per second of what was presented.
+        public var bitrate: Double?
+        public var missing: Double
+        public var duplicate: Double
+        public var damaged: Double
+        public var damagedPackets: Int
     }
 
     public struct Position: Codable, Sendable {
@@ -48,6 +55,9 @@ public struct Report: Codable, Sendable {
         public var url: String
         public var failures: Int
         public var ruledOut: String?
+        public var missing: Double
+        public var damaged: Double
+        public var damagedPackets: Int
     }
 
     public struct Handoff: Codable, Sendable {
@@ -137,6 +147,20 @@ public struct Report: Codable, Sendable {
         public var duration: Double
     }
 
+    /// What was missing or damaged at one place.
+    public struct Defect: Codable, Sendable {
+        /// `missing` or `damaged`.
+        public var kind: String
+        public var npt: Double
+        public var duration: Double
+        public var flows: [Int]
+        /// Damaged packets; absent of what is missing.
+        public var packets: Int?
+        public var origin: Int
+        /// Of what is missing: `join` or `media`.
+        public var place: String?
+    }
+
     public var schema = Report.schemaName
     public var startedAt: String?
     public var result: Result
@@ -145,10 +169,22 @@ public struct Report: Codable, Sendable {
     public var container: String?
     public var duration: Double?
     public var end: Double?
+    public var startFailure: Bool
+    /// Media time that was presented.
+    public var played: Double
     public var visibleGap: Double
     public var waited: Double
+    public var waitCount: Int
+    public var playingTime: Double
+    public var rebufferingRatio: Double?
+    public var rebufferingFrequency: Double?
+    public var seekCount: Int
+    public var seekLatency: Double?
+    public var longestSeekLatency: Double?
     public var missing: Double
     public var duplicate: Double
+    public var damaged: Double
+    public var damagedPackets: Int
     public var flows: [Flow]
     public var origins: [OriginRecord]
     public var handoffCount: Int
@@ -156,6 +192,7 @@ public struct Report: Codable, Sendable {
     public var reopenCount: Int
     public var standby: StandbyCost
     public var gaps: [Gap]
+    public var defects: [Defect]
     public var warnings: [String]
 
     /// - Parameter startedAt: when the stream was started, by the clock on the wall; in ISO 8601.
@@ -167,17 +204,33 @@ public struct Report: Codable, Sendable {
         container = summary.container
         duration = summary.duration?.reported
         end = summary.end?.reported
+        startFailure = summary.isStartFailure
+        played = summary.played.reported
         visibleGap = summary.visibleGap.reported
         waited = summary.gapTotal.reported
+        waitCount = summary.gapCount
+        playingTime = summary.playingTime.reported
+        rebufferingRatio = summary.rebufferingRatio
+        rebufferingFrequency = summary.rebufferingFrequency
+        seekCount = summary.seekCount
+        seekLatency = summary.seekCount > 0 ? summary.seekTotal.reported / Double(summary.seekCount) : nil
+        longestSeekLatency = summary.seekCount > 0 ? summary.longestSeek.reported : nil
         missing = summary.missing.reported
         duplicate = summary.duplicate.reported
+        damaged = summary.damaged.reported
+        damagedPackets = summary.damagedPackets
         flows = summary.flows.map { Flow($0) }
-        origins = summary.origins.map { OriginRecord(url: $0.url, failures: $0.failures, ruledOut: $0.ruledOut) }
+        origins = summary.origins.map {
+            OriginRecord(
+                url: $0.url, failures: $0.failures, ruledOut: $0.ruledOut, missing: $0.missing.reported,
+                damaged: $0.damaged.reported, damagedPackets: $0.damagedPackets)
+        }
         handoffCount = summary.handoffCount
         handoffs = summary.handoffs.map { Handoff($0) }
         reopenCount = summary.reopenCount
         standby = StandbyCost(summary.standby)
         gaps = summary.gaps.map { Gap(npt: $0.npt.reported, duration: $0.duration.reported) }
+        defects = summary.defects.map { Defect($0) }
         warnings = summary.warnings
     }
 
@@ -220,6 +273,24 @@ extension Report.Flow {
         position = flow.position.map { Report.Position($0) }
         droppedUnits = flow.losses.units > 0 ? flow.losses.units : nil
         filledPackets = flow.losses.filled > 0 ? flow.losses.filled : nil
+        played = flow.presented?.reported
+        bitrate = flow.presented.flatMap { $0 > .zero ? Double(flow.bytes) * 8 / $0.reported : nil }
+        missing = flow.missing.reported
+        duplicate = flow.duplicate.reported
+        damaged = flow.damaged.reported
+        damagedPackets = flow.damagedPackets
+    }
+}
+
+extension Report.Defect {
+    init(_ defect: MediaDefect) {
+        kind = defect.kind.rawValue
+        npt = defect.npt.reported
+        duration = defect.duration.reported
+        flows = defect.flows
+        packets = defect.kind == .damaged ? defect.packets : nil
+        origin = defect.origin.index
+        place = defect.kind == .missing ? defect.isAtJoin ? "join" : "media" : nil
     }
 }
 

@@ -85,6 +85,9 @@ final class SpliceLine {
         feeds = flows.map { Feed(output: $0.index, format: $0) }
     }
 
+    /// How long the presentation is, where that is known.
+    var duration: MediaTime? { didSet { for index in outputs.indices { outputs[index].guardian.duration = duration } } }
+
     /// How the output's packets carry the payload of a flow; nil while there were none.
     func form(of output: Int) -> PayloadForm? { outputs[output].form }
 
@@ -127,6 +130,7 @@ final class SpliceLine {
             let format = outputs[index].format
             outputs[index].clock = DecodeClock(timeBase: format.timeBase, reorderDepth: format.reorderDepth)
             outputs[index].guardian = JumpGuard()
+            outputs[index].guardian.duration = duration
             outputs[index].next = nil
         }
         for index in feeds.indices {

@@ -1,13 +1,16 @@
 /// Keeps a flow's timeline continuous where its timestamps jump: a damaged one, or a container that starts to count anew.
 ///
 /// A single timestamp that lies far from where the flow should be is taken for damage, and the packet stands where it
-/// should. Two in a row that agree are a new count, and the flow goes on without a hole.
+/// should. Two in a row that agree are a new count, and the flow goes on without a hole; unless they lie ahead where the
+/// presentation is known to go on: what lies between is missing then, and the rest stands where it belongs.
 package struct JumpGuard: Sendable {
     /// A step this far from the expected is no gap in the programme.
     package static let threshold: MediaTime = .seconds(10)
 
     /// Where the next packet should stand, on the corrected timeline.
     private var expected: MediaTime?
+    /// How long the presentation is, where that is known.
+    package var duration: MediaTime?
     /// What corrects the timestamps at present.
     private var shift: MediaTime = .zero
     /// The last timestamp that was taken for damage.
@@ -31,6 +34,10 @@ package struct JumpGuard: Sendable {
         }
         if let suspect, (time - suspect).magnitude <= Self.threshold {
             self.suspect = nil
+            if let whole = self.duration, time + shift > expected, time + shift < whole {
+                self.expected = time + shift + duration
+                return shift
+            }
             shift = expected - time
             self.expected = expected + duration
             return shift

@@ -58,11 +58,11 @@ internal import ThroughlineCore
     @Test func theTotalGoesOnBeyondTheList() {
         var clock = Self.started()
         for step in 1...1500 {
-            let due = MediaTime.seconds(5) + .milliseconds(Int64(step) * 10)
+            let due = MediaTime.seconds(5) + .milliseconds(Int64(step) * 200)
             let late = clock.due(due)! + .milliseconds(1)
             #expect(clock.arrived(due: due, now: late) == .milliseconds(1))
         }
-        #expect(clock.gaps.count == PlayoutClock.gapLimit)
+        #expect(clock.gaps.count == PlayoutClock.gapLimit && clock.gapCount == 1500)
         #expect(clock.gapTotal == .milliseconds(1500))
     }
 
@@ -98,7 +98,33 @@ internal import ThroughlineCore
         #expect(clock.due(before + .seconds(4)) == .at(2.5))
         clock.setRate(Rate(1, 2), at: .at(1.5))
         #expect(clock.playhead(at: .at(3.5)) == before + .seconds(3))
-        clock.stop()
+        #expect(clock.playingTime(at: .at(3.5)) == .milliseconds(3500), "on the clock on the wall")
+        clock.stop(at: .at(3.5))
         #expect(!clock.isRunning)
+        #expect(clock.playingTime(at: .at(9)) == .milliseconds(3500))
+    }
+
+    @Test func whatComesSoonAfterAGapBelongsToIt() {
+        var clock = Self.started()
+        clock.arrived(due: .seconds(6), now: .at(1.3))
+        #expect(clock.takeGaps(at: .at(1.3)).isEmpty, "it may go on")
+        // 50 ms of media later nothing is there again.
+        clock.arrived(due: .milliseconds(6050), now: .at(1.55))
+        #expect(clock.gapCount == 1 && clock.gapTotal == .milliseconds(500))
+        #expect(clock.takeGaps(at: .at(1.6)).isEmpty)
+        #expect(clock.takeGaps(at: .at(1.7)) == [VisibleGap(npt: .seconds(6), duration: .milliseconds(500))])
+        #expect(clock.takeGaps(at: nil).isEmpty, "told once")
+        clock.arrived(due: .seconds(7), now: .at(3))
+        #expect(clock.takeGaps(at: nil).map(\.duration) == [.milliseconds(500)], "nothing more comes")
+        #expect(clock.gaps.count == 2 && clock.gapCount == 2)
+        #expect(clock.playingTime(at: .at(3)) == .seconds(2))
+    }
+
+    @Test func aWaitThatIsOpenCountsUpToNow() {
+        var clock = Self.started()
+        #expect(clock.wait(since: .seconds(6), at: .at(0.9)) == .zero)
+        #expect(clock.wait(since: .seconds(6), at: .at(6)) == .seconds(5))
+        clock.pause(at: .at(6))
+        #expect(clock.wait(since: .seconds(6), at: .at(60)) == .zero)
     }
 }

@@ -1,0 +1,248 @@
+/// Finds what is missing of one flow by the times of the packets that are presented.
+///
+/// Packets are told in decode order. A picture is never shown before it is decoded, so once a packet is decoded at some
+/// time, all that is shown up to then has come: those are looked at one after the other, in the order in which they are
+/// shown. The step from one to the next is a hole when it is longer than the packet lasts and than the flow's steps
+/// usually are, by more than half a step.
+///
+/// What looks like a hole is none where the flow goes on with such steps (another frame rate, a server that leaves out
+/// pictures at a higher scale), nor where steps of all lengths are usual (screens that are recorded, cameras in the dark).
+/// A hole of pictures alone, with nothing else to prove it, is held back for some time to see whether more of them come:
+///
+///     shown at (ms)    0 40 80 120 160 400 440 480 ...          hole of 200 ms
+///                      0 40 80 120 160 280 400 520 640 ...      from 160 on fewer pictures a second: no hole
+///                      0 40 120 160 240 400 440 600 680 ...     steps of all lengths: no hole
+package struct FlowContinuity: Sendable {
+    /// What is known of a kind of flow.
+    package enum Kind: Sendable {
+        /// Frame rates vary; what a container says of the duration of one picture may be meant in decode order.
+        case pictures
+        /// Every packet lasts as long as it says.
+        case sound
+        /// The encoder sends nothing where it is silent.
+        case soundWithPauses
+    }
+
+    package struct Hole: Hashable, Sendable {
+        package var range: Range<MediaTime>
+        package var provenance: Provenance
+        package var isAtJoin: Bool
+        package var length: MediaTime { range.upperBound - range.lowerBound }
+    }
+
+    /// Pictures that are held back for reordering, at the most.
+    static let pendingLimit = 64
+    /// From so many equal steps on they are the usual ones, and so many make a flow steady.
+    static let usualRun = 4
+    static let steadyRun = 16
+    /// What a container says of a picture's duration holds for those that are decoded within so many packets.
+    static let statedReach = 16
+    /// More holes without further proof within so many steps are the flow's way.
+    static let doubtLimit = 4
+    static let doubtReach = 250
+    /// It is so for so many steps after the last of them.
+    static let habitReach = 1000
+
+    private struct Shown {
+        var start: MediaTime
+        var duration: MediaTime
+        var isCorrupt: Bool
+        var provenance: Provenance
+    }
+
+    private let kind: Kind
+    /// Backwards pictures lie far apart, and nothing can be told by that.
+    private var isJudged = true
+    /// In the order in which they are shown.
+    private var pending: [Shown] = []
+    private var last: Shown?
+    private var steps = 0
+    /// Steps of the same length, up to the last.
+    private var run: (step: MediaTime, count: Int) = (.zero, 0)
+    /// How long a step usually is; zero before that is known.
+    private var usual: MediaTime = .zero
+    /// The longest step of late: it is forgotten slowly.
+    private var longest: MediaTime = .zero
+    /// The longest duration that was stated of late, and how many packets ago.
+    private var stated: (longest: MediaTime, age: Int) = (.zero, 0)
+    /// The step before the last may have been a hole: the last one tells.
+    private var suspect: (hole: Hole, step: MediaTime, isCertain: Bool)?
+    /// Holes that nothing else proves, and at which step each was.
+    private var doubtful: [(hole: Hole, step: MediaTime, at: Int)] = []
+    /// The flow pauses now and then, for so long at the most, until this step.
+    private var habit: (longest: MediaTime, until: Int) = (.zero, 0)
+    /// Holes that are known, since they were taken.
+    private var found: [Hole] = []
+    /// From the first to the end of the last, in every stretch that was presented.
+    private var extent: MediaTime = .zero
+
+    /// Media time of all holes.
+    package private(set) var missing: MediaTime = .zero
+
+    package init(_ kind: Kind) { self.kind = kind }
+
+    /// Media time that was presented.
+    package var presented: MediaTime { max(.zero, extent + (last.map { length(of: $0) } ?? .zero) - missing) }
+    /// Up to where it was presented without a break in order.
+    package var end: MediaTime? { last.map { $0.start + length(of: $0) } }
+    /// Up to where it is known what is missing.
+    package var reached: MediaTime? { last?.start }
+    /// Where the last that was presented came from.
+    package var provenance: Provenance? { (pending.last ?? last)?.provenance }
+    package var hasDoubts: Bool { !doubtful.isEmpty }
+    package var hasFound: Bool { !found.isEmpty }
+
+    /// A packet is presented.
+    ///
+    /// - Parameter duration: zero where it is not known.
+    package mutating func present(
+        pts: MediaTime, dts: MediaTime, duration: MediaTime, isCorrupt: Bool, provenance: Provenance
+    ) {
+        if duration >= stated.longest || stated.age > Self.statedReach {
+            stated = (duration, 0)
+        } else {
+            stated.age += 1
+        }
+        let shown = Shown(start: pts, duration: duration, isCorrupt: isCorrupt, provenance: provenance)
+        if pending.isEmpty, pts <= dts { return follow(with: shown) }
+        pending.insert(shown, at: (pending.lastIndex { $0.start <= pts } ?? -1) + 1)
+        var settled = 0
+        while settled < pending.count, pending[settled].start <= dts || pending.count - settled > Self.pendingLimit {
+            follow(with: pending[settled])
+            settled += 1
+        }
+        pending.removeFirst(settled)
+    }
+
+    /// How long a packet lasts, as far as that is known.
+    package func length(stated duration: MediaTime) -> MediaTime {
+        guard duration > .zero else { return usual > .zero ? usual : longest }
+        // A frame of sound does not last longer because the next one is missing.
+        if kind == .sound, run.count >= Self.steadyRun, duration > usual + usual { return usual }
+        return duration
+    }
+
+    private func length(of shown: Shown) -> MediaTime { length(stated: shown.duration) }
+
+    private mutating func follow(with next: Shown) {
+        guard let before = last else {
+            last = next
+            // What a codec needs to begin stands before zero.
+            if isJudged { extent += min(next.start, .zero) }
+            return
+        }
+        let step = next.start - before.start
+        guard step > .zero else { return }
+        last = next
+        extent += step
+        steps += 1
+        let own = length(of: before)
+        let slack = usual > .zero ? usual : longest
+        let covers = kind == .pictures ? max(own, stated.longest) : own
+        let limit = max(covers, usual, longest) + MediaTime(flicks: slack.flicks / 8 * 5)
+        guard isJudged, step > limit, usual > .zero || longest > .zero else {
+            if let suspect { confirm(suspect.hole, step: suspect.step, isCertain: suspect.isCertain) }
+            suspect = nil
+            if let doubt = doubtful.first, steps - doubt.at > Self.doubtReach { add(doubtful.removeFirst().hole) }
+            return learn(step)
+        }
+        if let suspect {
+            // Twice in a row, and nothing proves either: that is how the flow goes on.
+            if !suspect.isCertain, !next.isCorrupt, step.flicks >= suspect.step.flicks / 4 * 3 {
+                self.suspect = nil
+                (usual, longest) = (.zero, max(suspect.step, step))
+                let known = longest
+                doubtful.removeAll { $0.step <= known }
+                return learn(step)
+            }
+            confirm(suspect.hole, step: suspect.step, isCertain: suspect.isCertain)
+        }
+        let start = before.start + min(max(own, usual), step)
+        let hole = Hole(
+            range: start..<next.start, provenance: next.provenance, isAtJoin: before.provenance != next.provenance)
+        suspect = (hole, step, before.isCorrupt || next.isCorrupt)
+    }
+
+    private mutating func learn(_ step: MediaTime) {
+        longest = max(step, MediaTime(flicks: longest.flicks - longest.flicks / 256))
+        let difference = (step - run.step).magnitude
+        // Containers that count milliseconds round.
+        guard difference.flicks <= max(run.step.flicks / 4, Self.rounding.flicks) else {
+            run = (step, 1)
+            return
+        }
+        run.count += 1
+        if run.count == Self.usualRun { usual = run.step }
+    }
+
+    private static let rounding: MediaTime = .milliseconds(1)
+
+    private mutating func confirm(_ hole: Hole, step: MediaTime, isCertain: Bool) {
+        if isCertain || hole.isAtJoin || kind == .sound { return add(hole) }
+        if steps < habit.until, step.flicks / 2 <= habit.longest.flicks {
+            habit = (max(habit.longest, step), steps + Self.habitReach)
+            return
+        }
+        doubtful.append((hole, step, steps))
+        guard doubtful.count > Self.doubtLimit else { return }
+        habit = (doubtful.map(\.step).max() ?? .zero, steps + Self.habitReach)
+        doubtful = []
+    }
+
+    private mutating func add(_ hole: Hole) {
+        missing += hole.length
+        found.append(hole)
+    }
+
+    /// Something else is missing there, or not far from it: what this flow lacks at the same place is no doubt missing.
+    package mutating func proveMissing(near range: Range<MediaTime>) {
+        let isNear = { (hole: Hole) in
+            hole.range.lowerBound <= range.upperBound && hole.range.upperBound >= range.lowerBound
+        }
+        for doubt in doubtful where isNear(doubt.hole) { add(doubt.hole) }
+        doubtful.removeAll { isNear($0.hole) }
+        if let hole = suspect?.hole, isNear(hole) { suspect?.isCertain = true }
+    }
+
+    /// What may be missing, as far as nothing has proved it yet.
+    package var doubts: [Range<MediaTime>] {
+        doubtful.map(\.hole.range) + (suspect.map { [$0.hole.range] } ?? [])
+    }
+
+    /// The flow has gone missing: up to a time nothing of it comes any more.
+    package mutating func missesAll(to time: MediaTime, provenance: Provenance, isAtJoin: Bool) {
+        guard let end, end < time else { return }
+        extent += time - end
+        add(Hole(range: end..<time, provenance: provenance, isAtJoin: isAtJoin))
+    }
+
+    /// Holes that became known since the last call.
+    package mutating func takeFound() -> [Hole] {
+        defer { found = [] }
+        return found
+    }
+
+    /// What comes next is from elsewhere in the presentation, or nothing comes any more.
+    ///
+    /// - Parameters:
+    ///   - isWhole: all was presented that came; otherwise pictures may lack that were to be shown before the last ones that
+    ///     were decoded.
+    ///   - isJudged: whether what comes next goes on by steps that tell something.
+    package mutating func restart(isWhole: Bool, isJudged: Bool = true) {
+        for shown in pending {
+            if !isWhole, let last, shown.start - last.start > length(of: last) + MediaTime(flicks: usual.flicks / 2) {
+                break
+            }
+            follow(with: shown)
+        }
+        pending = []
+        if let suspect { confirm(suspect.hole, step: suspect.step, isCertain: suspect.isCertain) }
+        suspect = nil
+        for doubt in doubtful { add(doubt.hole) }
+        doubtful = []
+        if let last { extent += length(of: last) }
+        last = nil
+        run.count = min(run.count, 1)
+        self.isJudged = isJudged
+    }
+}
