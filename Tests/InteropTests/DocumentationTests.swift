@@ -163,8 +163,8 @@ struct DocumentationTests {
 /// Where the commands of a block are run: a directory with films, and origins by the names of the pages.
 ///
 /// A film called `main` is the fixture, 12 s long; one called `film` is its first three seconds. `one` and `two` are
-/// hosts with all of them, over HTTP and over RTSP. Scripts of the project build, install or measure: they are asked for
-/// their help only.
+/// hosts with the short ones, over HTTP and over RTSP. Scripts of the project build, install or measure: they are asked
+/// for their help only.
 private final class Stage: Sendable {
     struct Outcome { var status: Int32, output: String }
 
@@ -180,14 +180,18 @@ private final class Stage: Sendable {
         for name in ["main.mp4", "main.ts", "main.mkv", "other.mp4"] {
             symlink(Fixtures.path(name), place.path(name))
         }
-        for name in ["film.mp4", "film.ts", "film.mkv"] {
-            symlink(try await Films.shared.path(name), place.path(name))
+        for kind in ["mp4", "ts", "mkv"] where block.text.contains("film.\(kind)") {
+            let made = try await Tool.run([
+                "ffmpeg", "-v", "error", "-nostdin", "-i", Fixtures.path("main.\(kind)"), "-t", "3", "-map", "0:v",
+                "-map", "0:a", "-c", "copy", place.path("film.\(kind)"),
+            ])
+            guard made.status == 0 else { throw SupportFailure(description: made.errors) }
         }
         let tool = try CommandLineTool.path
         let beside = tool.dropLast("throughline".count)
         for name in ["throughline", "ExamplePlay", "ExampleLab"] { symlink(beside + name, place.path(name)) }
 
-        let names = ["film.mp4", "film.ts", "film.mkv", "main.mp4", "main.ts"]
+        let names = ["film.mp4", "film.ts", "film.mkv"].filter { access(place.path($0), R_OK) == 0 }
         let files = Dictionary(uniqueKeysWithValues: names.map { ("/\($0)", place.path($0)) })
         var (hosts, ends): ([(name: String, address: String)], [@Sendable () -> Void]) = ([], [])
         for host in ["one", "two"] where block.text.contains("//\(host)/") {
@@ -267,28 +271,6 @@ private final class Stage: Sendable {
         }
         for (name, address) in hosts { output = output.replacing(address, with: name) }
         return output
-    }
-}
-
-/// Short films, made once.
-private actor Films {
-    static let shared = Films()
-    private var place: TemporaryDirectory?
-
-    func path(_ name: String) async throws -> String {
-        if place == nil {
-            let place = try TemporaryDirectory()
-            self.place = place
-            for (film, source) in [("film.mp4", "main.mp4"), ("film.ts", "main.ts"), ("film.mkv", "main.mkv")] {
-                let made = try await Tool.run([
-                    "ffmpeg", "-v", "error", "-nostdin", "-i", Fixtures.path(source), "-t", "3", "-map", "0:v",
-                    "-map", "0:a", "-c", "copy", place.path(film),
-                ])
-                guard made.status == 0 else { throw SupportFailure(description: made.errors) }
-            }
-        }
-        guard let place else { throw SupportFailure(description: "no films") }
-        return place.path(name)
     }
 }
 
