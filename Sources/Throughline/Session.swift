@@ -727,6 +727,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     @discardableResult
     func flush() -> Bool {
         guard !batch.isEmpty else { return !abort.isAborted }
+        if let line, line.hasWarnings { for warning in line.takeWarnings() { warn(warning) } }
         let (bytes, flows) = (batchBytes, batchFlows)
         (batchBytes, batchFlows) = (0, 0)
         noteAcceptance()

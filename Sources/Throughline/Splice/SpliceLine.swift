@@ -71,6 +71,9 @@ final class SpliceLine {
     /// What the splice did to the flows that are through their gates.
     private(set) var splices: [FlowSplice] = []
     private var warnings: [String] = []
+    var hasWarnings: Bool { !warnings.isEmpty }
+    /// Where a clock began to count anew.
+    private var lastJump: NPT?
     /// The stream is played backwards: key frames alone go on, and their times are turned round.
     private(set) var isBackward = false
     /// NPT of the last picture that was passed on backwards.
@@ -235,6 +238,7 @@ final class SpliceLine {
                 if let furthest, (time - furthest).magnitude > Self.sparseReach { return false }
             } else {
                 let correction = outputs[output].guardian.correction(for: time, duration: outputs[output].duration)
+                if let jump = outputs[output].guardian.takeJump() { warnOfJump(by: jump, at: time + correction) }
                 pts = pts.map { $0 + correction }
                 dts = dts.map { $0 + correction }
                 furthest = max(furthest ?? time, time + correction)
@@ -252,6 +256,15 @@ final class SpliceLine {
         outputs[output].next = times.dts + packet.duration
         if !leadIn.isEmpty { placeLeadIn(of: output, before: times.dts) }
         return true
+    }
+
+    /// Once, however many flows jump.
+    private func warnOfJump(by jump: MediaTime, at place: NPT) {
+        if let last = lastJump, (place - last).magnitude < .seconds(5) { return }
+        lastJump = place
+        warnings.append(
+            "timestamps jump by \(jump) at \(place): taken for a new count; whether media is missing there is not known"
+        )
     }
 
     // MARK: - What leads up to the first picture

@@ -50,7 +50,7 @@ package struct FlowContinuity: Sendable {
         var provenance: Provenance
     }
 
-    private let kind: Kind
+    package let kind: Kind
     /// Backwards pictures lie far apart, and nothing can be told by that.
     private var isJudged = true
     /// In the order in which they are shown.

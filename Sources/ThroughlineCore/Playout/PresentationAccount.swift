@@ -63,12 +63,20 @@ package struct PresentationAccount: Sendable {
     package var missing: MediaTime { missed.total }
     /// Media time that was presented damaged, for one viewer.
     package var damaged: MediaTime { spoilt.total }
-    /// Media time that was presented, for one viewer: of each stretch between two seeks, that of the flow that has most.
+    /// Media time that was presented, for one viewer: of each stretch between two seeks, that of the pictures, unless the
+    /// sound lasts clearly longer.
     package var played: MediaTime { playedBefore + playedSince }
 
     private var playedSince: MediaTime {
-        zip(flows, earlier).compactMap { flow, earlier in flow.continuity.map { $0.presented - earlier } }.max()
-            ?? .zero
+        var (pictures, all) = (MediaTime.zero, MediaTime.zero)
+        for (flow, earlier) in zip(flows, earlier) {
+            guard let continuity = flow.continuity else { continue }
+            let presented = continuity.presented - earlier
+            all = max(all, presented)
+            if continuity.kind == .pictures { pictures = max(pictures, presented) }
+        }
+        // Sound begins before the first picture, and goes on behind the last, by what its packets do not divide.
+        return pictures > .zero && all - pictures < Self.lostAfter ? pictures : all
     }
 
     package func tally(of flow: Int) -> Tally {

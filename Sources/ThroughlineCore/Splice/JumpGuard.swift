@@ -13,6 +13,8 @@ package struct JumpGuard: Sendable {
     package var duration: MediaTime?
     /// What corrects the timestamps at present.
     private var shift: MediaTime = .zero
+    /// By how much the clock jumped that counts anew, since that was taken.
+    private var jump: MediaTime?
     /// The last timestamp that was taken for damage.
     private var suspect: MediaTime?
 
@@ -38,6 +40,7 @@ package struct JumpGuard: Sendable {
                 self.expected = time + shift + duration
                 return shift
             }
+            jump = time + shift - expected
             shift = expected - time
             self.expected = expected + duration
             return shift
@@ -46,6 +49,9 @@ package struct JumpGuard: Sendable {
         self.expected = expected + duration
         return expected - time
     }
+
+    /// A new count that began since the last call: by how much it is ahead of the former.
+    package mutating func takeJump() -> MediaTime? { jump.take() }
 
     /// Another origin delivers from now on, with times that were brought onto the same timeline.
     package mutating func originChanged() {

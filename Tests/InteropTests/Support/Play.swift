@@ -96,3 +96,19 @@ actor References {
         return try await task.value
     }
 }
+
+/// Nothing is missing but one flow, which the alternate lacks: that from the handoff on, and said so.
+func expectMissing(_ play: Play, flow lacking: Int?, sourceLocation: SourceLocation = #_sourceLocation) {
+    let summary = play.summary
+    for flow in summary.flows where flow.description.index != lacking {
+        #expect(flow.missing == .zero, "flow \(flow.description.index)\n\(play.story)", sourceLocation: sourceLocation)
+    }
+    guard let lacking else {
+        #expect(summary.missing == .zero, "\(play.story)", sourceLocation: sourceLocation)
+        return
+    }
+    #expect(summary.missing > .seconds(2), "\(play.story)", sourceLocation: sourceLocation)
+    #expect(summary.missing == summary.flows[lacking].missing, "\(play.story)", sourceLocation: sourceLocation)
+    #expect(summary.defects.map(\.flows) == [[lacking]], "\(play.story)", sourceLocation: sourceLocation)
+    #expect(summary.defects.map(\.isAtJoin) == [true], "\(play.story)", sourceLocation: sourceLocation)
+}

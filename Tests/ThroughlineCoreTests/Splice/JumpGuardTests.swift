@@ -29,6 +29,20 @@ internal import ThroughlineCore
         #expect(Self.corrected([90_000, 90_040, 0, 40, 80, 120]) == [90_000, 90_040, 90_080, 90_120, 90_160, 90_200])
     }
 
+    @Test func aJumpAheadWithinThePresentationIsAHole() {
+        var jumps = JumpGuard()
+        jumps.duration = .seconds(60)
+        let times: [Int64] = [20_000, 20_040, 35_000, 35_040, 35_080, 90_000, 90_040]
+        let corrected = times.map { time in
+            let time = MediaTime.milliseconds(time)
+            return (time + jumps.correction(for: time, duration: Self.frame)).milliseconds
+        }
+        // The first of them might have been a damaged one.
+        #expect(corrected == [20_000, 20_040, 20_080, 35_040, 35_080, 35_120, 35_160])
+        #expect(jumps.takeJump() == .milliseconds(90_040 - 35_160), "that one is a new count, and can be told")
+        #expect(jumps.takeJump() == nil)
+    }
+
     @Test func anotherOriginStartsAnew() {
         var jumps = JumpGuard()
         for time in [0, 40, 9_000_000, 9_000_040] as [Int64] {
