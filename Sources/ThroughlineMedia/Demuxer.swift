@@ -1,31 +1,13 @@
 internal import CFFmpeg
+internal import DequeModule
 package import ThroughlineCore
-
-/// Where a demuxer gets its bytes. Called on the demuxer's thread only; calls may block.
-package protocol ByteInput: AnyObject {
-    /// Fills at most the whole buffer with at least one byte.
-    func read(into buffer: UnsafeMutableRawBufferPointer) -> ByteInputResult
-    /// Moves to an absolute byte offset. False where that cannot be done.
-    func seek(to offset: Int64) -> Bool
-    /// Length in bytes, where it is known.
-    var length: Int64? { get }
-    /// Whether `seek` can succeed.
-    var isSeekable: Bool { get }
-}
-
-/// What a read gave.
-package enum ByteInputResult: Sendable {
-    case bytes(Int)
-    case end
-    case failed
-}
 
 /// libavformat's demuxer over our own bytes: packets out, on one thread.
 ///
 /// Opening ends as soon as every flow is known, which is what makes a start fast: the duration of a container that does
 /// not state it is not searched for, and frame rates are not measured. Confined to the thread of its ingest.
 package final class Demuxer {
-    package struct Options: Sendable {
+    package struct Options {
         /// Name of an input format that is tried alone, when the content is known.
         package var format: String?
         /// Search the end of the bytes for the duration when no header states it. Costs reads at the end.
@@ -36,6 +18,11 @@ package final class Demuxer {
         /// For `seeksAtOnce`: what the flows are like as far as is known from elsewhere. It stands in for the analysis
         /// of flows that the header leaves open, and what the packets say overrides it.
         package var expected: [FlowFormat] = []
+        /// Reading may go elsewhere soon: get at the index of a fragmented file, too.
+        package var indexesFragments = false
+        /// Sees the first bytes of a transport stream, and says when they tell enough of its flows: libavformat alone would
+        /// wait for more than the first frame of each, and long for a flow that never comes.
+        package var gauge: ((UnsafeRawBufferPointer) -> Bool)?
         /// Bytes that are read from the input at once: small for many streams at real time, large for speed.
         package var readSize = 32 * 1024
         /// Bytes read at most to find out what the flows are.
@@ -55,107 +42,188 @@ package final class Demuxer {
     private let context: UnsafeMutablePointer<AVFormatContext>
     private let io: UnsafeMutablePointer<AVIOContext>
     /// What libavformat's callbacks see; lives as long as the contexts that point to it.
-    private let bridge: Bridge
+    private let bytes: DemuxerInput
+    /// Packets that were read to find where the timeline begins, and not handed out yet.
+    private var ahead = UniqueDeque<Packet>()
     /// Decode time of the last packet of each flow, in its own units.
     private var lastDecode: [Int64?] = []
     /// Flow index by stream index, nil for streams that are not flows.
     private var flowOfStream: [Int?] = []
+    /// Streams of a transport stream that have brought nothing yet: they are flows once they do.
+    private var silentStreams: Set<Int> = []
+    /// The container is a fragmented file of which libavformat knows the fragments that were read, and no others.
+    package let lacksIndex: Bool
+    /// A file of fragments.
+    package let isFragmented: Bool
 
-    private final class Bridge {
-        let input: any ByteInput
-        /// Set once the input has failed: what libavformat still hands out may be cut in half.
-        var failed = false
-        var offset: Int64 = 0
-        init(input: any ByteInput) { self.input = input }
-    }
+    /// Raw audio and streams that libavformat would look at the end of before they begin: for tags that nobody wants, and
+    /// for durations.
+    private static let streams = ["mpegts", "mpeg", "mp3", "aac", "ac3", "eac3", "loas"]
 
     /// Opens the container and finds its flows.
     ///
     /// - Throws: `MediaError`; `isNotMedia` where the bytes are not media that libavformat knows.
     package init(input: any ByteInput, options: Options = Options()) throws(MediaError) {
         FFmpegLibrary.prepare()
-        let bridge = Bridge(input: input)
-        self.bridge = bridge
-        let size = max(4096, options.readSize)
-        let opaque = Unmanaged.passUnretained(bridge).toOpaque()
-        guard let buffer = av_malloc(size) else {
-            throw MediaError(code: tl_averror(ENOMEM), operation: "allocate a read buffer")
-        }
-        guard
-            let io = avio_alloc_context(
-                buffer.assumingMemoryBound(to: UInt8.self), Int32(size), 0, opaque,
-                Demuxer.readCallback, nil, input.isSeekable ? Demuxer.seekCallback : nil)
-        else {
-            av_free(buffer)
-            throw MediaError(code: tl_averror(ENOMEM), operation: "allocate an I/O context")
-        }
+        let bytes = DemuxerInput(input, probeByteLimit: options.probeByteLimit)
+        self.bytes = bytes
+        let io = try Demuxer.makeIO(bytes, size: max(4096, options.readSize))
         self.io = io
-        io.pointee.seekable = input.isSeekable ? AVIO_SEEKABLE_NORMAL : 0
-
-        var context = avformat_alloc_context()
-        guard context != nil else {
-            Demuxer.free(io)
-            throw MediaError(code: tl_averror(ENOMEM), operation: "allocate a demuxer")
-        }
-        context!.pointee.pb = io
-        context!.pointee.fps_probe_size = 0
-        context!.pointee.skip_estimate_duration_from_pts = options.measuresDuration ? 0 : 1
-        context!.pointee.probesize = options.probeByteLimit
-        context!.pointee.flags |= AVFMT_FLAG_CUSTOM_IO
         var format = options.format.flatMap { av_find_input_format($0) }
-        var probed: Int32 = 0
-        if format == nil {
-            probed = av_probe_input_buffer2(io, &format, nil, nil, 0, UInt32(clamping: options.probeByteLimit))
-        }
-        if let format, String(cString: format.pointee.name).hasPrefix("mov") {
-            // libavformat looks at every fragment of a fragmented file before it hands out the first packet, for an index
-            // to seek by. Read from the start there is no need to.
-            if !options.seeksAtOnce { context!.pointee.flags |= AVFMT_FLAG_IGNIDX }
-        }
-        // A failed open frees the context, but neither the I/O context nor its buffer.
-        let opened: Int32
-        if probed < 0 {
-            opened = probed
-            avformat_free_context(context)
-            context = nil
-        } else {
-            // Where a transport stream goes on under other PIDs, so do its flows.
-            var settings: OpaquePointer?
-            av_dict_set(&settings, "merge_pmt_versions", "1", 0)
-            opened = avformat_open_input(&context, nil, format, &settings)
-            av_dict_free(&settings)
-        }
-        guard opened >= 0, let context else {
+        let context: UnsafeMutablePointer<AVFormatContext>
+        // Of a fragmented file libavformat would tell the length of the fragments that it has seen so far.
+        let isGrowing: Bool
+        let isAnalysed: Bool
+        do throws(MediaError) {
+            if format == nil {
+                let probed = av_probe_input_buffer2(io, &format, nil, nil, 0, UInt32(clamping: options.probeByteLimit))
+                try check(probed, "recognise the content as media")
+            }
+            (context, isGrowing, isAnalysed) = try Demuxer.open(format, io, bytes, options)
+        } catch {
             Demuxer.free(io)
-            throw MediaError(code: opened, operation: "recognise the content as media")
+            throw bytes.isTooLong ? .indexTooFar : error
         }
         self.context = context
         container = String(cString: context.pointee.iformat.pointee.name)
         LiveHandles.made()
 
-        // A transport stream has named its flows by now, and others may appear at any time: waiting for those would
-        // make every start last as long as the probe is allowed to.
-        if context.pointee.nb_streams > 0 { context.pointee.ctx_flags &= ~AVFMTCTX_NOHEADER }
-        // Of a fragmented file libavformat would tell the length of the fragments that it has seen so far.
-        let isGrowing = container.hasPrefix("mov") && context.pointee.duration <= 0
-        let readsLittle =
-            options.seeksAtOnce && !isGrowing && ["mov", "mpegts", "matroska"].contains { container.hasPrefix($0) }
-        if !readsLittle {
-            let found = avformat_find_stream_info(context, nil)
-            guard found >= 0 else { throw MediaError(code: found, operation: "find the flows") }
-        }
-        if readsLittle { fillIn(from: options.expected) }
+        isFragmented = isGrowing
+        lacksIndex = isGrowing && context.pointee.flags & AVFMT_FLAG_IGNIDX != 0
+        io.pointee.seekable = bytes.isSeekable ? AVIO_SEEKABLE_NORMAL : 0
+        bytes.opened()
+        if isAnalysed { noteSilentStreams() }
         try adoptStreams()
         if flows.isEmpty { throw MediaError(code: tl_averror_invalid_data, operation: "find a flow in the content") }
         if context.pointee.start_time != tl_no_timestamp {
             start = MediaTime(value: context.pointee.start_time, timeBase: TimeBase(1, AV_TIME_BASE)) ?? .zero
         }
-        start = exactStart() ?? start
-        if readsLittle, exactStart() == nil { findStart() }
+        if let exact = exactStart() { start = exact } else { findStart() }
         let isGuess = context.pointee.duration_estimation_method == AVFMT_DURATION_FROM_BITRATE
         if context.pointee.duration > 0, !isGuess, !isGrowing {
             duration = MediaTime(value: context.pointee.duration, timeBase: TimeBase(1, AV_TIME_BASE))
         }
+    }
+
+    private static func makeIO(_ bytes: DemuxerInput, size: Int) throws(MediaError) -> UnsafeMutablePointer<AVIOContext>
+    {
+        let opaque = Unmanaged.passUnretained(bytes).toOpaque()
+        let buffer = try allocated(av_malloc(size), "allocate a read buffer")
+        guard
+            let io = avio_alloc_context(
+                buffer.assumingMemoryBound(to: UInt8.self), Int32(size), 0, opaque, DemuxerInput.readCallback, nil,
+                DemuxerInput.seekCallback)
+        else {
+            av_free(buffer)
+            throw MediaError(code: tl_averror(ENOMEM), operation: "allocate an I/O context")
+        }
+        io.pointee.seekable = bytes.isSeekable ? AVIO_SEEKABLE_NORMAL : 0
+        return io
+    }
+
+    /// Reads the header of the container, and what it takes to know the flows.
+    ///
+    /// - Returns: with it, whether it is a file of fragments, whose header states no duration, and whether packets were read
+    ///   to know the flows.
+    private static func open(
+        _ format: UnsafePointer<AVInputFormat>?, _ io: UnsafeMutablePointer<AVIOContext>, _ bytes: DemuxerInput,
+        _ options: Options
+    ) throws(MediaError) -> (UnsafeMutablePointer<AVFormatContext>, isGrowing: Bool, isAnalysed: Bool) {
+        let begin = avio_seek(io, 0, SEEK_CUR)
+        let context = try readHeader(format, io, bytes, options)
+        let name = String(cString: context.pointee.iformat.pointee.name)
+        let isGrowing = name.hasPrefix("mov") && context.pointee.duration <= 0
+        let readsLittle =
+            options.seeksAtOnce && !isGrowing && ["mov", "mpegts", "matroska"].contains { name.hasPrefix($0) }
+        if readsLittle, fillIn(context, from: options.expected) { return (context, isGrowing, false) }
+        if name == "mpegts" { bytes.gauge = options.gauge }
+        let found = findFlows(context, io, bytes, options)
+        let isCutShort = bytes.isEnough
+        bytes.gauge = nil
+        if found >= 0, !isCutShort || knowsAll(context) { return (context, isGrowing, true) }
+        var handle: UnsafeMutablePointer<AVFormatContext>? = context
+        avformat_close_input(&handle)
+        guard isCutShort, avio_seek(io, begin, SEEK_SET) >= 0 else {
+            throw MediaError(code: found, operation: "find the flows")
+        }
+        // The first frames do not say what the flows are: that takes as many as libavformat wants.
+        var patient = options
+        patient.gauge = nil
+        return try open(format, io, bytes, patient)
+    }
+
+    /// Whether it is known of each flow that has come what it is.
+    private static func knowsAll(_ context: UnsafeMutablePointer<AVFormatContext>) -> Bool {
+        (0..<Int(context.pointee.nb_streams)).allSatisfy { index in
+            context.pointee.streams[index].map { $0.pointee.start_time == tl_no_timestamp || isKnown($0) } ?? true
+        }
+    }
+
+    private static func isKnown(_ stream: UnsafeMutablePointer<AVStream>) -> Bool {
+        guard let parameters = stream.pointee.codecpar else { return true }
+        return switch parameters.pointee.codec_type {
+        case AVMEDIA_TYPE_AUDIO: parameters.pointee.sample_rate > 0
+        case AVMEDIA_TYPE_VIDEO: parameters.pointee.width > 0
+        default: true
+        }
+    }
+
+    private static func readHeader(
+        _ format: UnsafePointer<AVInputFormat>?, _ io: UnsafeMutablePointer<AVIOContext>, _ bytes: DemuxerInput,
+        _ options: Options
+    ) throws(MediaError) -> UnsafeMutablePointer<AVFormatContext> {
+        var context = avformat_alloc_context()
+        guard context != nil else { throw MediaError(code: tl_averror(ENOMEM), operation: "allocate a demuxer") }
+        context!.pointee.pb = io
+        context!.pointee.fps_probe_size = 0
+        context!.pointee.skip_estimate_duration_from_pts = options.measuresDuration ? 0 : 1
+        context!.pointee.probesize = options.probeByteLimit
+        context!.pointee.flags |= AVFMT_FLAG_CUSTOM_IO
+        var settings: OpaquePointer?
+        defer { av_dict_free(&settings) }
+        let name = format.map { String(cString: $0.pointee.name) } ?? ""
+        if name.hasPrefix("mov") {
+            if !bytes.isSeekable, bytes.hasMediaFirst() {
+                guard bytes.holdAll() else {
+                    avformat_free_context(context)
+                    throw .indexTooFar
+                }
+                io.pointee.seekable = AVIO_SEEKABLE_NORMAL
+            }
+            // libavformat looks at every fragment of a fragmented file before it hands out the first packet, for an index
+            // to seek by. Read from the start there is no need to.
+            if !bytes.isSeekable || !(options.seeksAtOnce || options.indexesFragments) {
+                context!.pointee.flags |= AVFMT_FLAG_IGNIDX
+            }
+            // The header says what the flows are: a frame of each need not be waited for.
+            context!.pointee.max_ts_probe = 0
+        } else if streams.contains(name), !options.measuresDuration {
+            io.pointee.seekable = 0
+        }
+        // Where a transport stream goes on under other PIDs, so do its flows.
+        av_dict_set(&settings, "merge_pmt_versions", "1", 0)
+        // A failed open frees the context, but neither the I/O context nor its buffer.
+        try check(avformat_open_input(&context, nil, format, &settings), "recognise the content as media")
+        guard let context else { throw .invalidData }
+        // A transport stream has named its flows by now, and others may appear at any time: waiting for those would
+        // make every start last as long as the probe is allowed to.
+        if context.pointee.nb_streams > 0 { context.pointee.ctx_flags &= ~AVFMTCTX_NOHEADER }
+        return context
+    }
+
+    /// Has libavformat read packets until it knows the flows. Those of a stream are read again from the start: the first
+    /// were given their times before it was known what a frame is.
+    private static func findFlows(
+        _ context: UnsafeMutablePointer<AVFormatContext>, _ io: UnsafeMutablePointer<AVIOContext>,
+        _ bytes: DemuxerInput, _ options: Options
+    ) -> Int32 {
+        let name = String(cString: context.pointee.iformat.pointee.name)
+        let begin = avio_seek(io, 0, SEEK_CUR)
+        let found = avformat_find_stream_info(context, nil)
+        guard found >= 0, name == "mpegts" || name == "mpeg", !options.measuresDuration else { return found }
+        avformat_flush(context)
+        let place = avio_seek(io, begin, SEEK_SET)
+        return place < 0 ? Int32(clamping: place) : found
     }
 
     deinit {
@@ -171,11 +239,22 @@ package final class Demuxer {
         avio_context_free(&handle)
     }
 
+    /// Streams that a transport stream names, and of which nothing came while the flows were sought.
+    private func noteSilentStreams() {
+        guard container == "mpegts" else { return }
+        for index in 0..<Int(context.pointee.nb_streams) {
+            guard let stream = context.pointee.streams[index] else { continue }
+            if stream.pointee.start_time == tl_no_timestamp, !Demuxer.isKnown(stream) { silentStreams.insert(index) }
+        }
+    }
+
     /// Takes up the streams that libavformat knows and we do not.
     private func adoptStreams() throws(MediaError) {
         while flowOfStream.count < Int(context.pointee.nb_streams) {
             guard let stream = context.pointee.streams[flowOfStream.count] else { break }
-            if let flow = try FlowFormat(index: flows.count, stream: stream) {
+            if silentStreams.contains(flowOfStream.count) {
+                flowOfStream.append(nil)
+            } else if let flow = try FlowFormat(index: flows.count, stream: stream) {
                 flowOfStream.append(flows.count)
                 flows.append(flow)
             } else {
@@ -204,8 +283,13 @@ package final class Demuxer {
 
     /// Tells libavformat what its analysis would have found, so that it can give every packet its times. It takes the
     /// parameters up with the first packet that it reads.
-    private func fillIn(from expected: [FlowFormat]) {
+    ///
+    /// - Returns: false where it must find out by itself, because of sound about which nothing is known.
+    private static func fillIn(
+        _ context: UnsafeMutablePointer<AVFormatContext>, from expected: [FlowFormat]
+    ) -> Bool {
         var left = expected
+        var isKnown = true
         for index in 0..<Int(context.pointee.nb_streams) {
             guard let stream = context.pointee.streams[index], let parameters = stream.pointee.codecpar else {
                 continue
@@ -220,7 +304,12 @@ package final class Demuxer {
             // Where several could be meant and none is named, libavformat had better find out by itself.
             guard let place = fitting.first(where: { left[$0].language == language }) ?? fitting.first,
                 left[place].language == language || fitting.count == 1
-            else { continue }
+            else {
+                if parameters.pointee.codec_type == AVMEDIA_TYPE_AUDIO, parameters.pointee.sample_rate == 0 {
+                    isKnown = false
+                }
+                continue
+            }
             let known = left.remove(at: place)
             if parameters.pointee.codec_type == AVMEDIA_TYPE_VIDEO {
                 if parameters.pointee.video_delay == 0 {
@@ -236,16 +325,21 @@ package final class Demuxer {
                 av_channel_layout_copy(&parameters.pointee.ch_layout, &known.parameters.pointee.ch_layout)
             }
         }
+        return isKnown
     }
 
-    /// Reads until the first picture is seen (the first sample where there are none), and counts NPT from there.
+    /// Reads until the first picture is seen (the first sample where there are none), and counts NPT from there. What was
+    /// read is handed out later.
     private func findStart() {
         let wanted: FlowKind = flows.contains { $0.kind == .video && !$0.isSparse } ? .video : .audio
-        start = .zero
         for _ in 0..<2_000 {
-            guard let packet = try? read() else { return }
-            if flows[packet.flow].kind == wanted, let pts = packet.pts {
-                start = pts
+            guard let packet = try? next() else { return }
+            let time = packet.av.pointee.pts
+            let isWanted = flows[packet.flow].kind == wanted && time != tl_no_timestamp
+            let base = flows[packet.flow].timeBase
+            ahead.append(packet)
+            if isWanted {
+                start = MediaTime(value: time, timeBase: base) ?? start
                 return
             }
         }
@@ -266,25 +360,46 @@ package final class Demuxer {
     /// - Throws: `MediaError` when the container is broken.
     package func read() throws(MediaError) -> Packet? {
         while true {
-            let packet = try Packet()
-            let result = av_read_frame(context, packet.av)
-            if bridge.failed || result == tl_averror_eof { return nil }
-            if result == tl_averror(EAGAIN) { continue }
-            try check(result, "read a packet")
-            let index = Int(packet.av.pointee.stream_index)
-            if index >= flowOfStream.count { try adoptStreams() }
-            guard index < flowOfStream.count, let flow = flowOfStream[index] else { continue }
+            guard let packet = try ahead.isEmpty ? next() : ahead.removeFirst() else { return nil }
+            let flow = packet.flow
             // Those that were read to find the flows are there whether they were wanted or not.
-            if context.pointee.streams[index]!.pointee.discard == AVDISCARD_ALL { continue }
+            let stream = context.pointee.streams[Int(packet.av.pointee.stream_index)]!
+            if stream.pointee.discard == AVDISCARD_ALL { continue }
             if isStale(packet, of: flow) { continue }
             return timed(packet, of: flow)
         }
     }
 
+    /// The next packet of a flow, without times.
+    private func next() throws(MediaError) -> Packet? {
+        while true {
+            var packet = try Packet()
+            let result = av_read_frame(context, packet.av)
+            if bytes.failed || result == tl_averror_eof { return nil }
+            if result == tl_averror(EAGAIN) { continue }
+            try check(result, "read a packet")
+            let index = Int(packet.av.pointee.stream_index)
+            if index >= flowOfStream.count { try adoptStreams() }
+            if silentStreams.contains(index) { try adopt(index) }
+            guard index < flowOfStream.count, let flow = flowOfStream[index] else { continue }
+            packet.flow = flow
+            return packet
+        }
+    }
+
+    /// A stream that was silent has brought something.
+    private func adopt(_ index: Int) throws(MediaError) {
+        silentStreams.remove(index)
+        guard index < flowOfStream.count, let stream = context.pointee.streams[index],
+            let flow = try FlowFormat(index: flows.count, stream: stream)
+        else { return }
+        flowOfStream[index] = flows.count
+        flows.append(flow)
+    }
+
     // Apart from the loop: a packet that is bound there with `var`, and passed over unchanged, is never freed (Swift 6.3).
     private func timed(_ packet: consuming Packet, of flow: Int) -> Packet {
         let base = flows[flow].timeBase
-        packet.flow = flow
         if packet.av.pointee.pts != tl_no_timestamp {
             packet.pts = MediaTime(value: packet.av.pointee.pts, timeBase: base).map { $0 - start }
         }
@@ -319,6 +434,7 @@ package final class Demuxer {
     /// - Parameter anyPacket: any packet will do; otherwise a key frame is sought, where the container has an index.
     package func seek(to npt: NPT, anyPacket: Bool = false) throws(MediaError) {
         lastDecode = []
+        ahead = UniqueDeque()
         let flags = AVSEEK_FLAG_BACKWARD | (anyPacket ? AVSEEK_FLAG_ANY : 0)
         func go(to place: MediaTime) -> Int32 {
             av_seek_frame(context, -1, (place + start).value(in: TimeBase(1, AV_TIME_BASE)), flags)
@@ -344,46 +460,12 @@ package final class Demuxer {
     /// The byte of the container that is taken apart next.
     package var byteOffset: Int64 { avio_seek(io, 0, SEEK_CUR) }
 
+    /// Somebody else reads from the input: it is not where it was.
+    package func inputMoves() { bytes.inputMoves() }
+
     /// True once the input has reported a failure.
-    package var inputFailed: Bool { bridge.failed }
+    package var inputFailed: Bool { bytes.failed }
 
-    // libavformat calls these on the thread that called it.
-    private static let readCallback:
-        @convention(c) (UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt8>?, Int32) ->
-            Int32 = { opaque, buffer, size in
-                guard let opaque, let buffer, size > 0 else { return tl_averror(EINVAL) }
-                let bridge = Unmanaged<Bridge>.fromOpaque(opaque).takeUnretainedValue()
-                if bridge.failed { return tl_averror(EIO) }
-                switch bridge.input.read(into: UnsafeMutableRawBufferPointer(start: buffer, count: Int(size))) {
-                case .bytes(let count):
-                    bridge.offset += Int64(count)
-                    return Int32(count)
-                case .end:
-                    return tl_averror_eof
-                case .failed:
-                    bridge.failed = true
-                    return tl_averror(EIO)
-                }
-            }
-
-    private static let seekCallback: @convention(c) (UnsafeMutableRawPointer?, Int64, Int32) -> Int64 = {
-        opaque, offset, whence in
-        guard let opaque else { return Int64(tl_averror(EINVAL)) }
-        let bridge = Unmanaged<Bridge>.fromOpaque(opaque).takeUnretainedValue()
-        if whence & AVSEEK_SIZE != 0 { return bridge.input.length ?? Int64(tl_averror(ENOSYS)) }
-        var target = offset
-        switch whence & ~AVSEEK_FORCE {
-        case SEEK_SET: break
-        case SEEK_CUR: target = bridge.offset &+ offset
-        case SEEK_END:
-            guard let length = bridge.input.length else { return Int64(tl_averror(ENOSYS)) }
-            target = length &+ offset
-        default: return Int64(tl_averror(EINVAL))
-        }
-        guard target >= 0 else { return Int64(tl_averror(EINVAL)) }
-        if bridge.failed { return Int64(tl_averror(EIO)) }
-        guard bridge.input.seek(to: target) else { return Int64(tl_averror(EIO)) }
-        bridge.offset = target
-        return target
-    }
+    /// Whether `seek` can lead anywhere.
+    package var isSeekable: Bool { bytes.isSeekable }
 }

@@ -33,6 +33,17 @@ package struct MediaError: Error, Hashable, CustomStringConvertible {
     package static let noSuchClock = MediaError(
         code: tl_averror_invalid_data, operation: "count time at the clock rate")
 
+    /// The index of a file lies behind its media, reading cannot go back, and the file is too long to be kept.
+    package static let indexTooFar = MediaError(
+        code: tl_averror(EFBIG), operation: "reach the index behind the media without ranges")
+
+    /// What was asked for lies before what was read, and the input cannot go back.
+    package static let cannotGoBack = MediaError(
+        code: tl_averror(ESPIPE), operation: "go back without ranges, which the server does not serve")
+    /// Reading up to a place would take too long.
+    package static let takesTooLong = MediaError(
+        code: tl_averror(ETIMEDOUT), operation: "read up to there, which takes a server without ranges too long")
+
     package static let invalidData = MediaError(code: tl_averror_invalid_data, operation: "read the container")
 }
 

@@ -67,6 +67,21 @@ internal import ThroughlineLab
         #expect(isWhole || stopped.summary.error != nil, "\(stopped.story)")
     }
 
+    /// Whatever was read of the other to find where it begins is played.
+    @Test(
+        "one that dies at its start is replaced by another container from its start", .timeLimit(.minutes(25)),
+        arguments: [("main.ts", "main.mp4"), ("main.ts", "main.mkv"), ("opengop.ts", "opengop.mp4")],
+        [8500, 12_000, 21_000, 33_000])
+    func diesAtItsStart(_ files: (String, String), at byte: Int) async throws {
+        let (file, other) = files
+        let first = try await HTTPOrigin.start(
+            serving: ["/\(file)": Fixtures.path(file)],
+            faults: [Fault(parsing: "reset@byte=\(byte)"), Fault(parsing: "refuse")])
+        let second = try await HTTPOrigin.start(serving: ["/\(other)": Fixtures.path(other)])
+        let play = try await Play.run([first.url(for: "/\(file)"), second.url(for: "/\(other)")], pacing: .fast)
+        try await expectWhole(play, of: file, tolerance: 0.0025)
+    }
+
     /// Where the first one broke, the other one has no byte any more; it has the pictures all the same.
     @Test(
         "a smaller object goes on behind its own length", .timeLimit(.minutes(25)),

@@ -253,11 +253,43 @@ extension MediaTests {
             }
         }
 
-        @Test func anIndexAtTheEndNeedsSeeking() throws {
-            // The flows are known once all bytes have gone by, and the packets with them.
+        /// All of the file is kept, since the index behind the media leads to places before it.
+        @Test func anIndexAtTheEndIsReadThrough() throws {
+            let whole = try Demuxer.opening("main.mp4").records()
             let demuxer = try Demuxer(input: MemoryInput(try Fixture.bytes("main.mp4"), isSeekable: false))
-            #expect(demuxer.flows.count == 4)
-            #expect(demuxer.records().isEmpty)
+            #expect(demuxer.records() == whole)
+            #expect(demuxer.isSeekable)
+        }
+
+        /// Where one time is stated for many frames of sound, the first are given theirs once it is known what a frame is.
+        @Test(arguments: ["main.ts", "hevc.ts", "other.ts", "wrap.ts", "opengop.ts"])
+        func timesAreTheSameWithoutSeeking(_ name: String) throws {
+            let whole = try Demuxer.opening(name).records()
+            let demuxer = try Demuxer(input: MemoryInput(try Fixture.bytes(name), isSeekable: false))
+            #expect(demuxer.records() == whole)
+        }
+
+        @Test func aFileThatIsTooLongToKeepIsRefusedAtOnce() throws {
+            let input = MemoryInput(try Fixture.bytes("main.mp4"), isSeekable: false)
+            input.statedLength = 65 << 20
+            #expect(throws: MediaError.indexTooFar) { try Demuxer(input: input) }
+            #expect(input.delivered <= 64 << 10)
+        }
+
+        /// What was read to find the flows is kept.
+        @Test(arguments: [
+            "main.mp4", "main-faststart.mp4", "main-fragmented.mp4", "main.ts", "main.mkv", "hevc.ts", "audio.mp3",
+            "audio.aac", "subs.mkv", "data.ts", "opengop.ts", "wrap.ts",
+        ])
+        func noByteIsReadTwice(_ name: String) throws {
+            let input = MemoryInput(try Fixture.bytes(name))
+            input.chunk = 1316
+            let demuxer = try Demuxer(input: input)
+            #expect(input.seeks <= (name == "main.mp4" ? 1 : 0))
+            // What is played goes back and forth in an MP4 file; whoever gives the bytes sees to that.
+            if demuxer.container.hasPrefix("mov") { return }
+            _ = demuxer.records()
+            #expect(input.delivered <= Int(input.length ?? 0))
         }
 
         /// What makes a start fast: flows are known from the first bytes.

@@ -53,6 +53,9 @@ final class MemoryInput: ByteInput {
     private(set) var delivered = 0
     let isSeekable: Bool
     private(set) var failures = 0
+    private(set) var seeks = 0
+    /// A length that is stated instead of the true one.
+    var statedLength: Int64?
 
     init(_ bytes: [UInt8], isSeekable: Bool = true) {
         self.bytes = bytes
@@ -76,10 +79,11 @@ final class MemoryInput: ByteInput {
     func seek(to offset: Int64) -> Bool {
         guard isSeekable, offset >= 0, offset <= bytes.count else { return false }
         position = Int(offset)
+        seeks += 1
         return true
     }
 
-    var length: Int64? { Int64(bytes.count) }
+    var length: Int64? { statedLength ?? Int64(bytes.count) }
 }
 
 /// A file in memory, or a pipe.

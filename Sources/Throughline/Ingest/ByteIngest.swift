@@ -1,3 +1,4 @@
+internal import DequeModule
 internal import ThroughlineCore
 internal import ThroughlineMedia
 internal import ThroughlineProtocols
@@ -8,10 +9,22 @@ internal import ThroughlineTransport
 final class ByteIngest: Ingest {
     let origin: OriginID
     let input: SourceInput
-    let demuxer: Demuxer
+    private(set) var demuxer: Demuxer
     let watch: ChangeWatch?
     /// Between frames of raw MPEG audio there may be tags.
     private let hasTags: Bool
+    /// Packets that were read to find where to begin.
+    private var staged = UniqueDeque<Packet>()
+    /// Where reading began after a seek, and the flow whose key frame that is; of the others nothing before it is wanted.
+    private var beginning: (time: NPT, flow: Int)?
+    /// Of the last packet that was read.
+    private var lastRead: NPT?
+    /// Flows that are not wanted.
+    private var unwanted: Set<Int> = []
+    /// How long reading up to a place may take where nothing else leads there.
+    private static let patience: Duration = .seconds(30)
+    /// Bytes that are kept at most while the place is sought.
+    private static let stagedByteLimit = 96 << 20
     /// How each flow carries its payload, known from its first packet on.
     private var forms: [PayloadForm?]
     /// Errors of the container in a row.
@@ -24,11 +37,12 @@ final class ByteIngest: Ingest {
     /// - Parameters:
     ///   - expected: the flows as they are known from another ingest; reading then begins somewhere else than at the
     ///     start.
+    ///   - beginsElsewhere: reading will begin somewhere else than at the start.
     ///   - watch: gets to see bytes and packets.
     /// - Throws: the reason why the origin cannot be played, as the handoff controller takes it.
     init(
         origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, isPaced: Bool,
-        expected: [FlowFormat] = [], watch: ChangeWatch? = nil
+        expected: [FlowFormat] = [], beginsElsewhere: Bool = false, watch: ChangeWatch? = nil
     ) throws(IngestOpenError) {
         self.origin = origin
         self.watch = watch
@@ -41,6 +55,9 @@ final class ByteIngest: Ingest {
         var options = Demuxer.Options()
         options.seeksAtOnce = !expected.isEmpty
         options.expected = expected
+        options.indexesFragments = beginsElsewhere
+        var transport = TransportStart()
+        options.gauge = { transport.feed($0, at: .now) }
         if !isPaced { options.readSize = 32 * 1024 }
         do throws(MediaError) {
             demuxer = try Demuxer(input: input, options: options)
@@ -49,6 +66,14 @@ final class ByteIngest: Ingest {
                 throw IngestOpenError(.undelivered(ChangeEvent(cause: .other, detail: "")), isAborted: true)
             }
             if let event = input.openingFailure { throw IngestOpenError(.undelivered(event)) }
+            if error == .indexTooFar {
+                throw IngestOpenError(
+                    .refused(
+                        .contentRefused,
+                        "\(url): its index lies behind the media, the server serves no ranges, and it is longer than "
+                            + "the 64 MiB that can be kept; put the index first (ffmpeg -movflags +faststart), or "
+                            + "serve ranges"))
+            }
             let type = input.contentType.map { " (the server calls it \($0))" } ?? ""
             throw IngestOpenError(.refused(.notMedia, "\(url)\(type): \(error)"))
         }
@@ -61,6 +86,23 @@ final class ByteIngest: Ingest {
 
     /// The next packet; nil at the end of the bytes or when the input has failed.
     func read() throws(IngestReadError) -> Packet? {
+        while true {
+            guard let packet = try staged.isEmpty ? readOn() : staged.removeFirst() else { return nil }
+            lastRead = packet.due ?? lastRead
+            if belongs(packet) { return packet }
+        }
+    }
+
+    /// Whether a packet is wanted, going by where reading began.
+    private func belongs(_ packet: borrowing Packet) -> Bool {
+        guard let beginning, packet.flow < demuxer.flows.count, let time = packet.pts ?? packet.dts else { return true }
+        if let due = packet.due, due > beginning.time + .seconds(10) { self.beginning = nil }
+        // Leading pictures refer to what comes before the key frame.
+        return packet.flow == beginning.flow
+            ? time >= beginning.time : time + max(packet.duration, MediaTime(flicks: 1)) > beginning.time
+    }
+
+    private func readOn() throws(IngestReadError) -> Packet? {
         while true {
             do throws(MediaError) {
                 guard var packet = try demuxer.read() else { return nil }
@@ -106,7 +148,9 @@ final class ByteIngest: Ingest {
     let interrupter: (@Sendable () -> Void)? = nil
     func pause() {}
     func mustRejoin(at rate: Rate, bandwidth: Int64?) -> Bool { false }
-    var isSeekable: Bool { input.isSeekable }
+    var isSeekable: Bool { demuxer.isSeekable }
+    var readsUpToPlaces: Bool { true }
+    var findsKeyFrames: Bool { true }
     /// Where an index leads too far, or there is none, the bytes are read from their start in the end.
     func searchStarts(for position: NPT, overlap: NPT) -> [NPT] {
         [position - .milliseconds(300), position - .seconds(2), .zero]
@@ -128,11 +172,111 @@ final class ByteIngest: Ingest {
     func keepWarm(_ origin: OriginID) { input.keepWarm(origin) }
     func warmth() throws(ByteTrial.Failure) -> Bool? { try input.warmth() }
     func coolDown() { input.coolDown() }
-    func select(_ isWanted: (FlowFormat) -> Bool) { demuxer.select(isWanted) }
+    func select(_ isWanted: (FlowFormat) -> Bool) {
+        unwanted = Set(demuxer.flows.filter { !isWanted($0) }.map(\.index))
+        demuxer.select(isWanted)
+    }
     var deliversStill: Bool { !hasFailed && pendingOrder == nil }
     var clockStart: MediaTime? { demuxer.start }
+
+    // MARK: - Seeking
+
     func seek(to time: NPT, anyPacket: Bool) throws(MediaError) {
+        forgetPlace()
+        guard demuxer.isSeekable else {
+            guard lastRead.map({ $0 <= time }) ?? true else { throw .cannotGoBack }
+            guard time > .zero else { return }
+            _ = try findPlace(time, takesFirst: false, isLast: true, deadline: .now + Self.patience)
+            return
+        }
+        if demuxer.lacksIndex, time > .zero { try openWithIndex() }
+        guard !anyPacket, time > .zero else { return try go(to: time, anyPacket: anyPacket) }
+        // libavformat finds some place in a transport stream, and the key frame where there is an index of them. From
+        // further and further back a key frame is met before the place in the end.
+        let isIndexed = demuxer.container != "mpegts" && !demuxer.isFragmented
+        for distance: Int64 in isIndexed ? [0, 2, 5, 11, 30] : [2, 5, 11, 30] {
+            let place = max(.zero, time - .seconds(distance))
+            try go(to: place, anyPacket: false)
+            if try findPlace(time, takesFirst: isIndexed && distance == 0, isLast: place == .zero) { return }
+            forgetPlace()
+        }
+        try go(to: .zero, anyPacket: false)
+        _ = try findPlace(time, takesFirst: false, isLast: true)
+    }
+
+    private func go(to time: NPT, anyPacket: Bool) throws(MediaError) {
         try demuxer.seek(to: time, anyPacket: anyPacket)
         watch?.sought(to: demuxer.byteOffset)
+    }
+
+    private func forgetPlace() {
+        staged = UniqueDeque()
+        beginning = nil
+    }
+
+    /// A fragmented file was opened to be read from its start: somewhere else leads only what knows its fragments.
+    private func openWithIndex() throws(MediaError) {
+        demuxer.inputMoves()
+        guard input.seek(to: 0) else { throw .cannotGoBack }
+        var options = Demuxer.Options()
+        options.indexesFragments = true
+        let indexed = try Demuxer(input: input, options: options)
+        guard indexed.flows.count >= demuxer.flows.count else { throw .invalidData }
+        indexed.select { !unwanted.contains($0.index) }
+        demuxer = indexed
+    }
+
+    /// Reads until it is known where to begin so as to show a place, and stages what is read from there on.
+    ///
+    /// - Parameters:
+    ///   - isLast: there is nowhere earlier to read from.
+    ///   - deadline: when to be there at the latest.
+    /// - Returns: false where what is read begins too late.
+    private func findPlace(
+        _ time: NPT, takesFirst: Bool, isLast: Bool, deadline: Instant? = nil
+    ) throws(MediaError) -> Bool {
+        let wanted = demuxer.flows.filter { !unwanted.contains($0.index) && !$0.isSparse }
+        guard let leader = wanted.first(where: { $0.kind == .video }) ?? wanted.first else { return true }
+        var search = KeyFrameStart(target: time, takesFirst: takesFirst)
+        var finding = KeyFrameStart.Finding.searching
+        var byteCount = 0
+        while finding == .searching {
+            let packet: Packet?
+            do throws(IngestReadError) { packet = try readOn() } catch { throw .invalidData }
+            guard let packet else {
+                if demuxer.inputFailed { throw .invalidData }
+                finding = search.ended
+                break
+            }
+            let isLeader = packet.flow == leader.index
+            let isKey = packet.isKey || leader.kind != .video
+            let former = search.best?.index
+            finding = search.arrived(
+                .init(isPicture: isLeader, isKey: isKey, pts: packet.pts, dts: packet.dts))
+            if let best = search.best, best.index != former {
+                prune(before: best.time, leader.index)
+                byteCount = 0
+            }
+            byteCount += packet.byteCount
+            lastRead = packet.due ?? lastRead
+            staged.append(packet)
+            if let deadline, Instant.now > deadline { throw .takesTooLong }
+            if byteCount > Self.stagedByteLimit { finding = search.ended }
+        }
+        if let best = search.best { beginning = (best.time, leader.index) }
+        return search.best != nil || isLast
+    }
+
+    /// Drops what was staged and does not belong to what begins with a key frame at a time.
+    private func prune(before time: NPT, _ leader: Int) {
+        var kept = UniqueDeque<Packet>()
+        while !staged.isEmpty {
+            let packet = staged.removeFirst()
+            guard packet.flow != leader, let begin = packet.pts ?? packet.dts,
+                begin + max(packet.duration, MediaTime(flicks: 1)) > time
+            else { continue }
+            kept.append(packet)
+        }
+        staged = kept
     }
 }

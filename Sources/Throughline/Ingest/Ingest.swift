@@ -15,6 +15,8 @@ protocol Ingest: AnyObject {
     var isRealtime: Bool { get }
     /// Whether `seek` leads anywhere.
     var isSeekable: Bool { get }
+    /// Where it leads nowhere: whether it reads up to a place that lies ahead.
+    var readsUpToPlaces: Bool { get }
     /// NPT counts from the start of the presentation, as it does at other origins.
     var timelineAgrees: Bool { get }
 
@@ -118,6 +120,7 @@ protocol Ingest: AnyObject {
 }
 
 extension Ingest {
+    var readsUpToPlaces: Bool { false }
     var playedFrom: NPT? { nil }
     var askedFrom: NPT? { nil }
     var mayPlayBackwards: Bool { false }

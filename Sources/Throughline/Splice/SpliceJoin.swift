@@ -537,7 +537,12 @@ final class SpliceJoin {
 
     /// Nothing was received before: the stream begins here.
     private func beginAgain(into batch: inout UniqueDeque<Packet>) throws(Failure) -> Result {
-        if start > .zero { try seek(to: start, anyPacket: false) }
+        if start > .zero, ingest.isSeekable || ingest.readsUpToPlaces {
+            do throws(MediaError) { try ingest.seek(to: start, anyPacket: false) } catch {
+                if let event = ingest.openingFailure { throw .attempt(.undelivered(event)) }
+                throw .refused("\(url): it cannot begin at \(start): \(error)")
+            }
+        }
         // After a seek the outputs have been promised a form already, which a gate sees to.
         let gates = (0..<flowCount).map { flow in
             line.form(of: flow).map { _ in SpliceLine.Gate.from(MediaTime(flicks: .min / 2), tolerance: .zero) }
