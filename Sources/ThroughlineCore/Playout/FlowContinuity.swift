@@ -57,6 +57,9 @@ package struct FlowContinuity: Sendable {
     private var pending: [Shown] = []
     private var last: Shown?
     private var steps = 0
+    /// Since the last restart the flow has gone on with equal steps for a while: what leads up to the first picture of a place
+    /// tells nothing.
+    private var isSettled = false
     /// Steps of the same length, up to the last.
     private var run: (step: MediaTime, count: Int) = (.zero, 0)
     /// How long a step usually is; zero before that is known.
@@ -140,6 +143,7 @@ package struct FlowContinuity: Sendable {
         let slack = usual > .zero ? usual : longest
         let covers = kind == .pictures ? max(own, stated.longest) : own
         let limit = max(covers, usual, longest) + MediaTime(flicks: slack.flicks / 8 * 5)
+        guard isSettled || usual == .zero else { return run(on: step) }
         guard isJudged, step > limit, usual > .zero || longest > .zero else {
             if let suspect { confirm(suspect.hole, step: suspect.step, isCertain: suspect.isCertain) }
             suspect = nil
@@ -165,6 +169,10 @@ package struct FlowContinuity: Sendable {
 
     private mutating func learn(_ step: MediaTime) {
         longest = max(step, MediaTime(flicks: longest.flicks - longest.flicks / 256))
+        run(on: step)
+    }
+
+    private mutating func run(on step: MediaTime) {
         let difference = (step - run.step).magnitude
         // Containers that count milliseconds round.
         guard difference.flicks <= max(run.step.flicks / 4, Self.rounding.flicks) else {
@@ -172,13 +180,22 @@ package struct FlowContinuity: Sendable {
             return
         }
         run.count += 1
-        if run.count == Self.usualRun { usual = run.step }
+        guard run.count == Self.usualRun, run.step > Self.leastStep else { return }
+        (usual, isSettled) = (run.step, true)
     }
 
     private static let rounding: MediaTime = .milliseconds(1)
+    /// Pictures that lie closer together are there for the decoder alone.
+    private static let leastStep: MediaTime = .milliseconds(2)
+    /// Shorter holes of pictures are as long as some pictures, or none are missing.
+    static let shortHole: MediaTime = .milliseconds(250)
 
     private mutating func confirm(_ hole: Hole, step: MediaTime, isCertain: Bool) {
         if isCertain || hole.isAtJoin || kind == .sound { return add(hole) }
+        if kind == .pictures, usual > .zero, hole.length < Self.shortHole {
+            let rest = hole.length.flicks % usual.flicks
+            if min(rest, usual.flicks - rest) > usual.flicks / 5 { return }
+        }
         if steps < habit.until, step.flicks / 2 <= habit.longest.flicks {
             habit = (max(habit.longest, step), steps + Self.habitReach)
             return
@@ -242,7 +259,7 @@ package struct FlowContinuity: Sendable {
         doubtful = []
         if let last { extent += length(of: last) }
         last = nil
-        run.count = min(run.count, 1)
+        (run, isSettled) = ((.zero, 0), false)
         self.isJudged = isJudged
     }
 }

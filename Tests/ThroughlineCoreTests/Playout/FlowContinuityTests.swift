@@ -79,6 +79,28 @@ import Testing
         #expect(Self.found(film, stated: nil).isEmpty)
     }
 
+    @Test func aSeamIsNoHole() {
+        // A film that begins again where its sound has ended, a little behind its pictures.
+        #expect(Self.found([(40, 50), (91, 1), (40, 50), (91, 1), (40, 50)]).isEmpty)
+    }
+
+    @Test func whatLeadsUpToAPlaceTellsNothing() {
+        var flow = FlowContinuity(.pictures)
+        func present(_ times: [Double]) {
+            for time in times {
+                flow.present(
+                    pts: .from(time), dts: .from(time), duration: .zero, isCorrupt: false, provenance: Provenance())
+            }
+        }
+        present((0..<100).map { Double($0) * 40 })
+        flow.restart(isWhole: false)
+        present([6280, 6470, 6471, 6472, 6473, 6474, 6475, 6476, 6477, 6478, 6479])
+        present((0..<100).map { 6480 + Double($0) * 40 })
+        present([11_480])
+        flow.restart(isWhole: true)
+        #expect(flow.missing == .seconds(1), "the second at the end, which is one")
+    }
+
     @Test func aPictureThatLastsLongIsNoHole() {
         // Durations stand in decode order, a little before or behind.
         var flow = FlowContinuity(.pictures)
