@@ -663,7 +663,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         }
         let failure = lastFailure.flatMap { $0.origin == target ? " (\($0.text))" : nil } ?? ""
         let wish = event.cause == .failback ? "going back to" : "going on from"
-        return "\(wish) \(url(target)) failed\(failure); \(url(origin)) is played on"
+        return "\(wish) \(url(target)) failed\(failure), and nobody else could be had: \(url(origin)) is played on"
     }
 
     func stayEnded(_ ingest: any Ingest) -> HandoffController.Order {
