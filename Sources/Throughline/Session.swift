@@ -659,11 +659,11 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// Why an origin is played on that was to be left; the origin that was wanted is named.
     private func stayWarning(_ origin: OriginID) -> String {
         guard let (event, target) = observed, let target else {
-            return "\(url(origin)) was to be left, and nobody else could be had: it is played on"
+            return "\(url(origin)) was to be left, and no other origin could be joined: it is played on"
         }
         let failure = lastFailure.flatMap { $0.origin == target ? " (\($0.text))" : nil } ?? ""
         let wish = event.cause == .failback ? "going back to" : "going on from"
-        return "\(wish) \(url(target)) failed\(failure), and nobody else could be had: \(url(origin)) is played on"
+        return "\(wish) \(url(target)) failed\(failure), and no other origin could be joined: \(url(origin)) is played on"
     }
 
     func stayEnded(_ ingest: any Ingest) -> HandoffController.Order {

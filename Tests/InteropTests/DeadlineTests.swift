@@ -148,6 +148,6 @@ internal import ThroughlineLab
         let play = try await Play.run([lab.urls[0]], buffer: .seconds(1))
         #expect(play.summary.error == nil && play.summary.handoffCount == 0, "\(play.story)")
         let remarks = play.summary.warnings.filter { $0.contains("of what is played") }
-        #expect(remarks.count == 1 && remarks.allSatisfy { $0.contains("nobody else") }, "\(play.story)")
+        #expect(remarks.count == 1 && remarks.allSatisfy { $0.contains("no other origin") }, "\(play.story)")
     }
 }

@@ -119,7 +119,7 @@ internal import ThroughlineLab
         }
         play.expectUnnoticed(expected)
         #expect(play.summary.handoffCount == 0, "\(play.story)")
-        #expect(play.summary.warnings.contains { $0.contains("nobody else could be had") }, "\(play.story)")
+        #expect(play.summary.warnings.contains { $0.contains("no other origin could be joined") }, "\(play.story)")
     }
 
     @Test("what is no origin is refused, and where it plays already it stays", .timeLimit(.minutes(25)))

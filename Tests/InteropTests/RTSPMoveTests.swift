@@ -80,7 +80,7 @@ internal import ThroughlineLab
         play.expectUnnoticed(expected)
         #expect(play.summary.handoffCount == 0, "\(play.story)")
         #expect(play.changes.map(\.cause) == [.redirected], "\(play.story)")
-        #expect(play.summary.warnings.contains { $0.contains("nobody else could be had") }, "\(play.story)")
+        #expect(play.summary.warnings.contains { $0.contains("no other origin could be joined") }, "\(play.story)")
         #expect(pair.first.methods.count { $0 == "PLAY" } == 1)
     }
 

@@ -56,6 +56,8 @@ enum Peers {
         var schema = "throughline-peers/1"
         var date: String
         var machine: String
+        /// How Throughline was built.
+        var build: String
         var loadAfter: String
         var film: String
         var pictures: Int
@@ -98,9 +100,17 @@ enum Peers {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
         let findings = Findings(
-            date: Date().formatted(.iso8601), machine: machine, loadAfter: Machine.load, film: film,
+            date: Date().formatted(.iso8601), machine: machine, build: build, loadAfter: Machine.load, film: film,
             pictures: pictures, bound: bound, missing: missing, results: results)
         say(String(decoding: try encoder.encode(findings), as: UTF8.self))
+    }
+
+    private static var build: String {
+        #if DEBUG
+            "debug"
+        #else
+            "release"
+        #endif
     }
 
     private static func words(_ result: Result) -> String {

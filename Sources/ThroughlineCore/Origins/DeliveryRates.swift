@@ -63,7 +63,7 @@ extension DeliveryRates.Verdict: CustomStringConvertible {
         case .stayWithTheBest(let rate, let other, let otherRate):
             "every origin is slow: this one delivers \(percent(rate)) of what is played, and the best of the others, "
                 + "origin \(other.index + 1), \(percent(otherRate))"
-        case .stayAlone: "there is nobody else to ask"
+        case .stayAlone: "there is no other origin to ask"
         }
     }
 }

@@ -233,7 +233,7 @@ private struct FaultParser {
             }
         }
         if kind == .refuse, recovery == .once {
-            throw problem("refuse cannot happen once, as nobody sees whom the kernel refuses; use refuse,for=2s")
+            throw problem("refuse cannot happen once, as the kernel does not say whom it refuses; use refuse,for=2s")
         }
         if kind == .refuse, path != nil { throw problem("refuse has no path, it closes the port; use refuse@3s") }
         if kind == .short, trigger == .immediately {
