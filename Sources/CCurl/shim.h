@@ -55,6 +55,24 @@ static inline CURLMcode tl_multi_setopt_long(CURLM *multi, CURLMoption option, l
     return curl_multi_setopt(multi, option, value);
 }
 
+/// `CURLOPT_SHARE`.
+static inline CURLcode tl_setopt_share(CURL *easy, CURLSH *share) {
+    return curl_easy_setopt(easy, CURLOPT_SHARE, share);
+}
+
+/// `CURLSHOPT_SHARE`.
+static inline CURLSHcode tl_share_data(CURLSH *share, curl_lock_data data) {
+    return curl_share_setopt(share, CURLSHOPT_SHARE, data);
+}
+
+/// `CURLSHOPT_LOCKFUNC`, `CURLSHOPT_UNLOCKFUNC` and `CURLSHOPT_USERDATA`.
+static inline CURLSHcode tl_share_locks(
+    CURLSH *share, curl_lock_function lock, curl_unlock_function unlock, void *context) {
+    CURLSHcode code = curl_share_setopt(share, CURLSHOPT_LOCKFUNC, lock);
+    if (code == CURLSHE_OK) code = curl_share_setopt(share, CURLSHOPT_UNLOCKFUNC, unlock);
+    return code == CURLSHE_OK ? curl_share_setopt(share, CURLSHOPT_USERDATA, context) : code;
+}
+
 /// The result of a finished transfer (`CURLMsg` holds it in a union); `CURLE_OK` for other messages.
 static inline CURLcode tl_message_result(const CURLMsg *message) {
     return message->msg == CURLMSG_DONE ? message->data.result : CURLE_OK;

@@ -17,6 +17,8 @@ public struct Origin: Sendable, Hashable {
     public var certificateAuthorities: String?
     /// Lets redirects lead to other hosts.
     public var redirectsMayLeaveHost: Bool
+    /// What it has set of cookies while a stream is played.
+    var cookies = OriginCookies()
 
     /// A header field.
     public struct Header: Sendable, Hashable {

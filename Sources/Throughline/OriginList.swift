@@ -13,7 +13,13 @@ final class OriginList: Sendable {
 
     init(_ origins: [Origin]) {
         limit = origins.count + Self.mostAdded
-        self.origins = Guarded(origins)
+        self.origins = Guarded(origins.map(Self.withJar))
+    }
+
+    private static func withJar(_ origin: Origin) -> Origin {
+        var origin = origin
+        origin.cookies.jar = CookieJar()
+        return origin
     }
 
     var all: [Origin] { origins.withLock { $0 } }
@@ -26,10 +32,18 @@ final class OriginList: Sendable {
     func add(_ origin: Origin) -> Bool {
         origins.withLock { origins in
             guard origins.count < limit else { return false }
-            origins.append(origin)
+            origins.append(Self.withJar(origin))
             return true
         }
     }
+}
+
+/// Where the cookies of an origin are kept: no part of what tells one origin from another.
+struct OriginCookies: Sendable, Hashable {
+    var jar: CookieJar?
+
+    static func == (a: OriginCookies, b: OriginCookies) -> Bool { true }
+    func hash(into hasher: inout Hasher) {}
 }
 
 extension Origin {

@@ -152,7 +152,7 @@ extension Session {
         if let a = RTSPAddress(a), let b = RTSPAddress(b) {
             return a.host == b.host && a.port == b.port && a.path == b.path
         }
-        return a == b
+        return isSameHTTPResource(a, b) ?? (a == b)
     }
 
     func attemptFailed(

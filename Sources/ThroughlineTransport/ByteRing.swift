@@ -42,6 +42,15 @@ struct ByteRing: ~Copyable {
         return length
     }
 
+    /// Drops the first `length` bytes, of which there must be as many.
+    mutating func drop(_ length: Int) {
+        precondition(length >= 0 && length <= count, "\(length) of \(count) bytes dropped")
+        count -= length
+        start += length
+        if start >= capacity { start -= capacity }
+        if count == 0 { start = 0 }
+    }
+
     /// Keeps the first `length` bytes, and drops those that came after.
     mutating func truncate(to length: Int) {
         count = min(count, max(0, length))

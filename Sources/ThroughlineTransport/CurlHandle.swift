@@ -10,11 +10,13 @@ final class CurlHandle {
     private let multi: UnsafeMutableRawPointer
     private let errorText: UnsafeMutablePointer<CChar>
     private let abort: AbortSwitch
+    /// Outlives the handle that uses it.
+    private var cookies: CookieJar?
     private var isUnderWay = false
     /// How the transfer ended; `nil` while it lasts.
     private(set) var result: CURLcode?
 
-    private static let isInitialised: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
+    static let isInitialised: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
 
     init(abort: AbortSwitch) throws(TransportError) {
         guard Self.isInitialised, let easy = curl_easy_init() else {
@@ -58,6 +60,14 @@ final class CurlHandle {
     /// Options are ours or were checked before: one that libcurl rejects is a programmer's error.
     func check(_ code: CURLcode) {
         precondition(code == CURLE_OK, "curl_easy_setopt: \(String(cString: curl_easy_strerror(code)))")
+    }
+
+    /// Keeps the cookies that come, and sends them back.
+    func keepCookies(in jar: CookieJar) {
+        cookies = jar
+        check(tl_setopt_share(easy, jar.share))
+        // No such file: this turns libcurl's cookies on.
+        set(CURLOPT_COOKIEFILE, "")
     }
 
     func set(_ option: CURLoption, _ value: Int) { check(tl_setopt_long(easy, option, value)) }

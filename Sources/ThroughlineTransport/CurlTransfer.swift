@@ -45,6 +45,8 @@ final class CurlTransfer {
     func set(_ option: CURLoption, _ value: Int) { handle.set(option, value) }
     func set(_ option: CURLoption, _ value: String?) { handle.set(option, value) }
 
+    func keepCookies(in jar: CookieJar) { handle.keepCookies(in: jar) }
+
     /// Header lines of the requests to come.
     func setHeaders(_ lines: [String]) {
         let previous = requestHeaders

@@ -36,8 +36,7 @@ struct HTTPAddress: Sendable {
         guard let handle = curl_url() else { throw TransportError(.other, "out of memory") }
         defer { curl_url_cleanup(handle) }
         if let base { curl_url_set(handle, CURLUPART_URL, base, 0) }
-        let flags = UInt32(CURLU_NON_SUPPORT_SCHEME | CURLU_URLENCODE)
-        let result = curl_url_set(handle, CURLUPART_URL, text, flags)
+        let result = curl_url_set(handle, CURLUPART_URL, Self.encoded(text), UInt32(CURLU_NON_SUPPORT_SCHEME))
         guard result == CURLUE_OK else {
             throw TransportError(
                 .invalidURL, "\(shown) is not a URL: \(String(cString: curl_url_strerror(result)))")
@@ -66,6 +65,35 @@ struct HTTPAddress: Sendable {
         self.url = url
     }
 
+    /// The URL with what must not stand in a request's target (RFC 3986 appendix A) percent-encoded: spaces, quotes, other
+    /// alphabets. What is encoded already stays as it is, and so does what names the host.
+    private static func encoded(_ text: String) -> String {
+        var rest = Substring(text)
+        if let separator = rest.firstRange(of: "://"), rest[..<separator.lowerBound].allSatisfy({ $0.isLetter }) {
+            rest = rest[separator.upperBound...]
+        } else if rest.hasPrefix("//") {
+            rest = rest.dropFirst(2)
+        } else {
+            return Substring(text).targetEncoded
+        }
+        let target = rest.firstIndex { "/?#".contains($0) } ?? rest.endIndex
+        return text[..<target] + rest[target...].targetEncoded
+    }
+
+    /// Whether both name the same thing at the same place. Case of the host, the scheme's own port, and who asks
+    /// make no difference.
+    func isSame(as other: HTTPAddress) -> Bool {
+        sharesHost(with: other) && scheme == other.scheme && target == other.target
+    }
+
+    private func sharesHost(with other: HTTPAddress) -> Bool { host == other.host && port == other.port }
+
+    /// Path and query.
+    private var target: Substring {
+        let rest = url[(url.firstRange(of: "://")?.upperBound ?? url.startIndex)...]
+        return rest[(rest.firstIndex { "/?".contains($0) } ?? rest.endIndex)...]
+    }
+
     /// Whether what is secret to this address may be told to `other`: same scheme, host and port, or the step from
     /// HTTP to TLS on the usual ports.
     func sharesSecrets(with other: HTTPAddress) -> Bool {
@@ -76,6 +104,38 @@ struct HTTPAddress: Sendable {
 
     /// For messages: without user, password, and the query, which often holds a token.
     var redacted: String { ThroughlineCore.redacted(url) }
+}
+
+/// Whether two HTTP or HTTPS URLs name the same thing at the same place; nil where one of them is no such URL.
+package func isSameHTTPResource(_ a: String, _ b: String) -> Bool? {
+    guard let a = try? HTTPAddress(a), let b = try? HTTPAddress(b) else { return nil }
+    return a.isSame(as: b)
+}
+
+extension Substring {
+    /// Everything that RFC 3986 knows stays: unreserved, reserved, and what is percent-encoded. A percent sign that encodes
+    /// nothing is encoded itself.
+    fileprivate var targetEncoded: String {
+        let digits = Array("0123456789ABCDEF".utf8)
+        func isDigit(_ index: Index) -> Bool {
+            index < utf8.endIndex && Character(Unicode.Scalar(utf8[index])).isHexDigit
+        }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(utf8.count)
+        for index in utf8.indices {
+            let byte = utf8[index]
+            let next = utf8.index(after: index)
+            let isLonePercent =
+                byte == UInt8(ascii: "%")
+                && !(isDigit(next) && isDigit(utf8.index(next, offsetBy: 1, limitedBy: utf8.endIndex) ?? utf8.endIndex))
+            if isLonePercent || byte <= 0x20 || byte >= 0x7f || #""<>\^`{|}"#.utf8.contains(byte) {
+                bytes += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            } else {
+                bytes.append(byte)
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
 }
 
 extension FailureDomains.Endpoint {

@@ -14,6 +14,9 @@ package final class HTTPClient {
     /// next request; it takes no longer than a new connection would.
     private static let drainLimit: Int64 = 64 << 10
 
+    /// So many bytes before those that were asked for are passed over.
+    private static let skipLimit: Int64 = 1 << 20
+
     /// A body from this length on is read without libcurl where that can be done.
     package static let longBody: Int64 = 1 << 20
 
@@ -30,6 +33,14 @@ package final class HTTPClient {
     private var schemes: Int
     private var lastConnect = Duration.milliseconds(20)
     private var busy = false
+    /// A request whose answer has not begun.
+    private var asking: Asking?
+    /// What is made of a `Content-Encoding`.
+    private var coding = Coding.refused
+    /// Where what was asked for ends; nil for the end of the object.
+    private var wantedEnd: Int64?
+    /// Body bytes that the answer under way is to bring; nil where it does not say.
+    private var sliceLength: Int64?
     /// What every read from now on ends with.
     private var end: Result<Void, TransportError>?
 
@@ -77,6 +88,7 @@ package final class HTTPClient {
             CURLOPT_HTTP_VERSION,
             options.version == .http1 ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS)
         if let file = options.caFile { transfer.set(CURLOPT_CAINFO, file) }
+        transfer.keepCookies(in: options.cookies ?? CookieJar())
     }
 
     /// Reads from another URL from the next `open` on, over the same connections where the host is the same.
@@ -90,6 +102,7 @@ package final class HTTPClient {
     /// Ends the body and the connections. Nothing can be opened after it.
     package func close() {
         transfer = nil
+        asking = nil
         head = nil
         end = .failure(failure(.aborted, "the client was closed"))
     }
@@ -98,7 +111,8 @@ package final class HTTPClient {
 
     /// Requests the object from `offset` on, and returns when the final response has begun.
     ///
-    /// Replaces a body under way. A `Range` is asked for at offset 0 too, so that `acceptsRanges` is learnt.
+    /// Replaces a body under way. A `Range` is asked for at offset 0 too, so that `acceptsRanges` is learnt. An answer may
+    /// hold less than was asked for (RFC 9110 section 15.3.7): `read` then asks for what follows, over the same connection.
     ///
     /// - Parameters:
     ///   - offset: of the first byte; not negative.
@@ -116,78 +130,177 @@ package final class HTTPClient {
         head = nil
         timings = nil
         position = offset
+        wantedEnd = end
         self.end = nil
         do throws(TransportError) {
             let transfer = try usableTransfer()
             abandon(transfer, by: deadline)
-            let head: HTTPResponseHead
-            if let settled {
-                do throws(TransportError) {
-                    head = try exchange(transfer, from: settled, offset, end, deadline)
-                } catch  where error.code.mayBeOfRedirect {
-                    self.settled = nil
-                    head = try exchange(transfer, from: address, offset, end, deadline)
+            try ask(transfer, Asking(offset: offset, end: end, target: settled ?? address, isSettled: settled != nil))
+            while true {
+                if let head = try answer(transfer, by: deadline) {
+                    self.head = head
+                    return head
                 }
-            } else {
-                head = try exchange(transfer, from: address, offset, end, deadline)
+                let now = Instant.now
+                if now >= deadline {
+                    measure(transfer)
+                    let isConnected = transfer.time(CURLINFO_PRETRANSFER_TIME_T) != nil
+                    throw failure(
+                        isConnected ? .timedOut : .connectTimedOut,
+                        isConnected ? "no answer in time" : "no connection in time", at: asking?.target)
+                }
+                transfer.sleep(atMost: deadline - now)
             }
-            self.head = head
-            return head
         } catch {
-            transfer?.remove()
-            self.end = .failure(error)
+            throw broke(error)
+        }
+    }
+
+    /// A request, and where it was led so far.
+    private struct Asking {
+        let offset: Int64
+        let end: Int64?
+        var target: HTTPAddress
+        /// The target is where redirects led last time.
+        var isSettled: Bool
+        var redirects = 0
+        var hasRange = true
+
+        var range: String? { hasRange ? "\(offset)-" + (end.map { String($0 - 1) } ?? "") : nil }
+    }
+
+    private func ask(_ transfer: CurlTransfer, _ asking: Asking) throws(TransportError) {
+        self.asking = asking
+        try send(transfer, to: asking.target, range: asking.range)
+    }
+
+    /// Nothing is under way any more.
+    private func broke(_ error: TransportError) -> TransportError {
+        asking = nil
+        transfer?.remove()
+        end = .failure(error)
+        return error
+    }
+
+    /// Follows the request under way wherever that leads, without waiting (but for the rest of a short body).
+    ///
+    /// - Returns: nil while the answer has not come.
+    private func answer(_ transfer: CurlTransfer, by deadline: Instant) throws(TransportError) -> HTTPResponseHead? {
+        while let asked = asking {
+            let next: Asking
+            do throws(TransportError) {
+                transfer.perform()
+                if abort.isAborted { throw failure(.aborted, "aborted", at: asked.target) }
+                let isAnswered =
+                    transfer.receiver.headIsFinal
+                    || (transfer.result == CURLE_OK && transfer.receiver.header.isComplete)
+                guard isAnswered else {
+                    guard let result = transfer.result else { return nil }
+                    measure(transfer)
+                    throw failure(result, transfer, at: asked.target)
+                }
+                measure(transfer)
+                switch try judge(transfer, asked) {
+                case .accepted(let head):
+                    asking = nil
+                    return head
+                case .askedAgain(let asking): next = asking
+                }
+            } catch  where asked.isSettled && error.code.mayBeOfRedirect {
+                settled = nil
+                next = Asking(offset: asked.offset, end: asked.end, target: address, isSettled: false)
+            }
+            abandon(transfer, by: deadline)
+            try ask(transfer, next)
+        }
+        return nil
+    }
+
+    private enum Judgement {
+        case accepted(HTTPResponseHead)
+        case askedAgain(Asking)
+    }
+
+    /// Looks at the head of an answer.
+    private func judge(_ transfer: CurlTransfer, _ asked: Asking) throws(TransportError) -> Judgement {
+        let (header, target) = (transfer.receiver.header, asked.target)
+        var next = asked
+        switch header.status {
+        case 301, 302, 303, 307, 308:
+            guard let location = header.value(of: "location") else {
+                throw failure(.httpStatus(header.status), "answered \(header.status) without a Location", at: target)
+            }
+            next.redirects += 1
+            guard next.redirects <= options.maximumRedirects else {
+                throw failure(.tooManyRedirects, "redirected more than \(options.maximumRedirects) times", at: target)
+            }
+            next.target = try redirect(from: target, to: location)
+            return .askedAgain(next)
+        case 401 where schemes == tl_auth_basic && offers(transfer, tl_auth_digest) && sendsPassword(to: target):
+            schemes = tl_auth_digest
+            return .askedAgain(next)
+        case 416 where header.contentRange?.total == asked.offset:
+            settled = target
+            // Its body is for people.
+            transfer.receiver.discard()
+            transfer.remove()
+            end = .success(())
+            return .accepted(responseHead(header, target, start: asked.offset, length: 0, total: asked.offset))
+        case 416 where asked.offset == 0 && asked.end == nil && asked.hasRange:
+            // Some live servers refuse any range of what has no length.
+            next.hasRange = false
+            return .askedAgain(next)
+        case 200..<300:
+            if asked.redirects > 0 { settled = target }
+            learnScheme(transfer)
+            if let names = header.codings, coding == .refused {
+                guard HeaderFields.decodable.isSuperset(of: names) else { throw undecodable(names, at: target) }
+                guard asked.offset == 0 else {
+                    throw failure(.rangeNotHonoured, "answered with a part of a body coded as \(names[0])", at: target)
+                }
+                // It was asked for the bytes as they are, and does not have them so. Of the coded ones no range is of use.
+                setCoding(.decoded)
+                next.hasRange = false
+                return .askedAgain(next)
+            }
+            return .accepted(try accept(transfer, header, target, asked.offset, asked.end))
+        case 401:
+            throw TransportError(
+                .httpStatus(401),
+                described(
+                    sendsPassword(to: target)
+                        ? "answered 401: it does not take this user and password"
+                        : "answered 401: it asks for a user and a password; give them with --netrc, or in the URL",
+                    at: target))
+        default:
+            let error = TransportError(
+                .httpStatus(header.status), described("answered \(header.status)", at: target),
+                retryAfter: header.retryAfter)
+            // What little its body holds is received, and the connection kept.
+            abandon(transfer, by: .now + .milliseconds(200))
             throw error
         }
     }
 
-    /// Requests, and follows where that leads.
-    private func exchange(
-        _ transfer: CurlTransfer, from first: HTTPAddress, _ offset: Int64, _ end: Int64?, _ deadline: Instant
-    ) throws(TransportError) -> HTTPResponseHead {
-        var target = first
-        var redirects = 0
-        var range: String? = "\(offset)-" + (end.map { String($0 - 1) } ?? "")
-        while true {
-            try send(transfer, to: target, range: range)
-            try awaitHead(transfer, from: target, deadline)
-            let header = transfer.receiver.header
-            let message = "answered \(header.status)"
-            switch header.status {
-            case 301, 302, 303, 307, 308:
-                guard let location = header.value(of: "location") else {
-                    throw failure(.httpStatus(header.status), message + " without a Location", at: target)
-                }
-                redirects += 1
-                guard redirects <= options.maximumRedirects else {
-                    throw failure(
-                        .tooManyRedirects, "redirected more than \(options.maximumRedirects) times", at: target)
-                }
-                let next = try redirect(from: target, to: location)
-                abandon(transfer, by: deadline)
-                target = next
-            case 401 where schemes == tl_auth_basic && offers(transfer, tl_auth_digest) && sendsPassword(to: target):
-                schemes = tl_auth_digest
-                abandon(transfer, by: deadline)
-            case 416 where header.contentRange?.total == offset:
-                settled = target
-                transfer.remove()
-                self.end = .success(())
-                return responseHead(header, target, start: offset, length: 0, total: offset)
-            case 416 where offset == 0 && end == nil && range != nil:
-                // Some live servers refuse any range of what has no length.
-                range = nil
-                abandon(transfer, by: deadline)
-            case 200..<300:
-                if redirects > 0 { settled = target }
-                learnScheme(transfer)
-                return try accept(transfer, header, target, offset, end)
-            default:
-                let error = TransportError(
-                    .httpStatus(header.status), described(message, at: target), retryAfter: header.retryAfter)
-                abandon(transfer, by: deadline)
-                throw error
-            }
-        }
+    /// What is made of a body that comes coded (`Content-Encoding`).
+    private enum Coding {
+        /// Until one has come, nothing is decoded, so that every byte is the object's.
+        case refused
+        case decoded
+        /// It was none: the server says so of bytes that are what they are.
+        case mislabelled
+    }
+
+    private func setCoding(_ coding: Coding) {
+        self.coding = coding
+        transfer?.set(CURLOPT_ACCEPT_ENCODING, coding == .decoded ? "identity" : nil)
+    }
+
+    private func undecodable(_ names: [String], at target: HTTPAddress? = nil) -> TransportError {
+        failure(
+            .protocolError,
+            "the body is coded as \(names.joined(separator: ", ").printable(limit: 40)), which cannot be decoded",
+            at: target)
     }
 
     private func send(_ transfer: CurlTransfer, to target: HTTPAddress, range: String?) throws(TransportError) {
@@ -195,11 +308,13 @@ package final class HTTPClient {
         transfer.set(CURLOPT_URL, target.url)
         transfer.set(CURLOPT_RANGE, range)
         transfer.set(CURLOPT_HTTPAUTH, schemes)
-        var lines: [String] = []
+        // Not by libcurl's option, which would have it decode what is coded.
+        let hasOwn = options.headers.contains { $0.name.lowercased() == "accept-encoding" }
+        var lines = hasOwn ? [] : ["Accept-Encoding: identity"]
         var (user, password): (String?, String?) = (nil, nil)
         if home.sharesSecrets(with: target) {
             // libcurl takes "name;" for an empty value; "name:" would remove the field.
-            lines = options.headers.map { $0.value.isEmpty ? "\($0.name);" : "\($0.name): \($0.value)" }
+            lines += options.headers.map { $0.value.isEmpty ? "\($0.name);" : "\($0.name): \($0.value)" }
             switch credentials {
             case .none: break
             case .bearer(let token): lines.append("Authorization: Bearer \(token)")
@@ -212,58 +327,50 @@ package final class HTTPClient {
         try transfer.start()
     }
 
-    private func awaitHead(
-        _ transfer: CurlTransfer, from target: HTTPAddress, _ deadline: Instant
-    ) throws(TransportError) {
-        while true {
-            transfer.perform()
-            if abort.isAborted { throw failure(.aborted, "aborted", at: target) }
-            if transfer.receiver.headIsFinal || (transfer.result == CURLE_OK && transfer.receiver.header.isComplete) {
-                measure(transfer)
-                return
-            }
-            if let result = transfer.result {
-                measure(transfer)
-                throw failure(result, transfer, at: target)
-            }
-            let now = Instant.now
-            if now >= deadline {
-                measure(transfer)
-                let isConnected = transfer.time(CURLINFO_PRETRANSFER_TIME_T) != nil
-                throw failure(
-                    isConnected ? .timedOut : .connectTimedOut,
-                    isConnected ? "no answer in time" : "no connection in time",
-                    at: target)
-            }
-            transfer.sleep(atMost: deadline - now)
-        }
-    }
-
     /// Checks that the response brings what was asked for.
     private func accept(
         _ transfer: CurlTransfer, _ header: HeaderFields, _ target: HTTPAddress, _ offset: Int64, _ end: Int64?
     ) throws(TransportError) -> HTTPResponseHead {
         let wanted = end.map { $0 - offset } ?? .max
-        let head: HTTPResponseHead
-        if header.status == 206 {
-            guard let range = header.contentRange, let bounds = range.bounds, bounds.lowerBound == offset else {
-                let said =
-                    header.value(of: "content-range").map { "\"\($0.printable(limit: 60))\"" } ?? "no Content-Range"
-                throw failure(.rangeNotHonoured, "answered 206 with \(said)", at: target)
+        if coding == .decoded, header.codings != nil {
+            guard offset == 0, header.status != 206 else {
+                throw failure(.rangeNotHonoured, "answered with a part of a coded body", at: target)
             }
+            // What the header says of lengths is of the coded bytes.
+            sliceLength = nil
+            transfer.receiver.beginBody(limit: wanted)
+            var head = responseHead(header, target, start: 0, length: nil, total: nil)
+            head.acceptsRanges = false
+            return head
+        }
+        let head: HTTPResponseHead
+        var skipped: Int64 = 0
+        if header.status == 206 {
+            guard
+                let range = header.contentRange, let bounds = range.bounds, bounds.contains(offset),
+                offset - bounds.lowerBound <= Self.skipLimit
+            else { throw failure(.rangeNotHonoured, "answered 206 with \(header.rangeInWords)", at: target) }
+            // Block by block, say; what lies before what was asked for is not handed out.
+            skipped = offset - bounds.lowerBound
             // The end is within 10^18, so this cannot overflow.
-            let length = min(bounds.upperBound - offset + 1, wanted)
+            sliceLength = min(bounds.upperBound - offset + 1, wanted)
+            let length = range.total.map { min($0 - offset, wanted) } ?? (sliceLength == wanted ? wanted : nil)
             head = responseHead(header, target, start: offset, length: length, total: range.total)
         } else {
             guard offset == 0 else {
                 throw failure(.rangeNotHonoured, "answered \(header.status) with the whole object", at: target)
             }
             let total = header.status == 204 || header.status == 205 ? 0 : header.contentLength
-            head = responseHead(header, target, start: 0, length: total.map { min($0, wanted) }, total: total)
+            sliceLength = total.map { min($0, wanted) }
+            head = responseHead(header, target, start: 0, length: sliceLength, total: total)
         }
-        transfer.receiver.beginBody(limit: head.contentLength ?? wanted)
-        // The connection cannot be used again after that: only worth it for what is long.
-        if target.scheme == "http", let length = head.contentLength, length >= Self.longBody { transfer.readSocket() }
+        transfer.receiver.beginBody(limit: sliceLength ?? wanted, skipping: skipped)
+        // The connection cannot be used again after that: only worth it for what is long, and all there is.
+        if target.scheme == "http", skipped == 0, let length = sliceLength, length == head.contentLength,
+            length >= Self.longBody
+        {
+            transfer.readSocket()
+        }
         return head
     }
 
@@ -355,10 +462,23 @@ package final class HTTPClient {
     private func attempt(into destination: UnsafeMutableRawBufferPointer) throws(TransportError) -> Int? {
         precondition(!destination.isEmpty, "a read of no bytes")
         if abort.isAborted { throw failure(.aborted, "aborted") }
-        guard let transfer, let head else {
+        guard let transfer, head != nil else {
             try end?.get()
             throw failure(.other, "nothing is open")
         }
+        while true {
+            if asking != nil {
+                guard try hasContinued(transfer) else { return nil }
+            }
+            if let count = try take(from: transfer, into: destination) { return count }
+            guard asking != nil else { return nil }
+        }
+    }
+
+    /// The same of one answer; nil also when what follows it has been asked for.
+    private func take(
+        from transfer: CurlTransfer, into destination: UnsafeMutableRawBufferPointer
+    ) throws(TransportError) -> Int? {
         let receiver = transfer.receiver
         let buffered = receiver.take(into: destination)
         if buffered > 0 {
@@ -370,25 +490,91 @@ package final class HTTPClient {
             try end.get()
             return 0
         }
-        if receiver.limitReached { return finish(transfer) }
+        if receiver.limitReached { return try sliceEnded(transfer) }
         let count = transfer.receive(into: destination)
         if count > 0 {
             position += Int64(count)
             return count
         }
         if abort.isAborted { throw failure(.aborted, "aborted") }
-        if receiver.limitReached { return finish(transfer) }
+        if receiver.limitReached { return try sliceEnded(transfer) }
         guard let result = transfer.result else { return nil }
-        do throws(TransportError) {
-            if result != CURLE_OK { throw failure(result, transfer) }
-            if let length = head.contentLength, receiver.received < length {
-                throw failure(.closedEarly, "the body ended after \(receiver.received) of \(length) bytes")
+        if result == CURLE_BAD_CONTENT_ENCODING || (result == CURLE_WRITE_ERROR && coding == .decoded) {
+            let names = receiver.header.codings ?? []
+            guard coding == .decoded, position == 0 else {
+                throw lost(undecodable(names))
             }
-        } catch {
-            end = .failure(error)
-            throw error
+            setCoding(.mislabelled)
+            try askOn(transfer)
+            return nil
         }
-        return finish(transfer)
+        if result != CURLE_OK { throw lost(failure(result, transfer)) }
+        if let length = sliceLength, receiver.received < length {
+            throw lost(failure(.closedEarly, "the body ended after \(receiver.received) of \(length) bytes"))
+        }
+        return try sliceEnded(transfer)
+    }
+
+    /// What every read from now on ends with.
+    private func lost(_ error: TransportError) -> TransportError {
+        end = .failure(error)
+        return error
+    }
+
+    // MARK: - Slices
+
+    /// An answer has brought what it said it would: 0 at the end of what was asked for, nil where there is more.
+    private func sliceEnded(_ transfer: CurlTransfer) throws(TransportError) -> Int? {
+        let end = min(wantedEnd ?? .max, head?.totalLength ?? .max)
+        guard let head, head.status == 206, position < end else {
+            self.end = .success(())
+            return 0
+        }
+        try askOn(transfer)
+        return nil
+    }
+
+    private func askOn(_ transfer: CurlTransfer) throws(TransportError) {
+        let next = Asking(offset: position, end: wantedEnd, target: settled ?? address, isSettled: settled != nil)
+        do throws(TransportError) {
+            abandon(transfer, by: .now + .milliseconds(200))
+            try ask(transfer, next)
+        } catch { throw broke(error) }
+    }
+
+    /// Whether the answer to what was asked for last has begun. It must go on with the same object.
+    private func hasContinued(_ transfer: CurlTransfer) throws(TransportError) -> Bool {
+        guard let first = head else { return false }
+        do throws(TransportError) {
+            guard let next = try answer(transfer, by: .now + .milliseconds(200)) else { return false }
+            if next.status == 416 {
+                // Where no length was told, this is how the end is found.
+                guard first.totalLength ?? position <= position else {
+                    throw failure(.closedEarly, "the object ended at byte \(position)")
+                }
+                return true
+            }
+            if position == 0 {
+                head = next
+                return true
+            }
+            if let one = first.etag, let other = next.etag, one != other {
+                throw failure(.objectChanged, "the object's ETag changed while it was read")
+            }
+            if let one = first.totalLength, let other = next.totalLength, other < one {
+                throw failure(.objectChanged, "the object became shorter while it was read")
+            }
+            return true
+        } catch {
+            if error.status == 416, first.totalLength == nil {
+                asking = nil
+                transfer.receiver.discard()
+                transfer.remove()
+                end = .success(())
+                return true
+            }
+            throw broke(error)
+        }
     }
 
     /// The whole of the rest of the body, for playlists and other short documents.
@@ -412,11 +598,6 @@ package final class HTTPClient {
             }
             bytes.append(contentsOf: chunk[..<count])
         }
-    }
-
-    private func finish(_ transfer: CurlTransfer) -> Int {
-        end = .success(())
-        return 0
     }
 
     // MARK: - Parts

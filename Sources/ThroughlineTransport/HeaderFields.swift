@@ -1,5 +1,6 @@
 internal import CCurl
 internal import Glibc
+internal import ThroughlineCore
 
 /// The header lines of one response, as they come in: bounded, and understood as far as we need them.
 struct HeaderFields {
@@ -95,6 +96,24 @@ struct ContentRange: Equatable {
 }
 
 extension HeaderFields {
+    /// The codings that libcurl undoes, where it was built with them (RFC 9110 section 8.4.1, RFC 7932, RFC 8878).
+    static let decodable: Set<String> = ["gzip", "x-gzip", "deflate", "br", "zstd"]
+
+    /// How the body is coded, in lower case; nil where it is sent as it is.
+    var codings: [String]? {
+        let names = fields.filter { $0.name == "content-encoding" }.flatMap { $0.value.split(separator: ",") }.map {
+            $0.lowercased().filter { $0 != " " && $0 != "\t" }
+        }.filter { !$0.isEmpty && $0 != "identity" }
+        return names.isEmpty ? nil : names
+    }
+
+    /// What a 206 says of the bytes that it brings, for people.
+    var rangeInWords: String {
+        if let text = value(of: "content-range") { return "\"\(text.printable(limit: 60))\"" }
+        let isMultipart = value(of: "content-type")?.lowercased().hasPrefix("multipart/byteranges") ?? false
+        return isMultipart ? "multipart/byteranges, though one range was asked for" : "no Content-Range"
+    }
+
     var contentRange: ContentRange? { value(of: "content-range").flatMap { ContentRange($0) } }
 
     /// Only where it frames the body (RFC 9112 section 6.3).

@@ -32,6 +32,8 @@ final class ResponseReceiver {
     private(set) var limit = Int64.max
     /// Body bytes that arrived since the head, dropped ones included.
     private(set) var received: Int64 = 0
+    /// Body bytes that come before those that are wanted.
+    private var toSkip: Int64 = 0
     private(set) var violation: Violation?
     /// Set when the ring is full; libcurl holds on to what it could not deliver.
     var isPaused = false
@@ -50,6 +52,7 @@ final class ResponseReceiver {
         destination = UnsafeMutableRawBufferPointer(start: nil, count: 0)
         limit = .max
         received = 0
+        toSkip = 0
         violation = nil
         isPaused = false
         sawBody = false
@@ -68,9 +71,16 @@ final class ResponseReceiver {
     }
 
     /// Hands the body out from here on, at most `limit` bytes of it.
-    func beginBody(limit: Int64) {
+    ///
+    /// - Parameter skipping: bytes before those; they are dropped, and count as not received.
+    func beginBody(limit: Int64, skipping: Int64 = 0) {
         mode = .body
         self.limit = limit
+        // What was received so far lies in the ring.
+        let dropped = min(skipping, Int64(ring.count))
+        ring.drop(Int(dropped))
+        received -= dropped
+        toSkip = skipping - dropped
         if received > limit { ring.truncate(to: Int(clamping: limit)) }
     }
 
@@ -105,14 +115,13 @@ final class ResponseReceiver {
         return 0
     }
 
-    fileprivate func bodyBytes(_ bytes: UnsafeRawBufferPointer) -> Int {
+    fileprivate func bodyBytes(_ all: UnsafeRawBufferPointer) -> Int {
         sawBody = true
+        let skipped = Int(min(toSkip, Int64(all.count)))
+        let bytes = UnsafeRawBufferPointer(rebasing: all[skipped...])
         // The head stays what it was until the client has looked at it; the bytes wait in the ring.
         let wanted = wanted(of: bytes.count)
-        guard mode != .discard, wanted > 0 else {
-            received += Int64(bytes.count)
-            return bytes.count
-        }
+        guard mode != .discard, wanted > 0 else { return took(bytes.count, skipped: skipped) }
         let direct = min(destination.count, wanted)
         guard wanted - direct <= ring.free else {
             isPaused = true
@@ -125,8 +134,13 @@ final class ResponseReceiver {
             delivered += direct
         }
         ring.append(UnsafeRawBufferPointer(rebasing: bytes[direct..<wanted]))
-        received += Int64(bytes.count)
-        return bytes.count
+        return took(bytes.count, skipped: skipped)
+    }
+
+    private func took(_ count: Int, skipped: Int) -> Int {
+        received += Int64(count)
+        toSkip -= Int64(skipped)
+        return count + skipped
     }
 }
 

@@ -30,6 +30,8 @@ package struct TransportError: Error, Sendable {
         case tooManyRedirects
         /// The origin answered with other bytes than were asked for.
         case rangeNotHonoured
+        /// What goes on is no longer what began.
+        case objectChanged
         /// The body is longer than its reader allows.
         case tooLong
         /// The `AbortSwitch` was tripped, or the client closed.
@@ -74,6 +76,7 @@ package struct TransportError: Error, Sendable {
         case .redirectRefused: "redirect-refused"
         case .tooManyRedirects: "too-many-redirects"
         case .rangeNotHonoured: "range-not-honoured"
+        case .objectChanged: "object-changed"
         case .tooLong: "too-long"
         case .aborted: "aborted"
         case .protocolError: "protocol-error"

@@ -336,6 +336,97 @@ struct AnswerTests {
         #expect(
             server.requests[0].text
                 == "GET /a%20b?c=d HTTP/1.1\r\nHost: 127.0.0.1:\(server.port)\r\nRange: bytes=0-\r\n"
-                + "User-Agent: throughline/0.1\r\nAccept: */*\r\nX-One: 1\r\nX-Empty:\r\n\r\n")
+                + "User-Agent: throughline/0.1\r\nAccept: */*\r\nAccept-Encoding: identity\r\nX-One: 1\r\n"
+                + "X-Empty:\r\n\r\n")
+    }
+
+    @Test(
+        "What must not stand in a target is percent-encoded, and nothing else",
+        arguments: [
+            ("/f?title=a b", "/f?title=a%20b"), ("/f?title=a+b%20c", "/f?title=a+b%20c"),
+            ("/ä.mp4?q=\"<ö>\"|x", "/%C3%A4.mp4?q=%22%3C%C3%B6%3E%22%7Cx"),
+            ("/100%.mp4?a=50%2", "/100%25.mp4?a=50%252"),
+            ("/a[1].mp4?b[]=1&c=(x)", "/a[1].mp4?b[]=1&c=(x)"), ("/a\\b?c^d`{e}", "/a%5Cb?c%5Ed%60%7Be%7D"),
+        ])
+    func encoded(path: String, sent: String) throws {
+        let server = ScriptedServer(serving: pattern(10))
+        try client(server, path).open()
+        #expect(server.requests[0].path == sent)
+    }
+
+    @Test("A target with a space, in a redirect")
+    func encodedRedirect() throws {
+        let server = ScriptedServer { listener in
+            let connection = listener.accept()
+            connection.request()
+            connection.respond("302 Found", ["Location: real film.mp4?title=a b"])
+            connection.serve(pattern(10), to: connection.request())
+            connection.awaitClose()
+        }
+        let client = try client(server, "/dir/object")
+        try client.open()
+        #expect(server.requests.map(\.path) == ["/dir/object", "/dir/real%20film.mp4?title=a%20b"])
+        client.close()
+    }
+
+    // MARK: Cookies
+
+    @Test("A cookie that a redirect sets is sent from then on, by all that read from the origin and by nobody else")
+    func cookies() throws {
+        let server = ScriptedServer { listener in
+            while true {
+                let connection = listener.accept()
+                guard connection.descriptor >= 0 else { return }
+                while true {
+                    let request = connection.request()
+                    if request.text.isEmpty { break }
+                    if request.header("cookie")?.contains("session=abc") == true {
+                        connection.serve(pattern(50), to: request)
+                    } else if request.path == "/object" {
+                        connection.respond(
+                            "302 Found", ["Location: /real", "Set-Cookie: session=abc; Path=/; HttpOnly"])
+                    } else {
+                        connection.respond("403 Forbidden")
+                    }
+                }
+                connection.close()
+            }
+        }
+        let jar = CookieJar()
+        do {
+            let first = try client(server) { $0.cookies = jar }
+            try first.open()
+            #expect(first.drain().bytes == pattern(50))
+            try first.open(at: 10)
+            first.close()
+        }
+        // Another connection with the same origin, straight to where the cookie is wanted.
+        let second = try client(server, "/real") { $0.cookies = jar }
+        try second.open(at: 20)
+        second.close()
+        // Another origin.
+        let stranger = try client(server, "/real")
+        #expect(failure { () throws(TransportError) in try stranger.open() }?.code == .httpStatus(403))
+        stranger.close()
+        #expect(server.requests.map(\.path) == ["/object", "/real", "/real", "/real", "/real"])
+    }
+
+    @Test("401 says what to do", arguments: [false, true])
+    func asksForAPassword(hasOne: Bool) throws {
+        let server = ScriptedServer { listener in
+            let connection = listener.accept()
+            while !connection.request().text.isEmpty {
+                connection.respond("401 Unauthorized", ["WWW-Authenticate: Basic realm=\"x\""])
+            }
+            connection.close()
+        }
+        let client = try client(server) {
+            if hasOne { $0.credentials = .userPassword(user: "u", password: "secret") }
+        }
+        let error = opening(client)
+        #expect(error?.code == .httpStatus(401))
+        #expect(error?.message.contains(hasOne ? "does not take" : "--netrc") == true, "\(error?.message ?? "")")
+        #expect(error?.message.contains("secret") == false)
+        client.close()
     }
 }

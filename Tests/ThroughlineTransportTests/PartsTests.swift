@@ -34,6 +34,15 @@ struct PartsTests {
         #expect(try HTTPAddress(home).sharesSecrets(with: try HTTPAddress(target)) == shared)
     }
 
+    @Test(arguments: [
+        ("http://h/a", "http://H:80/a", true), ("https://u:p@h/a?b", "https://h:443/a?b#c", true),
+        ("http://h", "http://h/", true), ("http://h/a b", "http://h/a%20b", true),
+        ("http://h/a", "http://h/A", false), ("http://h/a", "https://h/a", false),
+        ("http://h/a", "http://h:81/a", false),
+        ("http://h/a?b", "http://h/a?c", false), ("http://h/a", "/a", nil), ("rtsp://h/a", "http://h/a", nil),
+    ])
+    func resources(one: String, other: String, same: Bool?) { #expect(isSameHTTPResource(one, other) == same) }
+
     @Test func ringAgainstAnArray() {
         var random = SystemRandomNumberGenerator()
         var ring = ByteRing(capacity: 1000)
@@ -47,6 +56,11 @@ struct PartsTests {
             if step % 50 == 0 {
                 ring.truncate(to: model.count / 2)
                 model.removeLast(model.count - model.count / 2)
+            }
+            if step % 7 == 0 {
+                let some = Int.random(in: 0...ring.count, using: &random)
+                ring.drop(some)
+                model.removeFirst(some)
             }
             let wanted = Int.random(in: 0...1000, using: &random)
             let count = ring.take(into: UnsafeMutableRawBufferPointer(rebasing: memory[..<wanted]))

@@ -155,8 +155,9 @@ final class ByteIngest: Ingest {
     func searchStarts(for position: NPT, overlap: NPT) -> [NPT] {
         [position - .milliseconds(300), position - .seconds(2), .zero]
     }
-    /// Objects of a known length begin with the presentation; live ones wherever they begin.
-    var timelineAgrees: Bool { input.length != nil }
+    /// Objects that can be read from anywhere, or have a known length, begin with the presentation; live ones wherever they
+    /// begin.
+    var timelineAgrees: Bool { input.length != nil || input.isSeekable }
     var openingFailure: ChangeEvent? { input.openingFailure }
     var pendingOrder: HandoffController.Order? { input.pendingOrder }
     var hasFailed: Bool { demuxer.inputFailed }

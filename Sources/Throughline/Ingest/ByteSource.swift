@@ -54,13 +54,14 @@ final class HTTPSource: PollableSource {
         if let token = origin.bearerToken { options.credentials = .bearer(token: token) }
         options.caFile = origin.certificateAuthorities
         options.redirectsMayLeaveHost = origin.redirectsMayLeaveHost
+        options.cookies = origin.cookies.jar
         client = try HTTPClient(url: origin.url, options: options, abort: abort)
     }
 
     func open(at offset: Int64, until end: Int64?, deadline: Instant) throws(TransportError) -> SourceHead {
         let head = try client.open(at: offset, until: end, deadline: deadline)
         return SourceHead(
-            length: head.totalLength, isSeekable: head.acceptsRanges && head.totalLength != nil,
+            length: head.totalLength, isSeekable: head.status == 206 || (head.acceptsRanges && head.totalLength != nil),
             contentType: head.contentType, validator: head.etag.flatMap { $0.hasPrefix("W/") ? nil : $0 })
     }
 
@@ -143,6 +144,7 @@ extension ChangeEvent {
             case .httpStatus: .httpStatus
             case .redirectRefused, .tooManyRedirects: .redirectRefused
             case .rangeNotHonoured: .rangeNotHonoured
+            case .objectChanged: .objectChanged
             case .protocolError: .protocolError
             default: .other
             }
