@@ -98,14 +98,29 @@ struct OriginOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Trust the certificate authorities in this PEM file, and no others.", valueName: "file"))
     var caFile: String?
 
+    @Flag(
+        help: """
+            Take users and passwords from the file .netrc in the home folder (or where NETRC says), by host. Without it, \
+            those in the URLs count, and THROUGHLINE_USER and THROUGHLINE_PASSWORD in the environment.
+            """)
+    var netrc = false
+
+    @Option(help: ArgumentHelp("The same from this file.", valueName: "file"))
+    var netrcFile: String?
+
     @Option(
         help: ArgumentHelp(
             "How RTSP origins carry the media: auto (UDP; TCP where it is refused or nothing comes), tcp, udp.",
             valueName: "how"))
     var rtspTransport = RTSPTransportChoice.auto
 
+    func validate() throws { try OriginCredentials.check(file: netrcFile, readsHome: netrc) }
+
     func origins(_ urls: [String]) -> [Origin] {
-        urls.map { Origin(url: $0, headers: header.map(\.header), certificateAuthorities: caFile) }
+        let passwords = OriginCredentials(file: netrcFile, readsHome: netrc)
+        return urls.map {
+            Origin(url: passwords.added(to: $0), headers: header.map(\.header), certificateAuthorities: caFile)
+        }
     }
 }
 
