@@ -43,6 +43,7 @@ extension Session {
     func noteExcess() {
         guard let duration, !isBackward, let end = presentedEnd, end > duration + Self.mostExcess else { return }
         warn("media was played up to \(end), although the stream was said to end at \(duration)")
+        shared.withLock { $0.opened?.duration = end }
     }
 
     /// Containers round, and count the sound beyond the last picture or not.

@@ -148,6 +148,9 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var eventStandings: [FlowStanding] = []
     /// When findings were last asked for.
     var lastFindings = Instant.now
+    var endOfMedia = EndOfMedia()
+    /// Where the presentation ends by what the first origin says.
+    var statedEnd: NPT?
     /// A handoff was made and is not yet reported.
     var hasPending = false
     /// Where the stream begins, or where the viewer went last.
@@ -412,6 +415,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         outputFlows = ingest.flows
         let line = SpliceLine(flows: outputFlows)
         line.duration = ingest.duration
+        statedEnd = ingest.statedEnd
         self.line = line
         buffer.begin(
             outputFlows.map {
@@ -703,24 +707,17 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     func ended(_ ingest: any Ingest) -> HandoffController.Order? {
         guard flush() else { return nil }
         if replacement != nil { return nil }
-        if let order = ingest.pendingOrder { return order }
+        if let order = ingest.pendingOrder {
+            if case .giveUp = order { playOut(ingest) }
+            return order
+        }
         if abort.isAborted { return nil }
         if ingest.hasFailed {
+            playOut(ingest)
             // Whoever fails says why, and is replaced; where that did not happen it is no end of the stream all the same.
             return .giveUp(reason: "\(url(ingest.origin)): reading it failed")
         }
-        if let duration = ingest.duration, configuration.flows == .all, configuration.to == nil {
-            let end = buffer.accounts.compactMap(\.end).max() ?? .zero
-            let tolerance = max(MediaTime.seconds(1), MediaTime(flicks: duration.flicks / 50))
-            if end + tolerance < duration {
-                return observe(
-                    ChangeEvent(
-                        cause: .endedShort,
-                        detail: "\(url(ingest.origin)): its media ends at \(end), its header says \(duration)"),
-                    canResume: false)
-            }
-        }
-        return nil
+        return endedShort(ingest)
     }
 
     /// Hands the batch to the buffer, waiting for room. False when the stream is over.

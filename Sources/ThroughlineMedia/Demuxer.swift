@@ -45,6 +45,8 @@ package final class Demuxer {
     private let bytes: DemuxerInput
     /// Packets that were read to find where the timeline begins, and not handed out yet.
     private var ahead = UniqueDeque<Packet>()
+    /// What was read when the input failed.
+    private var heldBack: Packet?
     /// Decode time of the last packet of each flow, in its own units.
     private var lastDecode: [Int64?] = []
     /// Flow index by stream index, nil for streams that are not flows.
@@ -356,7 +358,7 @@ package final class Demuxer {
     /// The next packet in the order of the container, its times counted from `start`.
     ///
     /// - Returns: nil at the end, and after the input has failed: what the demuxer may still hold then is not known to
-    ///   be whole and is not handed out.
+    ///   be whole, and is for `rest`.
     /// - Throws: `MediaError` when the container is broken.
     package func read() throws(MediaError) -> Packet? {
         while true {
@@ -375,7 +377,11 @@ package final class Demuxer {
         while true {
             var packet = try Packet()
             let result = av_read_frame(context, packet.av)
-            if bytes.failed || result == tl_averror_eof { return nil }
+            if bytes.failed {
+                if result >= 0 { heldBack = consume packet }
+                return nil
+            }
+            if result == tl_averror_eof { return nil }
             if result == tl_averror(EAGAIN) { continue }
             try check(result, "read a packet")
             let index = Int(packet.av.pointee.stream_index)
@@ -397,9 +403,30 @@ package final class Demuxer {
         flows.append(flow)
     }
 
+    /// What is left in the demuxer after its input has failed, for when nobody goes on with it. The last packet of a flow may
+    /// be cut off; those that are known to be so are marked.
+    package func rest() -> Packet? {
+        guard bytes.failed else { return nil }
+        while true {
+            let next: Packet
+            if let held = heldBack.take() {
+                next = held
+            } else {
+                guard let packet = try? Packet(), av_read_frame(context, packet.av) >= 0 else { return nil }
+                next = packet
+            }
+            let index = Int(next.av.pointee.stream_index)
+            guard index < flowOfStream.count, let flow = flowOfStream[index],
+                context.pointee.streams[index]!.pointee.discard != AVDISCARD_ALL
+            else { continue }
+            return timed(next, of: flow)
+        }
+    }
+
     // Apart from the loop: a packet that is bound there with `var`, and passed over unchanged, is never freed (Swift 6.3).
     private func timed(_ packet: consuming Packet, of flow: Int) -> Packet {
         let base = flows[flow].timeBase
+        packet.flow = flow
         if packet.av.pointee.pts != tl_no_timestamp {
             packet.pts = MediaTime(value: packet.av.pointee.pts, timeBase: base).map { $0 - start }
         }
@@ -457,6 +484,30 @@ package final class Demuxer {
         return MediaTime(flicks: frame.flicks * Int64(min(video.reorderDepth, 16)))
     }
 
+    /// The NPT at which a flow ends, where the container tells that of the flow itself: in its index, or its tags.
+    package func statedEnd(of flow: Int) -> NPT? {
+        guard let index = flowOfStream.firstIndex(of: flow), let stream = context.pointee.streams[index] else {
+            return nil
+        }
+        let base = flows[flow].timeBase
+        // Matroska: by whoever wrote it, counted from the start of the segment.
+        if let text = av_dict_get(stream.pointee.metadata, "DURATION", nil, 0) {
+            return MediaTime(clock: String(cString: text.pointee.value)).map { $0 - start }
+        }
+        guard container.hasPrefix("mov"), stream.pointee.duration > 0, duration != nil else { return nil }
+        let first = stream.pointee.start_time == tl_no_timestamp ? 0 : stream.pointee.start_time
+        return MediaTime(value: first + stream.pointee.duration, timeBase: base).map { $0 - start }
+    }
+
+    /// The NPT at which the presentation ends, where that is stated or was measured.
+    package var statedEnd: NPT? {
+        guard let duration else { return nil }
+        let first =
+            context.pointee.start_time == tl_no_timestamp
+            ? .zero : MediaTime(value: context.pointee.start_time, timeBase: TimeBase(1, AV_TIME_BASE)) ?? .zero
+        return first + duration - start
+    }
+
     /// The byte of the container that is taken apart next.
     package var byteOffset: Int64 { avio_seek(io, 0, SEEK_CUR) }
 
@@ -468,4 +519,19 @@ package final class Demuxer {
 
     /// Whether `seek` can lead anywhere.
     package var isSeekable: Bool { bytes.isSeekable }
+}
+
+extension MediaTime {
+    /// `00:00:20.021000000`, as Matroska's tags have it.
+    fileprivate init?(clock text: String) {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        let seconds = (parts.last ?? "").split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 3, let hours = Int64(parts[0]), let minutes = Int64(parts[1]),
+            let whole = Int64(seconds[0]),
+            (0..<1000).contains(hours), (0..<60).contains(minutes), (0..<60).contains(whole)
+        else { return nil }
+        let fraction = seconds.count > 1 ? seconds[1].prefix(9) : ""
+        guard let nanoseconds = Int64(fraction + String(repeating: "0", count: 9 - fraction.count)) else { return nil }
+        self = MediaTime(.seconds(hours * 3600 + minutes * 60 + whole) + .nanoseconds(nanoseconds))
+    }
 }

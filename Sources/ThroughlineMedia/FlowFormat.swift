@@ -88,6 +88,14 @@ package final class FlowFormat: @unchecked Sendable {
     /// Whether silence of this flow says nothing about its origin.
     package var isSparse: Bool { kind.isSparse || isAttachedPicture }
 
+    /// How long a picture, or a packet of sound, lasts; nil where that is not known or differs.
+    package var frameLength: MediaTime? {
+        if let frameRate { return MediaTime(value: 1, timeBase: TimeBase(frameRate.denominator, frameRate.numerator)) }
+        let (size, rate) = (parameters.pointee.frame_size, parameters.pointee.sample_rate)
+        guard kind == .audio, size > 0, rate > 0 else { return nil }
+        return MediaTime(value: Int64(size), timeBase: TimeBase(1, rate))
+    }
+
     package var disposition: [String] {
         var names: [String] = []
         var bit: Int32 = 1

@@ -121,6 +121,15 @@ final class ByteIngest: Ingest {
         }
     }
 
+    func rest() -> Packet? {
+        guard let packet = demuxer.rest() else { return nil }
+        while forms.count < demuxer.flows.count { forms.append(nil) }
+        if forms[packet.flow] == nil {
+            forms[packet.flow] = demuxer.flows[packet.flow].payloadForm(firstPacket: packet)
+        }
+        return packet
+    }
+
     /// Takes the ID3 tags off the front of a frame of MPEG audio: libavformat leaves them there, and no decoder takes both.
     private func dropTags(of packet: inout Packet) throws(MediaError) {
         let rest: [UInt8]? = packet.withPayload { payload in
@@ -143,6 +152,8 @@ final class ByteIngest: Ingest {
     var flows: [FlowFormat] { demuxer.flows }
     var container: String { demuxer.container }
     var duration: MediaTime? { demuxer.duration }
+    var statedEnd: NPT? { demuxer.statedEnd }
+    func statedEnd(of flow: Int) -> NPT? { demuxer.statedEnd(of: flow) }
     let isRealtime = false
     let makesDecodeTimes = false
     let interrupter: (@Sendable () -> Void)? = nil
@@ -161,7 +172,10 @@ final class ByteIngest: Ingest {
     var openingFailure: ChangeEvent? { input.openingFailure }
     var pendingOrder: HandoffController.Order? { input.pendingOrder }
     var hasFailed: Bool { demuxer.inputFailed }
-    func opened() { input.isOpening = false }
+    func opened() {
+        input.isOpening = false
+        input.mayGrow = demuxer.duration == nil || container == "mpegts"
+    }
     var canResume: Bool { input.isSeekable }
     func follow(_ order: HandoffController.Order) -> HandoffController.Order? { input.follow(order) }
     var bytesReceived: Int64? { input.byteCount }

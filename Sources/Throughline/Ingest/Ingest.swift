@@ -11,6 +11,10 @@ protocol Ingest: AnyObject {
     var container: String { get }
     /// Length of the presentation, where it is known.
     var duration: MediaTime? { get }
+    /// The NPT at which it ends, where that is known; `duration` may count from another place than NPT zero.
+    var statedEnd: NPT? { get }
+    /// The NPT at which a flow ends, where that is known of the flow itself.
+    func statedEnd(of flow: Int) -> NPT?
     /// The origin delivers no faster than the media is played: what is not buffered ahead is never caught up with.
     var isRealtime: Bool { get }
     /// Whether `seek` leads anywhere.
@@ -97,6 +101,8 @@ protocol Ingest: AnyObject {
     var speed: Rate { get }
     /// Ends a `read` that waits with `.interrupted`, now or the next time; may be kept, and called from any thread.
     var interrupter: (@Sendable () -> Void)? { get }
+    /// What is left of what was received, one packet at a time, once it has failed and nobody goes on.
+    func rest() -> Packet?
     /// The next packet; nil at the end, or when it has failed.
     func read() throws(IngestReadError) -> Packet?
     /// How ready its session was when it was wanted.
@@ -121,6 +127,9 @@ protocol Ingest: AnyObject {
 
 extension Ingest {
     var readsUpToPlaces: Bool { false }
+    var statedEnd: NPT? { duration }
+    func rest() -> Packet? { nil }
+    func statedEnd(of flow: Int) -> NPT? { nil }
     var playedFrom: NPT? { nil }
     var askedFrom: NPT? { nil }
     var mayPlayBackwards: Bool { false }

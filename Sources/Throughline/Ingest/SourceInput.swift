@@ -91,7 +91,10 @@ final class SourceInput: ByteInput {
     private var end: Int64 = 0
     /// While it is played; at full speed from when the demuxer has gone back once, since most never do.
     private var window: ByteWindow?
-    private let head: SourceHead
+    private var head: SourceHead
+    /// The object may have grown once its end is reached: its container does not say how long it is.
+    var mayGrow = false
+    private var growth = Growth()
     /// A source is open and stands at `end`.
     private var isOpen = true
     /// Another origin that was asked since the one that is read is suspected.
@@ -181,7 +184,9 @@ final class SourceInput: ByteInput {
 
     func read(into buffer: UnsafeMutableRawBufferPointer) -> ByteInputResult {
         if pendingOrder != nil { return .failed }
-        if let length = head.length, position >= length { return .end }
+        if let length = head.length, position >= length {
+            guard mayGrow, !isOpening, hasGrown(beyond: length) else { return .end }
+        }
         var began = Instant.now
         readBegan = began
         waited = false
@@ -194,8 +199,8 @@ final class SourceInput: ByteInput {
                 if !isOpen {
                     let head = try source.open(
                         at: end, until: nil, deadline: .now + supervisor.openBound(for: originID))
-                    guard head.length == self.head.length else {
-                        throw TransportError(.other, "the object's length changed while it was read")
+                    guard head.length == self.head.length || isLonger(head) else {
+                        throw TransportError(.objectChanged, "the object's length changed while it was read")
                     }
                     isOpen = true
                 }
@@ -234,6 +239,56 @@ final class SourceInput: ByteInput {
                 began = .now
                 readBegan = began
                 waited = false
+            }
+        }
+    }
+
+    /// Whether the object has only grown.
+    private func isLonger(_ now: SourceHead) -> Bool {
+        guard mayGrow, let length = head.length, let longer = now.length else { return false }
+        return longer > length
+    }
+
+    /// What was seen of an object that grows while it is read.
+    private struct Growth {
+        /// It was longer when it was asked for again.
+        var isSeen = false
+        var asked = Instant(nanoseconds: 0)
+        /// It is asked for no more often, since whoever writes it does so bit by bit.
+        static let interval: Duration = .milliseconds(500)
+        /// Once it has grown, it grows no more when it has not for so long.
+        static let patience: Duration = .seconds(2)
+    }
+
+    /// Asks for the object once more at its end, from a place before it, so that it is seen to be the same. An object that
+    /// grows is waited for as long as it does.
+    private func hasGrown(beyond length: Int64) -> Bool {
+        guard head.isSeekable, position == end, end == length else { return false }
+        let known = proof.evidence(before: end).adjacent.suffix(ByteTrial.shortProof)
+        guard !known.bytes.isEmpty else { return false }
+        let giveUp = Instant.now + (growth.isSeen ? Growth.patience : .zero)
+        while true {
+            if growth.isSeen {
+                supervisor.nothingIsAwaited()
+                guard supervisor.sleep(until: growth.asked + Growth.interval) else { return false }
+            }
+            growth.asked = .now
+            do throws(TransportError) {
+                let bound = supervisor.openBound(for: originID)
+                isOpen = false
+                let now = try source.open(at: known.offset, until: nil, deadline: .now + bound)
+                guard let longer = now.length, longer > length else {
+                    if Instant.now >= giveUp { return false }
+                    continue
+                }
+                guard try known.isNext(of: source, within: bound) else { return false }
+                head.length = longer
+                growth.isSeen = true
+                isOpen = true
+                return true
+            } catch {
+                // What was there has been read.
+                return false
             }
         }
     }
@@ -313,7 +368,7 @@ final class SourceInput: ByteInput {
         mayHaveIdled = false
         do throws(TransportError) {
             let head = try source.open(at: end, until: nil, deadline: .now + supervisor.openBound(for: originID))
-            guard head.length == self.head.length else { return false }
+            guard head.length == self.head.length || isLonger(head) else { return false }
             isOpen = true
             supervisor.reopened(at: end)
             return true
@@ -421,6 +476,23 @@ final class SourceInput: ByteInput {
 
     /// It is kept no more.
     func coolDown() { warm = nil }
+}
+
+extension ByteProof.Piece {
+    /// Whether a source brings these bytes next.
+    fileprivate func isNext(of source: any ByteSource, within bound: Duration) throws(TransportError) -> Bool {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 16)
+        defer { buffer.deallocate() }
+        var done = 0
+        while done < bytes.count {
+            let count = try source.read(
+                into: UnsafeMutableRawBufferPointer(rebasing: buffer[done...]), deadline: .now + bound,
+                beforeBlocking: nil)
+            if count == 0 { return false }
+            done += count
+        }
+        return buffer.elementsEqual(bytes)
+    }
 }
 
 extension HandoffController.AttemptFailure {
