@@ -34,9 +34,6 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         var error: StreamError?
         var handoffs: [HandoffReport] = []
         var handoffCount = 0
-        /// What all handoffs delivered twice, by flow of the output, and for one viewer.
-        var duplicates: [Int: MediaTime] = [:]
-        var duplicate: MediaTime = .zero
         var reopenCount = 0
         var warnings: [String] = []
         /// When the first picture was presented, or the first sound where there are none.
