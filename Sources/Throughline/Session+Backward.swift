@@ -94,7 +94,7 @@ extension Session {
     private func beginAnew(at place: NPT, isBackward: Bool) {
         while !batch.isEmpty { _ = batch.removeFirst() }
         batchBytes = 0
-        flowsDone = []
+        rangeEnd = configuration.to.map { RangeEnd(at: $0) }
         line?.restart(isBackward: isBackward)
         buffer.restart(at: place, isBackward: isBackward)
         start = place

@@ -143,7 +143,7 @@ extension Session {
     func seek(_ ingest: any Ingest, to npt: NPT) {
         while !batch.isEmpty { _ = batch.removeFirst() }
         batchBytes = 0
-        flowsDone = []
+        rangeEnd = configuration.to.map { RangeEnd(at: $0) }
         var target = max(.zero, npt)
         if let duration, target >= duration { target = max(.zero, duration - .seconds(1)) }
         cut = nil

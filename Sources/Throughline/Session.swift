@@ -104,8 +104,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// Where the event was seen that is being answered, and how full the buffer was.
     var eventNPT: NPT = .zero
     var eventLevel: MediaTime = .zero
-    /// Flows of the output that have reached the end that was asked for.
-    var flowsDone: Set<Int> = []
+    /// Whether the flows of the output have reached the end that was asked for.
+    var rangeEnd: RangeEnd?
     var outputFlows: [FlowFormat] = []
     /// An ingest that has joined, and is to be read next.
     var replacement: (any Ingest)?
@@ -210,6 +210,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         self.configuration = configuration
         origins = OriginList(configuration.origins)
         start = configuration.from
+        rangeEnd = configuration.to.map { RangeEnd(at: $0) }
         self.outputs = outputs
         self.emit = emit
         refill = BufferRefill(buffer: configuration.buffer)
@@ -388,6 +389,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             standings[output] = position.shifted(by: line.shift(of: flow))
         }
         for (flow, text) in ingest.takeFindings() {
+            guard let flow else {
+                warn("\(url(ingest.origin)) \(text)")
+                continue
+            }
             guard let output = line.output(of: flow), output < outputFlows.count else { continue }
             warn("\(url(ingest.origin)): \(outputFlows[output]): \(text)")
         }
@@ -691,13 +696,14 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     }
 
     func isBeyondEnd(_ packet: borrowing Packet) -> Bool {
-        guard let to = configuration.to else { return false }
-        if let due = packet.due, due >= to { flowsDone.insert(packet.flow) }
-        return (packet.pts ?? packet.dts).map { $0 >= to } ?? false
+        guard let end = configuration.to else { return false }
+        rangeEnd?.received(packet.flow, due: packet.due)
+        return (packet.pts ?? packet.dts).map { $0 >= end } ?? false
     }
 
     var isAllDone: Bool {
-        outputFlows.allSatisfy { $0.isSparse || !configuration.flows.includes($0) || flowsDone.contains($0.index) }
+        let flows = outputFlows.lazy.filter { !$0.isSparse && self.configuration.flows.includes($0) }.map(\.index)
+        return rangeEnd?.isReached(by: flows, isRealtime: played?.isRealtime ?? false) ?? false
     }
 
     /// The demuxer has no more packets: is that the end?

@@ -115,8 +115,8 @@ protocol Ingest: AnyObject {
     func takeLosses() -> [Int: FlowLosses]
     /// Where a flow stands, by the accounts that are kept of it; nil where its packets' own times are all there is.
     func position(of flow: Int) -> FlowPosition?
-    /// What was noticed of the flows, for people, since the last time: each thing once.
-    func takeFindings() -> [(flow: Int, text: String)]
+    /// What was noticed, for people, since the last time: each thing once; without a flow where it is of the origin itself.
+    func takeFindings() -> [(flow: Int?, text: String)]
     /// Bytes that were received, whether packets were made of them already or not; nil where that is not counted.
     var bytesReceived: Int64? { get }
     /// Where its packets can be had, and its losses filled, as they come over the wire; nil where that is not RTP.
@@ -155,7 +155,7 @@ extension Ingest {
     var mayHurry: Bool { false }
     var speed: Rate { .normal }
     func position(of flow: Int) -> FlowPosition? { nil }
-    func takeFindings() -> [(flow: Int, text: String)] { [] }
+    func takeFindings() -> [(flow: Int?, text: String)] { [] }
     var flowsCountApart: Bool { false }
     var findsKeyFrames: Bool { container != "mpegts" }
     func seek(to time: NPT) throws(MediaError) { try seek(to: time, anyPacket: false) }

@@ -10,6 +10,16 @@ extension RTSPHeaders {
     /// `Bandwidth` (section 12.6), bits per second.
     package var bandwidth: Int64? { self[.bandwidth].flatMap { $0.trimmed.decimal } }
 
+    /// Whether the server is known to answer requests that come together, or says so: by `Pipelined-Requests`, or as one
+    /// that speaks RTSP 2.0 (RFC 7826 sections 11.1 and 12).
+    package var bearPipelining: Bool {
+        if self[.pipelinedRequests] != nil || self[.supported]?.asciiLowercased.contains("play.basic") ?? false {
+            return true
+        }
+        guard let server = self[.server]?.asciiLowercased else { return false }
+        return ["gstreamer", "live555", "throughline"].contains { server.contains($0) }
+    }
+
     package var location: String? { self[.location].map { $0.unquoted }.flatMap { $0.isEmpty ? nil : $0 } }
 
     /// Seconds or a date, which counts from the server's own `Date` so that its clock need not agree with ours; a date

@@ -6,8 +6,10 @@ package import ThroughlineCore
 ///
 ///     start --> DESCRIBE --described--> setUp --> SETUP ... --ready--> play --> PLAY --playing--> ... pause, play, teardown
 ///
-/// The second SETUP and those after it, and a PLAY that was asked for by then, are sent together as soon as the first
-/// SETUP was answered with the session's identifier: servers that are asked for all at once make a session of each.
+/// Requests go one by one, since there are servers that pass over what comes together (VLC's a PLAY behind a SETUP). To
+/// those that are known to bear it, or say so, the second SETUP and those after it, and a PLAY that was asked for by then,
+/// are sent together as soon as the first SETUP was answered with the session's identifier: servers that are asked for all
+/// at once make a session of each. What stays without an answer then is asked once more, one by one.
 package struct RTSPSession: Sendable {
     package struct Settings: Sendable {
         /// Without user and password.
@@ -48,6 +50,10 @@ package struct RTSPSession: Sendable {
         /// Begin anew at this URL, over another connection.
         case moved(to: String)
         case notice(RTSPServerNotice)
+        /// Something that people should know of the server, in words that follow its name.
+        case remark(String)
+        /// A PLAY after the first stays without an answer: begin anew with it, over another connection.
+        case replayUnanswered(RTSPPlayRequest)
         /// The session cannot go on.
         case failed(ChangeEvent)
     }
@@ -81,11 +87,16 @@ package struct RTSPSession: Sendable {
         var purpose: Purpose
         var sentAt: Instant
         var challenges = 0
+        /// It was sent together with others.
+        var isPipelined = false
     }
 
     /// Timeout of a session where the server names none (RFC 2326 section 12.37).
     package static let usualTimeout = 60
     private static let mostPending = 64
+    private static let mostOverdue = 8
+    /// How long the answer to a PLAY after the first may take: another session is had sooner than the viewer would wait.
+    private static let replayBound: Duration = .milliseconds(1500)
 
     package private(set) var state = State.initial
     /// The identifier of the session, once there is one.
@@ -107,7 +118,18 @@ package struct RTSPSession: Sendable {
     private var isPerFlow = false
     /// The first part of an answer that comes in several.
     private var gathered: RTSPPlayAnswer?
-    private var keepAliveMethod = RTSPMethod.getParameter
+    private var keepAlive = RTSPKeepAlive()
+    /// Signs of life that were not answered in time, the last of them: what comes late still tells something.
+    private var overdue: [Pending] = []
+    /// The server bears requests that come together.
+    private var bearsPipelining = false
+    private var refusesPipelining = false
+    /// What is sent now goes together with something else.
+    private var isSendingTogether = false
+    /// When the last answer came.
+    private var lastAnswer: Instant?
+    /// A PLAY was answered.
+    private var hasPlayed = false
     /// GStreamer's server takes `Scale: -1` for a speed: it plays a heap of packets at once, keeps the end of that range for
     /// the next, or falls over an assertion and is gone, with all that it serves. It is not asked.
     private var isGStreamer = false
@@ -189,9 +211,9 @@ package struct RTSPSession: Sendable {
 
     /// When `timePassed` is to be called at the latest.
     package var deadline: Instant {
-        var deadline = isListening ? pending.map(\.sentAt).min().map { $0 + settings.answerBound } ?? .never : .never
-        if let keepAliveAt { deadline = min(deadline, keepAliveAt) }
-        return state == .closed ? .never : deadline
+        guard state != .closed else { return .never }
+        let answers = isListening ? pending.map { isDue($0) }.min() ?? .never : .never
+        return min(answers, keepAliveAt ?? .never)
     }
 
     /// A session is kept alive at half its timeout, whether or not anyone reads.
@@ -200,14 +222,27 @@ package struct RTSPSession: Sendable {
         return lastSent + .seconds(max(1, timeout)) / 2
     }
 
+    /// When an answer is late.
+    private func isDue(_ request: Pending) -> Instant {
+        let bound = settings.answerBound
+        switch request.purpose {
+        // There must be time for other methods before the session ends.
+        case .keepAlive: return request.sentAt + min(bound, max(.milliseconds(500), .seconds(timeout) / 8))
+        case .play where hasPlayed: return request.sentAt + min(bound / 2, Self.replayBound)
+        case .play, .setUp:
+            return request.isPipelined
+                ? max(request.sentAt, lastAnswer ?? request.sentAt) + bound / 2 : request.sentAt + bound
+        default: return request.sentAt + bound
+        }
+    }
+
     package mutating func timePassed(at now: Instant) -> [Order] {
         guard state != .closed else { return [] }
-        if let late = lateRequest(at: now) {
-            fail(
-                .silence,
-                "\(late.request.method) was not answered within \(settings.answerBound.secondsText) s")
+        if let index = lateRequest(at: now) {
+            isLate(index, at: now)
         } else if let keepAliveAt, now >= keepAliveAt {
-            send(keepAliveMethod, controls.aggregate, RTSPHeaders(), .keepAlive, at: now)
+            keepAlive.begin()
+            sendKeepAlive(at: now)
         }
         return takeOrders()
     }
@@ -215,8 +250,58 @@ package struct RTSPSession: Sendable {
     /// Whether `timePassed` will find that an answer is late.
     package func hasLateAnswer(at now: Instant) -> Bool { state != .closed && lateRequest(at: now) != nil }
 
-    private func lateRequest(at now: Instant) -> Pending? {
-        isListening ? pending.first { now >= $0.sentAt + settings.answerBound } : nil
+    private func lateRequest(at now: Instant) -> Int? {
+        isListening ? pending.firstIndex { now >= isDue($0) } : nil
+    }
+
+    private mutating func isLate(_ index: Int, at now: Instant) {
+        let request = pending[index]
+        switch request.purpose {
+        case .keepAlive:
+            pending.remove(at: index)
+            overdue = overdue.suffix(Self.mostOverdue - 1) + [request]
+            goOn(keepAlive.fellSilent(request.request.method), "does not answer any more", at: now)
+        // Nothing depends on it.
+        case .setParameter, .tearDown: pending.remove(at: index)
+        case .play(let asked, _) where hasPlayed:
+            state = .closed
+            orders.append(.replayUnanswered(asked))
+        case .setUp, .play:
+            guard request.isPipelined else { fallthrough }
+            askAlone(at: now)
+        default:
+            fail(
+                .silence, "\(request.request.method) was not answered within \(settings.answerBound.secondsText) s")
+        }
+    }
+
+    private mutating func goOn(_ verdict: RTSPKeepAlive.Verdict, _ what: String, at now: Instant) {
+        switch verdict {
+        case .rest: break
+        case .tryNext: sendKeepAlive(at: now)
+        // What is delivered tells by itself whether it lives.
+        case .silent: if state == .ready { fail(.silence, what) }
+        case .unknown: if state == .ready { fail(.sessionLost, what) }
+        }
+    }
+
+    private mutating func sendKeepAlive(at now: Instant) {
+        send(keepAlive.method, controls.aggregate, RTSPHeaders(), .keepAlive, at: now)
+    }
+
+    /// What was sent together was passed over, at least in part.
+    private mutating func askAlone(at now: Instant) {
+        let unanswered = pending.filter(\.isPipelined)
+        pending.removeAll(where: \.isPipelined)
+        refusesPipelining = true
+        var methods: [String] = []
+        for request in unanswered {
+            if case .play(let asked, _) = request.purpose { wantedPlay = asked }
+            if methods.last != request.request.method.rawValue { methods.append(request.request.method.rawValue) }
+        }
+        orders.append(
+            .remark("does not answer \(methods.joined(separator: " and ")) sent together; asked again one by one"))
+        setUpNext(at: now)
     }
 
     /// The connection is read no longer, or again: what nobody reads cannot be late.
@@ -247,7 +332,9 @@ package struct RTSPSession: Sendable {
             // Servers that forget it answer in order.
             index = pending.isEmpty ? nil : 0
         }
-        guard let index else { return }
+        lastAnswer = now
+        if response.headers.bearPipelining || response.version.major >= 2 { bearsPipelining = true }
+        guard let index else { return cameLate(response, at: now) }
         let request = pending.remove(at: index)
         if let server = response.headers[.server] { isGStreamer = RTSPPlayAnswer.isGStreamer(server) }
         if let session = response.headers.session, response.status.isSuccess {
@@ -260,6 +347,19 @@ package struct RTSPSession: Sendable {
         case 401, 407: challenged(request, response, at: now)
         default: refused(request, response, at: now)
         }
+    }
+
+    /// An answer to what nobody waits for any more.
+    private mutating func cameLate(_ response: RTSPResponse, at now: Instant) {
+        let index: Int?
+        if let cseq = response.headers.cseq {
+            index = overdue.firstIndex { $0.cseq == cseq }
+        } else {
+            index = overdue.isEmpty ? nil : 0
+        }
+        guard let index else { return }
+        let request = overdue.remove(at: index)
+        if response.status.isSuccess { keepAlive.answered(request.request.method) }
     }
 
     private mutating func succeeded(_ request: Pending, _ response: RTSPResponse, at now: Instant) {
@@ -280,7 +380,8 @@ package struct RTSPSession: Sendable {
         case .pause:
             state = .ready
             orders.append(.paused(response.headers.range?.startTime))
-        case .tearDown, .keepAlive, .setParameter: break
+        case .keepAlive: keepAlive.answered(request.request.method)
+        case .tearDown, .setParameter: break
         }
     }
 
@@ -288,31 +389,39 @@ package struct RTSPSession: Sendable {
         flows[flow].isSetUp = true
         let agreed = response.headers.transport?.alternatives.first ?? flows[flow].offer
         orders.append(.agreed(flow: flow, agreed))
-        setUpNext(after: flow, at: now)
+        setUpNext(at: now)
     }
 
-    /// With the identifier of the session known, all that is left can be asked for at once.
-    private mutating func setUpNext(after flow: Int, at now: Instant) {
-        let isFirst = flows.count { $0.isSetUp || $0.isRefused } == 1
-        if isFirst || sessionID == nil {
-            let rest = flows.indices.filter { $0 > flow }
-            for next in sessionID == nil ? Array(rest.prefix(1)) : Array(rest) { sendSetUp(next, at: now) }
-            if sessionID != nil, let wantedPlay, flows.contains(where: \.isSetUp) {
-                self.wantedPlay = nil
-                sendPlay(wantedPlay, at: now)
-            }
+    /// Asks for what is left: one thing after the other, or with the identifier of the session known, all at once.
+    private mutating func setUpNext(at now: Instant) {
+        guard state == .settingUp || state == .ready else { return }
+        let isPending = Set(pending.compactMap { if case .setUp(let flow) = $0.purpose { flow } else { nil } })
+        let left = flows.indices.filter { !flows[$0].isSetUp && !flows[$0].isRefused && !isPending.contains($0) }
+        if sessionID != nil, bearsPipelining, !refusesPipelining {
+            let plays = flows.contains(where: \.isSetUp)
+            isSendingTogether = left.count + (plays && wantedPlay != nil ? 1 : 0) > 1
+            for next in left { sendSetUp(next, at: now) }
+            if plays { sendWantedPlay(at: now) }
+            isSendingTogether = false
+        } else if isPending.isEmpty, let next = left.first {
+            sendSetUp(next, at: now)
         }
-        guard state == .settingUp, flows.allSatisfy({ $0.isSetUp || $0.isRefused }) else { return }
+        guard flows.allSatisfy({ $0.isSetUp || $0.isRefused }) else { return }
         guard flows.contains(where: \.isSetUp) else {
             fail(.rtspStatus, "it refuses every flow")
             return
         }
-        state = .ready
-        orders.append(.ready)
-        if let wantedPlay {
-            self.wantedPlay = nil
-            sendPlay(wantedPlay, at: now)
+        if state == .settingUp {
+            state = .ready
+            orders.append(.ready)
         }
+        sendWantedPlay(at: now)
+    }
+
+    private mutating func sendWantedPlay(at now: Instant) {
+        guard let wantedPlay else { return }
+        self.wantedPlay = nil
+        sendPlay(wantedPlay, at: now)
     }
 
     private mutating func played(_ asked: RTSPPlayRequest, _ response: RTSPResponse, isLast: Bool) {
@@ -337,6 +446,7 @@ package struct RTSPSession: Sendable {
         }
         gathered = nil
         if state != .closed { state = .playing }
+        hasPlayed = true
         orders.append(.playing(answer))
     }
 
@@ -378,10 +488,8 @@ package struct RTSPSession: Sendable {
         case (.tearDown, _), (.setParameter, _): return
         // A server that cannot pause plays on; what it sends meanwhile is not wanted.
         case (.pause, 400..<453), (.pause, 455...): orders.append(.paused(nil))
-        case (.keepAlive, 454): fail(.sessionLost, what)
-        case (.keepAlive, _):
-            // Not every server knows it; what counts is that the session was named.
-            keepAliveMethod = keepAliveMethod == .getParameter ? .options : .getParameter
+        case (.keepAlive, 454): goOn(keepAlive.foundNoSession(), what, at: now)
+        case (.keepAlive, _): goOn(keepAlive.refused(), what, at: now)
         case (.setUp(let flow), 461):
             flow == 0 || !flows.contains(where: \.isSetUp) ? refuseTransport() : refuse(flow, status, at: now)
         case (.setUp(let flow), 400), (.setUp(let flow), 404), (.setUp(let flow), 459):
@@ -413,7 +521,7 @@ package struct RTSPSession: Sendable {
     private mutating func refuse(_ flow: Int, _ status: RTSPStatus, at now: Instant) {
         flows[flow].isRefused = true
         orders.append(.flowRefused(flow: flow, status))
-        setUpNext(after: flow, at: now)
+        setUpNext(at: now)
     }
 
     private mutating func fail(_ cause: ChangeEvent.Cause, _ detail: String, retryAfter: Duration? = nil) {
@@ -518,7 +626,10 @@ package struct RTSPSession: Sendable {
         for field in request.headers.fields where !own.contains(field.name) { headers.add(field.name, field.value) }
         request.headers = headers
         orders.append(.send(request.serialized()))
-        pending.append(Pending(cseq: cseq, request: request, purpose: purpose, sentAt: now, challenges: challenges))
+        pending.append(
+            Pending(
+                cseq: cseq, request: request, purpose: purpose, sentAt: now, challenges: challenges,
+                isPipelined: isSendingTogether))
         lastSent = now
     }
 

@@ -77,6 +77,15 @@ extension SessionDescription {
         attributes.value("range").flatMap { RTSPRange($0) } ?? media.lazy.compactMap(\.range).first
     }
 
+    /// Indices of the media that a client receives.
+    ///
+    /// A back channel of a camera (ONVIF Streaming Specification section 5.3) is `sendonly`, seen from the client; and what is
+    /// `inactive` brings nothing. Where every medium says so, the server means itself, and all are received.
+    package var incoming: [Int] {
+        let found = media.indices.filter { ![.sendOnly, .inactive].contains(media[$0].direction) }
+        return found.isEmpty ? Array(media.indices) : found
+    }
+
     package var bitsPerSecond: Int64? { bandwidths.bitsPerSecond }
 
     /// The address of `c=`, for a medium or for all: `224.2.1.1` of `IN IP4 224.2.1.1/127`.

@@ -57,7 +57,9 @@ internal import ThroughlineProtocols
                     .response(RTSPResponse(status: status, headers: fields, body: Array(body.utf8))), at: now))
         }
 
-        mutating func describe() { answer(200, [(.contentBase, RTSPSessionTests.url + "/")], body: description) }
+        mutating func describe(_ headers: [(RTSPHeaders.Name, String)] = []) {
+            answer(200, [(.contentBase, RTSPSessionTests.url + "/")] + headers, body: description)
+        }
 
         mutating func setUp() {
             take(session.setUp([0, 1], offers: [.interleaved(0...1), .interleaved(2...3)], at: now))
@@ -87,6 +89,11 @@ internal import ThroughlineProtocols
             take(session.received(.request(RTSPRequest(method: method, uri: uri, headers: fields)), at: now))
         }
 
+        mutating func passTime(_ duration: Duration) {
+            now = now + duration
+            take(session.timePassed(at: now))
+        }
+
         var failure: ChangeEvent? {
             for case .failed(let event) in orders { return event }
             return nil
@@ -104,13 +111,15 @@ internal import ThroughlineProtocols
         talk.setUp()
         #expect(talk.requests.map(\.uri) == [Self.url + "/stream=0"], "the first SETUP goes alone")
         talk.answer(200, [(.session, "abc;timeout=4"), (.transport, "RTP/AVP/TCP;unicast;interleaved=0-1")])
-        #expect(talk.requests.map(\.method) == [.setup, .play], "what is left goes together")
-        #expect(talk.requests.allSatisfy { $0.headers[.session] == "abc" })
-        #expect(talk.requests[1].headers[.range] == "npt=4.000-")
-        #expect(talk.requests[1].headers[.seekStyle] == "RAP")
-        #expect(talk.requests[1].uri == Self.url + "/")
+        #expect(talk.requests.map(\.method) == [.setup], "nobody knows whether it bears two at once")
+        #expect(talk.requests[0].headers[.session] == "abc")
         talk.answer(200, [(.session, "abc"), (.transport, "RTP/AVP/TCP;unicast;interleaved=2-3")])
         #expect(talk.session.state == .ready)
+        #expect(talk.requests.map(\.method) == [.play])
+        #expect(talk.requests[0].headers[.session] == "abc")
+        #expect(talk.requests[0].headers[.range] == "npt=4.000-")
+        #expect(talk.requests[0].headers[.seekStyle] == "RAP")
+        #expect(talk.requests[0].uri == Self.url + "/")
         talk.answer(
             200,
             [
@@ -138,13 +147,138 @@ internal import ThroughlineProtocols
         talk.take(talk.session.timePassed(at: talk.now))
         #expect(talk.requests.map(\.method) == [.getParameter])
         #expect(talk.requests[0].headers[.session] == "abc")
-        // A server that does not know it is asked with something that every server knows.
-        talk.answer(405)
-        talk.now = talk.now + .seconds(2)
-        talk.take(talk.session.timePassed(at: talk.now))
+        // A server that does not know it is asked at once with something that every server knows, and so from then on.
+        talk.answer(501)
         #expect(talk.requests.map(\.method) == [.options])
-        talk.answer(454)
+        talk.answer(200)
+        talk.passTime(.seconds(2))
+        #expect(talk.requests.map(\.method) == [.options])
+    }
+
+    @Test("what is delivered is not taken for lost since signs of life are not answered, or with 454")
+    func unansweredSignsOfLife() {
+        var talk = Talk()
+        talk.play(from: .zero)
+        for _ in 0..<5 {
+            talk.passTime(.seconds(2))
+            #expect(talk.requests.map(\.method) == [.getParameter])
+            // Each method is asked in time for the session to live on, whichever it is that the server counts.
+            talk.passTime(.milliseconds(500))
+            #expect(talk.requests.map(\.method) == [.getParameter, .options])
+            talk.passTime(.milliseconds(500))
+            #expect(talk.requests.map(\.method) == [.getParameter, .options, .setParameter])
+            talk.requests = []
+            talk.passTime(.milliseconds(500))
+            #expect(talk.requests.isEmpty)
+            talk.passTime(.milliseconds(500))
+        }
+        talk.passTime(.seconds(1))
+        for _ in 0..<3 { talk.answer(454) }
+        #expect(talk.failure == nil && talk.requests.isEmpty)
+        #expect(talk.session.state == .playing)
+    }
+
+    @Test("an answer that comes late shows which sign of life is answered")
+    func lateSignsOfLife() {
+        var talk = Talk()
+        talk.play(from: .zero)
+        talk.passTime(.seconds(2))
+        talk.passTime(.milliseconds(500))
+        talk.passTime(.milliseconds(500))
+        #expect(talk.requests.map(\.method) == [.getParameter, .options, .setParameter])
+        talk.requests.swapAt(0, 1)
+        talk.answer(200)
+        talk.requests = []
+        talk.passTime(.milliseconds(500))
+        talk.passTime(.milliseconds(1500))
+        #expect(talk.requests.first?.method == .options)
+        #expect(talk.failure == nil)
+    }
+
+    @Test("an idle session that never answered them is kept, and one that did before is lost")
+    func idleSessions() {
+        for answersFirst in [false, true] {
+            var talk = Talk()
+            talk.describe()
+            talk.setUp()
+            talk.answer(200, [(.session, "abc;timeout=4")])
+            talk.answer(200, [(.session, "abc")])
+            #expect(talk.session.state == .ready)
+            if answersFirst {
+                talk.passTime(.seconds(2))
+                talk.answer(200)
+            }
+            talk.passTime(.seconds(2))
+            for _ in 0..<3 { talk.passTime(.milliseconds(500)) }
+            #expect(talk.failure?.cause == (answersFirst ? .silence : nil))
+        }
+    }
+
+    @Test("an idle session of which the server knows nothing, however it is asked, is lost")
+    func forgottenSession() {
+        var talk = Talk()
+        talk.describe()
+        talk.setUp()
+        talk.answer(200, [(.session, "abc;timeout=4")])
+        talk.answer(200, [(.session, "abc")])
+        talk.passTime(.seconds(2))
+        for _ in 0..<3 { talk.answer(454) }
         #expect(talk.failure?.cause == .sessionLost)
+    }
+
+    // MARK: - Requests that go together
+
+    @Test(
+        "what is left goes together to a server that is known to bear it, or says so",
+        arguments: [
+            ("Server", "GStreamer RTSP server"), ("Server", "LIVE555 Streaming Media v2023.01.19"),
+            ("Supported", "play.basic, play.scale"), ("Pipelined-Requests", "1"),
+        ])
+    func pipelining(name: String, value: String) {
+        var talk = Talk()
+        talk.describe([(RTSPHeaders.Name(name), value)])
+        talk.take(talk.session.play(RTSPPlayRequest(start: .zero), at: talk.now))
+        talk.setUp()
+        talk.answer(200, [(.session, "abc")])
+        #expect(talk.requests.map(\.method) == [.setup, .play])
+        #expect(talk.requests.allSatisfy { $0.headers[.session] == "abc" })
+    }
+
+    @Test("what goes unanswered is asked once more alone, and told", arguments: [false, true])
+    func unansweredPipelining(isSetUpAnswered: Bool) {
+        var talk = Talk()
+        talk.describe([(.server, "GStreamer RTSP server")])
+        talk.take(talk.session.play(RTSPPlayRequest(start: .seconds(4)), at: talk.now))
+        talk.setUp()
+        talk.answer(200, [(.session, "abc")])
+        if isSetUpAnswered { talk.answer(200, [(.session, "abc")]) }
+        talk.requests = []
+        talk.passTime(.milliseconds(2500))
+        #expect(talk.requests.map(\.method) == [isSetUpAnswered ? .play : .setup])
+        if !isSetUpAnswered { talk.answer(200, [(.session, "abc")]) }
+        #expect(talk.requests.map(\.method) == [.play])
+        #expect(talk.requests.first?.headers[.range] == "npt=4.000-")
+        let told = talk.orders.contains {
+            if case .remark(let text) = $0 { text.contains(isSetUpAnswered ? "PLAY" : "SETUP") } else { false }
+        }
+        #expect(told)
+        // Once: then it is the server that fails.
+        talk.passTime(.seconds(5))
+        #expect(talk.failure?.detail.contains("PLAY was not answered") == true)
+    }
+
+    @Test("a second PLAY that is not answered goes to another session")
+    func unansweredReplay() {
+        var talk = Talk()
+        talk.play(from: .zero)
+        talk.take(talk.session.play(RTSPPlayRequest(start: .seconds(7)), at: talk.now))
+        talk.passTime(.milliseconds(1500))
+        guard case .replayUnanswered(let request) = talk.orders.last else {
+            Issue.record("\(talk.orders)")
+            return
+        }
+        #expect(request.start == .seconds(7))
+        #expect(talk.failure == nil && talk.session.state == .closed)
     }
 
     @Test func aTokenIsSentAsItIs() {
@@ -168,6 +302,8 @@ internal import ThroughlineProtocols
         var talk = Talk()
         talk.play(from: .seconds(4))
         talk.session.listens(false, at: talk.now)
+        talk.take(talk.session.play(RTSPPlayRequest(start: .seconds(5)), at: talk.now))
+        talk.requests = []
         // Signs of life go on, however many of them wait for their answers.
         for _ in 0..<100 {
             talk.now = talk.session.deadline
@@ -176,12 +312,15 @@ internal import ThroughlineProtocols
         #expect(talk.requests.count == 100)
         #expect(talk.failure == nil)
         talk.session.listens(true, at: talk.now)
-        talk.now = talk.now + .milliseconds(4900)
-        #expect(!talk.session.hasLateAnswer(at: talk.now))
-        talk.now = talk.now + .milliseconds(100)
-        #expect(talk.session.hasLateAnswer(at: talk.now))
-        talk.take(talk.session.timePassed(at: talk.now))
-        #expect(talk.failure?.cause == .silence)
+        talk.orders = []
+        for isLate in [false, true] {
+            talk.now = talk.now + .milliseconds(isLate ? 100 : 1400)
+            for _ in 0..<200 where talk.session.deadline <= talk.now {
+                talk.take(talk.session.timePassed(at: talk.now))
+            }
+            let isTold = talk.orders.contains { if case .replayUnanswered = $0 { true } else { false } }
+            #expect(isTold == isLate)
+        }
     }
 
     @Test func aServerThatAnswersNothingIsLeftOnce() {

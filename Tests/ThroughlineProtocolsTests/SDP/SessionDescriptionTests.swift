@@ -146,3 +146,18 @@ import ThroughlineCore
         #expect(many == Array(96..<127))
     }
 }
+
+extension SessionDescriptionTests {
+    @Test(
+        "a back channel, and what is inactive, is not received",
+        arguments: [
+            (["recvonly", "recvonly", "sendonly"], [0, 1]), (["recvonly", "inactive", ""], [0, 2]),
+            (["", "", "sendonly"], [0, 1]), (["sendonly", "sendonly", "sendonly"], [0, 1, 2]),
+            (["sendrecv", "", ""], [0, 1, 2]),
+        ])
+    func incoming(directions: [String], expected: [Int]) throws {
+        let media = directions.map { "m=audio 0 RTP/AVP 0\r\n" + ($0.isEmpty ? "" : "a=\($0)\r\n") }
+        let description = try #require(SessionDescription(parsing: Array(("v=0\r\n" + media.joined()).utf8)))
+        #expect(description.incoming == expected)
+    }
+}

@@ -312,7 +312,7 @@ final class HotIngest: Ingest {
         for (flow, lost) in settled.takeLosses() { losses[flow, default: FlowLosses()] += lost }
         return losses
     }
-    func takeFindings() -> [(flow: Int, text: String)] { hasFeed ? [] : settled?.takeFindings() ?? [] }
+    func takeFindings() -> [(flow: Int?, text: String)] { hasFeed ? [] : settled?.takeFindings() ?? [] }
     func position(of flow: Int) -> FlowPosition? { hasFeed ? nil : settled?.position(of: flow) }
 
     // MARK: - What the viewer wants

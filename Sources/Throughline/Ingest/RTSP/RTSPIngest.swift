@@ -23,7 +23,7 @@ final class RTSPIngest: Ingest {
     var isSeekable: Bool { true }
 
     /// Whether the media comes in datagrams, and not over the control connection.
-    let usesUDP: Bool
+    private(set) var usesUDP: Bool
 
     let standby: Standby
 
@@ -39,8 +39,20 @@ final class RTSPIngest: Ingest {
     private let url: String
     private let supervisor: any SourceSupervisor
     private let abort: AbortSwitch
-    private let source: RTSPSource
-    private let reader: RTPReader
+    private var source: RTSPSource
+    private var reader: RTPReader
+    /// Where to wake who reads, whichever session is read.
+    private let doorbell: Guarded<RTSPQueue>
+    /// The server answers no second PLAY: each goes to a session of its own.
+    private var takesOnePlay = false
+    /// Another session is to be opened and read, with the present request.
+    private var mustReopen = false
+    /// Flows that the server did not set up.
+    private var refused: Set<Int> = []
+    /// By flow, when something of it came last since PLAY.
+    private var lastHeard: [Int: Instant] = [:]
+    /// What was noticed of the server, for people.
+    private var remarks: [String] = []
     /// Media is waited for; reports and notices are none.
     private var awaitsMedia = false
     private var wanted: [Bool] = []
@@ -115,6 +127,8 @@ final class RTSPIngest: Ingest {
     static let longestStep: MediaTime = .seconds(20)
     /// Silence after which nothing more is expected of a server that has announced the end.
     static let endPatience: Duration = .milliseconds(300)
+    /// A flow that is silent for longer, or that never came, is not waited for when all others have said goodbye.
+    static let flowPatience: Duration = .seconds(1)
     /// How long the source's thread may take to have its turn, on a machine that is busy.
     static let turnPatience: Duration = .milliseconds(500)
 
@@ -146,7 +160,9 @@ final class RTSPIngest: Ingest {
             request: request)
         let opened = try opening.run(over: transport, prepared: prepared)
         source = opened.source
+        doorbell = Guarded(opened.source.queue)
         usesUDP = opened.usesUDP
+        takesOnePlay = opened.takesOnePlay
         standby = opened.wasPrepared ? .warm : .cold
         if !opened.wasPrepared { openingTime = .now - began }
         reader = opened.reader
@@ -216,13 +232,16 @@ final class RTSPIngest: Ingest {
     }
 
     /// Each subject once for each flow: what comes and goes is not told again and again.
-    func takeFindings() -> [(flow: Int, text: String)] {
+    func takeFindings() -> [(flow: Int?, text: String)] {
+        let ofServer = remarks.map { (flow: Int?.none, text: $0) }
+        remarks = []
         let ofTwin = twinFindings.map { ($0.flow, $0.finding.told) }
         twinFindings = []
-        return (reader.takeFindings().map { ($0.flow, $0.finding.told) } + ofTwin).compactMap { flow, news in
+        return ofServer
+            + (reader.takeFindings().map { ($0.flow, $0.finding.told) } + ofTwin).compactMap { flow, news in
             guard let (subject, text) = news else { return nil }
             return told.insert(Told(flow: flow, subject: subject)).inserted ? (flow, text) : nil
-        }
+            }
     }
 
     var twinEnd: RTSPTwinEnd? {
@@ -257,6 +276,11 @@ final class RTSPIngest: Ingest {
         endIsAnnounced = false
         isEndDoubted = false
         furthest = nil
+        lastHeard = [:]
+        if takesOnePlay {
+            (isPaused, hasStopped, mustReopen) = (false, false, true)
+            return
+        }
         // What comes between a PLAY and its answer cannot be told apart while the server plays: it is stopped first.
         if !isPaused { source.give(.pause) }
         let deadline = Instant.now + supervisor.openBound(for: origin)
@@ -295,7 +319,37 @@ final class RTSPIngest: Ingest {
             && !isEndDoubted && !hasOwnPace && done.isEmpty
     }
 
-    var interrupter: (@Sendable () -> Void)? { { [queue = source.queue] in queue.put([.interrupted]) } }
+    var interrupter: (@Sendable () -> Void)? {
+        { [doorbell] in doorbell.withLock { $0 }.put([.interrupted]) }
+    }
+
+    /// Goes on in another session of the same server, which plays what was asked for last.
+    private func reopen() throws(IngestReadError) {
+        mustReopen = false
+        // Some servers have one session for each client.
+        source.give(.close)
+        let opening = RTSPOpening(
+            origin: supervisor.origin(origin), bound: supervisor.openBound(for: origin), abort: abort, request: request)
+        let opened: RTSPOpening.Opened
+        do throws(IngestOpenError) {
+            opened = try opening.run(over: usesUDP ? .auto : .tcp)
+        } catch {
+            hasFailed = true
+            switch error.failure {
+            case .undelivered(let event): throw .changed(event)
+            default: throw .changed(ChangeEvent(cause: .protocolError, detail: "\(url): \(error.failure.text)"))
+            }
+        }
+        guard opened.reader.flows.map(\.codecName) == reader.flows.map(\.codecName) else {
+            hasFailed = true
+            throw .changed(ChangeEvent(cause: .protocolError, detail: "\(url): another session of it has other flows"))
+        }
+        doorbell.withLock { $0 = opened.source.queue }
+        (source, reader, usesUDP) = (opened.source, opened.reader, opened.usesUDP)
+        (toldLosses, refused, takesOnePlay) = ([:], [], takesOnePlay || opened.takesOnePlay)
+        askedSpeed = request.speed
+        for item in opened.items { try take(item) }
+    }
 
     /// Throws away what comes until an item that is waited for.
     private func discard(until deadline: Instant, _ isIt: (RTSPItem) -> Bool) -> Bool {
@@ -328,6 +382,7 @@ final class RTSPIngest: Ingest {
             }
             if let doubt { throw .changed(doubt) }
             if hasEnded { return nil }
+            if mustReopen { try reopen() }
             if abort.isAborted {
                 hasFailed = true
                 return nil
@@ -353,7 +408,8 @@ final class RTSPIngest: Ingest {
         if !isOpening, isPaused { supervisor.nothingIsAwaited() }
         awaitsMedia = !isPaused
         if isPaused { return source.queue.take(until: .now + .seconds(1)) ?? endOfPause() }
-        var due = isOpening ? nil : pictureIsDue ?? .now
+        // While PLAY is not answered no media is due; a session sees to it that this does not last.
+        var due = isOpening || isBetweenRanges ? nil : pictureIsDue ?? .now
         let openDeadline: Instant = .now + supervisor.openBound(for: origin)
         let endDeadline: Instant = .now + Self.endPatience
         while true {
@@ -361,7 +417,7 @@ final class RTSPIngest: Ingest {
                 due = nil
                 supervisor.mediaIsAwaited()
             }
-            let deadline = isOpening ? openDeadline : min(supervisor.nextLook, due ?? .never)
+            let deadline = isOpening || isBetweenRanges ? openDeadline : min(supervisor.nextLook, due ?? .never)
             if let item = source.queue.take(until: endIsAnnounced ? min(deadline, endDeadline) : deadline) {
                 return heard(item)
             }
@@ -430,6 +486,7 @@ final class RTSPIngest: Ingest {
         switch item {
         case .packets(let block):
             if isBetweenRanges { return }
+            for entry in block.entries { lastHeard[entry.flow] = block.arrival }
             block.bytes.withUnsafeBytes { bytes in
                 for entry in block.entries where doubt == nil && scaleInstead == nil {
                     let count = batch.count
@@ -452,7 +509,7 @@ final class RTSPIngest: Ingest {
         case .goodbye(let flow):
             done.insert(flow)
             if !isOpening { supervisor.flowEnded(flow) }
-            if reader.flows.allSatisfy({ isIdle($0) || done.contains($0.index) }) { try ended("said goodbye") }
+            try flowsEnded()
         case .notice(let notice): try take(notice)
         case .failed(let event):
             hasFailed = true
@@ -460,12 +517,30 @@ final class RTSPIngest: Ingest {
         case .interrupted: throw .interrupted
         case .paused: hasStopped = true
         case .twin(let flow, let finding): if twinFindings.count < 64 { twinFindings.append((flow, finding)) }
-        case .moved, .transportRefused, .described, .ready, .looked: break
+        case .remark(let text): remarks.append(text)
+        case .replayUnanswered:
+            takesOnePlay = true
+            mustReopen = true
+            remarks.append("does not answer a second PLAY; each goes to a session of its own")
+        case .ready(let flows): refused = Set(flows)
+        case .moved, .transportRefused, .described, .looked: break
         }
     }
 
     /// Whether nothing need come of a flow.
-    private func isIdle(_ flow: FlowFormat) -> Bool { flow.isSparse || isBackward && flow.kind != .video }
+    private func isIdle(_ flow: FlowFormat) -> Bool {
+        flow.isSparse || isBackward && flow.kind != .video || refused.contains(flow.index)
+    }
+
+    /// One flow more has ended: those that bring nothing do not hold up the end.
+    private func flowsEnded() throws(IngestReadError) {
+        let left = reader.flows.filter { !isIdle($0) && !done.contains($0.index) }
+        if left.isEmpty { return try ended("said goodbye") }
+        let now = Instant.now
+        let isOver = left.allSatisfy { flow in lastHeard[flow.index].map { now - $0 > Self.flowPatience } ?? true }
+        // One that is only late may still come.
+        if isOver { try endAnnounced("said goodbye") }
+    }
 
     private func played(_ answer: RTSPPlayAnswer) {
         isBetweenRanges = false

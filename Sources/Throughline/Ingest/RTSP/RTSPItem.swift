@@ -23,6 +23,10 @@ enum RTSPItem: Sendable {
     case interrupted
     /// All that had come when that was asked for lies before this.
     case looked
+    /// Something that people should know of the server, in words that follow its name.
+    case remark(String)
+    /// The last item: the server passes over a PLAY after the first. Another session may play it.
+    case replayUnanswered(RTSPPlayRequest)
     /// The last item: the source delivers nothing any more.
     case failed(ChangeEvent)
 
@@ -34,6 +38,7 @@ enum RTSPItem: Sendable {
         case .notice(.notice(let notice)): Self.ownBytes + notice.text.utf8.count + (notice.eventDate?.utf8.count ?? 0)
         case .notice(.playNotify(let reason, _)): Self.ownBytes + reason.utf8.count
         case .notice(.teardown(let reason)): Self.ownBytes + (reason?.utf8.count ?? 0)
+        case .remark(let text): Self.ownBytes + text.utf8.count
         default: Self.ownBytes
         }
     }

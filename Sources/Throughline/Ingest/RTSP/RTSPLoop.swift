@@ -207,6 +207,11 @@ final class RTSPLoop {
             case .notice(let notice):
                 flushBlock()
                 items.append(.notice(notice))
+            case .remark(let text): items.append(.remark(text))
+            case .replayUnanswered(let request):
+                // What was held back until the answer is of a range that nobody reads.
+                items.append(.replayUnanswered(request))
+                isOver = true
             case .failed(let event): fail(event)
             }
         }

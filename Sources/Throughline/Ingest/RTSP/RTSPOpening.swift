@@ -25,6 +25,17 @@ struct RTSPOpening {
         var wasPrepared = false
         /// What came while the session was opened, in order.
         var items: [RTSPItem]
+
+        /// GStreamer's server never answers a second PLAY where its flows are MPEG-4 or MPEG-2 video.
+        var takesOnePlay: Bool {
+            let isGStreamer = items.contains {
+                if case .playing(let answer) = $0 { answer.isGStreamer } else { false }
+            }
+            guard isGStreamer else { return false }
+            return description.media.contains { medium in
+                ["mp4v-es", "mpv"].contains(medium.preferredMap?.encoding.lowercased())
+            }
+        }
     }
 
     private enum Outcome {
@@ -128,12 +139,26 @@ struct RTSPOpening {
         return try follow(source, nil, address, usesUDP, until: deadline)
     }
 
+    /// How far a session has come.
+    private struct Stage {
+        let isDescribed: Bool
+        let isReady: Bool
+        let isPlaying: Bool
+
+        /// What did not come.
+        var awaited: String {
+            if isPlaying { return "no media" }
+            if isReady { return "PLAY was not answered" }
+            return isDescribed ? "SETUP was not answered" : "DESCRIBE was not answered"
+        }
+    }
+
     /// Takes what comes of a session until it is as far as it is wanted: until media comes, or everything is set up.
     private func follow(
         _ source: RTSPSource, _ known: Opened?, _ address: RTSPAddress, _ usesUDP: Bool, until deadline: Instant
     ) throws(IngestOpenError) -> Outcome {
         var opened = known
-        var isPlaying = false
+        var (isPlaying, isReady) = (false, known != nil)
         var patience = deadline
         while true {
             guard let item = source.queue.take(until: min(deadline, patience)) else {
@@ -142,7 +167,8 @@ struct RTSPOpening {
                     return .needsTCP(
                         ChangeEvent(cause: .silence, detail: "\(redacted(origin.url)): nothing comes over UDP"))
                 }
-                throw failed(.silence, "no media within \(bound.secondsText) s")
+                let stage = Stage(isDescribed: opened != nil, isReady: isReady, isPlaying: isPlaying)
+                throw failed(.silence, "\(stage.awaited) within \(bound.secondsText) s")
             }
             switch item {
             case .described(let description):
@@ -162,6 +188,7 @@ struct RTSPOpening {
                 if let opened, refused.count == opened.reader.flows.count {
                     throw failed(.rtspStatus, "every flow is refused")
                 }
+                isReady = true
                 opened?.items.append(item)
                 if request == nil, let opened { return .opened(opened) }
             default: opened?.items.append(item)
@@ -177,7 +204,7 @@ struct RTSPOpening {
     ) throws(IngestOpenError) -> Opened {
         let reader: RTPReader
         do throws(MediaError) {
-            reader = try RTPReader(description, media: Array(description.media.indices))
+            reader = try RTPReader(description, media: description.incoming)
         } catch { throw IngestOpenError(.refused(.notMedia, "\(redacted(origin.url)): \(error)")) }
         guard !reader.media.isEmpty else {
             throw IngestOpenError(.refused(.notMedia, "\(redacted(origin.url)): it describes nothing that can be read"))
