@@ -8,6 +8,8 @@ struct RTPFlowFormat {
     /// Whether all is known that a muxer needs.
     private(set) var isKnown: Bool
     let video: VideoCodec?
+    /// Of pictures whose size stands in the stream alone.
+    let pictures: PictureHeader.Codec?
     /// What decoders need before a key frame: as described, or as last seen in band.
     private(set) var sets = ParameterSets()
     private(set) var order: PictureOrder?
@@ -21,6 +23,7 @@ struct RTPFlowFormat {
     init(_ described: FlowFormat, medium: MediaDescription, index: Int) throws(MediaError) {
         describedRate = medium.frameRate
         video = described.payloadCodec.video
+        pictures = PictureHeader.Codec(rawValue: described.codecName)
         var details = FlowFormat.Details()
         details.language = medium.language.flatMap { LanguageTag.threeLetters($0) }
         isKnown = true
@@ -42,6 +45,11 @@ struct RTPFlowFormat {
         }
         if ["mp2", "mp3"].contains(described.codecName) { isKnown = false }
         if described.kind == .video, video == nil, let rate = describedRate { details.frameRate = rate }
+        if let pictures, described.width == 0 || described.height == 0 {
+            let size = described.withExtradata { PictureHeader($0, codec: pictures).size }
+            details.size = size.map { ($0.width, $0.height) }
+            isKnown = size != nil
+        }
         format = try described.completed(details, index: index)
         if video != nil {
             isKnown = false
@@ -65,6 +73,18 @@ struct RTPFlowFormat {
         details.reorderDepth = order.reordering.initial
         details.frameRate = order.frameRate ?? describedRate
         details.extradata = (found.video + found.sequence + found.picture).flatMap { [0, 0, 0, 1] + $0 }
+        format = try format.completed(details)
+        isKnown = true
+    }
+
+    /// The first picture that can be decoded alone tells its size, which the description leaves open.
+    mutating func learn(_ picture: PictureHeader, of bytes: [UInt8]) throws(MediaError) {
+        guard !isKnown, let size = picture.size else { return }
+        var details = FlowFormat.Details()
+        details.size = (size.width, size.height)
+        // Muxers want to have them before the first picture.
+        let isBare = format.withExtradata { $0.isEmpty }
+        if pictures == .mpeg4, isBare { details.extradata = Array(bytes.prefix(picture.headerCount)) }
         format = try format.completed(details)
         isKnown = true
     }

@@ -16,6 +16,14 @@ final class RTPFlowReader {
     /// More than any unit of KLV has.
     private static let klvLimit = 1 << 20
     private let isOpus: Bool
+    /// Several of these frames may come in one packet.
+    private let frames: SoundFrames?
+    /// The last packet of sound, and how often it came again.
+    private var lastSound: (timestamp: UInt32, payload: Fingerprint?, repeats: Int)?
+    /// So often: under timestamps that stand still, what is alike is silence.
+    private static let mostRepeats = 3
+    /// The bandwidth is one that the server was asked for, or answered with, and not a guess of its description.
+    private var isBandwidthAgreed = false
     /// Bits of the media in a second, as the description says.
     let declaredBandwidth: Int64?
     private let timeBase: TimeBase
@@ -81,6 +89,7 @@ final class RTPFlowReader {
         isMPEGAudio = map.encoding.lowercased() == "mpa"
         isKLV = Self.isKLV(map)
         isOpus = flow.codecName == "opus"
+        frames = SoundFrames(codecName: flow.codecName)
         declaredBandwidth = medium.bitsPerSecond
         // A server that sends what it did not announce is believed to mean what it did.
         otherTypes = Set(medium.payloadTypes).union([13]).subtracting([map.payloadType])
@@ -115,6 +124,8 @@ final class RTPFlowReader {
         ledUp = 0
         lastUnitTimestamp = nil
         heldSince = nil
+        lastSound = nil
+        isBandwidthAgreed = bandwidth != nil
         keeper.adjusted(
             .play(
                 from: start.range, scale: mediaScale ?? start.scale, speed: speed,
@@ -143,6 +154,21 @@ final class RTPFlowReader {
     func filled() { losses.filled += 1 }
 
     func repeated(byteCount: Int) { keeper.received(repeated: byteCount) }
+
+    /// Whether a packet of sound is that before it once more, under the same timestamp: servers send one twice, with a
+    /// number of its own each time.
+    func isRepeated(_ header: RTPHeader, _ payload: UnsafeRawBufferPointer) -> Bool {
+        guard kind == .audio else { return false }
+        let fingerprint = Fingerprint.of(payload: payload, form: .opaque)
+        if let last = lastSound, last.timestamp == header.timestamp, last.payload == fingerprint,
+            fingerprint != nil, last.repeats < Self.mostRepeats
+        {
+            lastSound?.repeats += 1
+            return true
+        }
+        lastSound = (header.timestamp, fingerprint, 0)
+        return false
+    }
 
     /// The timestamps of pictures that are reordered have leapt, or stand still: which picture comes next, they do not
     /// tell.
@@ -233,12 +259,28 @@ final class RTPFlowReader {
                 settle(next: header.timestamp, npt: reading.npt, at: now, into: &packets)
             }
             piece.withPayload { assembler.add($0, timestamp: header.timestamp) }
-        case .audio:
-            piece.duration = duration(of: piece)
-            piece.markKey(true)
-            held.append(piece)
+        case .audio: add(sound: piece)
         case .subtitle, .data:
             held.append(piece)
+        }
+    }
+
+    private func add(sound piece: consuming Packet) {
+        let parts = frames.map { frames in piece.withPayload { frames.split($0) } } ?? []
+        guard parts.count > 1 else {
+            piece.duration = duration(of: piece)
+            piece.markKey(true)
+            return held.append(piece)
+        }
+        let bytes = piece.withPayload { Array($0) }
+        for part in parts {
+            do throws(MediaError) {
+                var frame = try Packet.copying(Array(bytes[part]))
+                frame.flow = described.format.index
+                frame.duration = duration(of: frame)
+                frame.markKey(true)
+                held.append(frame)
+            } catch { note(.unreadable(error)) }
         }
     }
 
@@ -319,6 +361,15 @@ final class RTPFlowReader {
             isKey = found.entry >= .recoveryPoint
             isRefresh = found.entry == .idr
             inserts = isKey && !found.parameterSets.isSuperset(of: .needed(by: video))
+        }
+        if let codec = described.pictures {
+            let picture = assembler.bytes.withUnsafeBytes { PictureHeader($0, codec: codec) }
+            isKey = picture.isKey
+            if !described.isKnown {
+                try described.learn(picture, of: assembler.bytes)
+                // Before the first that can be decoded alone.
+                guard described.isKnown else { return true }
+            }
         }
         var packet = try repacked(inserts: inserts)
         packet.flow = described.format.index
@@ -507,6 +558,13 @@ final class RTPFlowReader {
         return media <= shown * Rate(5, 4) && media * Rate(2) >= shown
     }
 
+    /// What a description says of the bandwidth is a guess, or the most there can be: that the media have another is no
+    /// news.
+    private func isWorthTelling(_ finding: PositionKeeper.Finding?) -> Bool {
+        if case .accountsApart = finding { return isBandwidthAgreed }
+        return true
+    }
+
     private func handOutWithoutTimes(at now: Instant, into packets: inout UniqueDeque<Packet>) {
         while var packet = held.popFirst() {
             packet.pts = nil
@@ -549,7 +607,7 @@ final class RTPFlowReader {
                 pts: isCounted ? nil : packet.pts, dts: isCounted ? nil : packet.dts, duration: packet.duration,
                 payload: packet.byteCount + lostPayload, at: now)
             lostPayload = 0
-            note(finding.map { .position($0) })
+            if isWorthTelling(finding) { note(finding.map { .position($0) }) }
             packets.append(packet)
         }
         if isCounted, time == place, let counted = keeper.position(at: now) { time = max(time, counted.npt) }

@@ -180,6 +180,10 @@ final class RTPReader {
         guard reader.carries(header.payloadType) else {
             return reader.received(overhead: rtp.count, lost: lost)
         }
+        if reader.isRepeated(header, UnsafeRawBufferPointer(rebasing: rtp[header.payload])) {
+            reader.repeated(byteCount: rtp.count)
+            return reader.received(overhead: 0, lost: lost)
+        }
         sequences[flow] &+= 1 &+ UInt16(min(100, lost))
         scratch.removeAll(keepingCapacity: true)
         scratch.append(contentsOf: rtp)

@@ -239,8 +239,8 @@ final class RTSPIngest: Ingest {
         twinFindings = []
         return ofServer
             + (reader.takeFindings().map { ($0.flow, $0.finding.told) } + ofTwin).compactMap { flow, news in
-            guard let (subject, text) = news else { return nil }
-            return told.insert(Told(flow: flow, subject: subject)).inserted ? (flow, text) : nil
+                guard let (subject, text) = news else { return nil }
+                return told.insert(Told(flow: flow, subject: subject)).inserted ? (flow, text) : nil
             }
     }
 
