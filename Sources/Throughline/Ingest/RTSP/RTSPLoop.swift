@@ -439,11 +439,27 @@ final class RTSPLoop {
         }
         guard let header = RTPHeader(datagram), flows[flow].reorder != nil else { return }
         tapPacket(datagram, flow: flow)
+        let source = flows[flow].statistics.ssrc
         let verdict = flows[flow].statistics.received(header, at: block.arrival)
-        if case .sourceChanged = verdict { flows[flow].reorder?.reset() }
+        if let source, source != header.ssrc {
+            guard case .sourceChanged = verdict else { return flows[flow].strangers.keep(datagram, ssrc: header.ssrc) }
+            // All of the old source first, and nothing of the new one is lost.
+            flushReorder(flow)
+            flows[flow].reorder?.reset()
+            for packet in flows[flow].strangers.take(of: header.ssrc) {
+                packet.withUnsafeBytes { bytes in
+                    guard let header = RTPHeader(bytes) else { return }
+                    arrange(bytes, sequence: header.sequence, flow: flow)
+                }
+            }
+        }
+        arrange(datagram, sequence: header.sequence, flow: flow)
+    }
+
+    private func arrange(_ datagram: UnsafeRawBufferPointer, sequence: UInt16, flow: Int) {
         // Taken out meanwhile, so that what it hands out can be kept.
         guard var reorder = flows[flow].reorder.take() else { return }
-        reorder.arrived(datagram, sequence: header.sequence, at: block.arrival) { take($0, flow: flow) }
+        reorder.arrived(datagram, sequence: sequence, at: block.arrival) { take($0, flow: flow) }
         flows[flow].reorder = reorder
     }
 
@@ -633,6 +649,7 @@ struct RTSPFlow {
     let ownSSRC = UInt32.random(in: 1 ... .max)
     var lostBefore = 0
     var saidGoodbye = false
+    var strangers = RTPStrangers()
     /// When a datagram came last.
     var lastArrival: Instant?
     var probedAt: Instant?

@@ -55,6 +55,61 @@ internal import ThroughlineTransport
         server.join()
     }
 
+    private func ingest(_ session: ListeningSupervisor) throws -> RTSPIngest {
+        let ingest = try RTSPIngest(
+            origin: OriginID(0), supervisor: session, abort: AbortSwitch(), transport: .tcp, start: .zero,
+            isExact: false, rate: .normal, bandwidth: nil)
+        ingest.opened()
+        return ingest
+    }
+
+    @Test("A server that passes over a second PLAY is asked in another session, and in a third at once")
+    func onePlayForEachSession() throws {
+        let ranges = Guarded<[String]>([])
+        let server = ScriptedRTSPServer(connections: 3) { peer in
+            guard let play = peer.begin() else { return }
+            ranges.withLock { $0.append(play.headers[.range] ?? "") }
+            peer.answer(play, .ok, [(.session, "1"), (.range, play.headers[.range] ?? "")])
+            for number in 0..<50 { peer.send(Peer.frame(Peer.packet(number, byteCount: 172))) }
+            while let request = peer.request() {
+                if request.method != .play { peer.answer(request, .ok, [(.session, "1")]) }
+            }
+        }
+        let session = ListeningSupervisor(url: server.url)
+        do {
+            let ingest = try ingest(session)
+            #expect(try reads(40, of: ingest))
+            for seconds in [30, 20] as [Int64] {
+                try ingest.seek(to: .seconds(seconds), anyPacket: true)
+                let first = try ingest.read()?.pts
+                #expect(first == .seconds(seconds))
+                #expect(try reads(30, of: ingest))
+            }
+            #expect(ingest.takeFindings().map(\.text).contains { $0.contains("second PLAY") })
+        }
+        server.join()
+        #expect(ranges.withLock { $0 } == ["npt=0.000-", "npt=30.000-", "npt=20.000-"])
+    }
+
+    @Test("A flow that brings nothing, or that was refused, does not hold up the end", arguments: [false, true])
+    func goodbyeOfAllThatSent(isRefused: Bool) throws {
+        let server = ScriptedRTSPServer { peer in
+            let media = "m=audio 0 RTP/AVP 0\r\na=control:flow\r\nm=audio 0 RTP/AVP 8\r\na=control:mute\r\n"
+            guard let play = peer.begin(range: "now-", media: media, refused: isRefused ? "mute" : nil) else { return }
+            peer.answer(play, .ok, [(.session, "1")])
+            for number in 0..<20 { peer.send(Peer.frame(Peer.packet(number, byteCount: 172))) }
+            peer.send(Peer.frame(RTCPPacket.compound([.bye(ssrcs: [7], reason: nil)]), channel: 1))
+            peer.goOn()
+        }
+        do {
+            let ingest = try ingest(ListeningSupervisor(url: server.url))
+            var count = 0
+            while try ingest.read() != nil { count += 1 }
+            #expect(count == 20)
+        }
+        server.join()
+    }
+
     @Test("A server that sends nothing more is left in time")
     func silent() throws {
         let server = ScriptedRTSPServer { peer in

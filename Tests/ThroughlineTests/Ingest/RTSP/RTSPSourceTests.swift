@@ -142,6 +142,30 @@ internal import ThroughlineTransport
         server.join()
     }
 
+    @Test("over UDP another source goes on behind the last packet of the old one, with its first")
+    func anotherSource() throws {
+        let server = ScriptedRTSPServer { peer in
+            guard let play = peer.begin() else { return }
+            peer.answer(play, .ok, [(.session, "1"), (.rtpInfo, "url=flow;seq=0")])
+            for number in 0..<5 { peer.send(datagram: Peer.packet(number)) }
+            // What was overtaken is waited for, and is not lost when the new source comes.
+            peer.send(datagram: Peer.packet(6))
+            for number in [40_000, 40_001, 40_002] { peer.send(datagram: Peer.packet(number, ssrc: 9)) }
+            peer.goOn()
+        }
+        do {
+            let source = try play(server, usesUDP: true)
+            #expect(playing(source))
+            var numbers: [Int] = []
+            while numbers.count < 9, let item = source.queue.take(until: .now + .seconds(5)) {
+                guard case .packets(let block) = item else { continue }
+                numbers += block.entries.map { Int(block.bytes[$0.start + 2]) << 8 | Int(block.bytes[$0.start + 3]) }
+            }
+            #expect(numbers == [0, 1, 2, 3, 4, 6, 40_000, 40_001, 40_002])
+        }
+        server.join()
+    }
+
     @Test("a flood of small things is bounded, too", arguments: [false, true])
     func floodOfReports(usesUDP: Bool) throws {
         let report = RTCPPacket.compound([

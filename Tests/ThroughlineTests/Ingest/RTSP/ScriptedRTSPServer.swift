@@ -91,14 +91,19 @@ final class ScriptedRTSPServer: Sendable {
 
         /// Answers requests up to PLAY, of one flow of sound with 8000 samples a second.
         ///
+        /// - Parameter media: of the description, each flow with a control of its own.
         /// - Returns: the PLAY, which is not answered.
-        func begin() -> RTSPRequest? {
+        func begin(
+            range: String = "0-60", media: String = "m=audio 0 RTP/AVP 0\r\na=control:flow\r\n",
+            refused: String? = nil
+        ) -> RTSPRequest? {
             while let request = request() {
                 switch request.method {
                 case .describe:
                     answer(
                         request, .ok, [(.contentType, "application/sdp")],
-                        body: "v=0\r\ns=-\r\na=range:npt=0-60\r\nm=audio 0 RTP/AVP 0\r\na=control:flow\r\n")
+                        body: "v=0\r\ns=-\r\na=range:npt=\(range)\r\n\(media)")
+                case .setup where refused.map { request.uri.hasSuffix($0) } ?? false: answer(request, .notFound)
                 case .setup:
                     var transport = request.headers[.transport] ?? ""
                     if let ports = request.headers.transport?.alternatives.first?.clientPorts {
