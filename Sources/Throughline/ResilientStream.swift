@@ -20,7 +20,10 @@ public final class ResilientStream: Sendable {
         try configuration.validate()
         for output in outputs {
             let (format, path) = output.container
-            guard !Muxer.exists(format: format, name: path) else { continue }
+            if Muxer.exists(format: format, name: path) {
+                do throws(OutputError) { try OutputTarget.check(output) } catch { throw error.streamError }
+                continue
+            }
             throw StreamError(
                 code: .usage,
                 message: format.map { "there is no output format named '\($0)'; 'ffmpeg -muxers' lists them" }
@@ -116,6 +119,9 @@ public final class ResilientStream: Sendable {
         try session.migrate(to: origin, at: npt)
     }
 
+    /// Tells what became of a line.
+    func tell(_ answer: ControlAnswer) { session.send(.answered(answer)) }
+
     /// Where the stream is at this moment.
     public var status: StreamStatus { session.status() }
 }
@@ -135,6 +141,9 @@ public struct StreamStatus: Sendable {
     public let gapTotal: Duration
     /// Media time that was due so far and was never presented.
     public let missing: MediaTime
+    public let isPaused: Bool
+    /// As it is played; negative is backwards.
+    public let rate: Rate
 
     /// What the viewer has noticed so far.
     public var visibleGap: Duration { gapTotal + missing.duration }
@@ -145,15 +154,7 @@ extension Configuration {
         func refuse(_ message: String) -> StreamError { StreamError(code: .usage, message: message) }
         if origins.isEmpty { throw refuse("name at least one origin") }
         for origin in origins {
-            let url = origin.url
-            if url.isEmpty { throw refuse("an origin has an empty URL") }
-            if url.utf8.count > 8192 { throw refuse("an origin's URL is longer than 8192 bytes") }
-            guard let separator = url.firstRange(of: "://") else { continue }
-            let scheme = url[..<separator.lowerBound].lowercased()
-            guard ["http", "https", "rtsp", "rtsps", "rtspt", "rtspu", "file"].contains(scheme) else {
-                throw refuse(
-                    "\(redacted(url)): the scheme '\(scheme)' is not known; use http, https, rtsp, rtsps or file")
-            }
+            if let mistake = origin.addressMistake { throw refuse(mistake) }
         }
         if buffer < .milliseconds(100) || buffer > .seconds(60) { throw refuse("the buffer must be 0.1 to 60 s") }
         if from < .zero { throw refuse("the start must not be negative") }
