@@ -2,10 +2,11 @@ internal import ThroughlineCore
 internal import ThroughlineProtocols
 
 extension Origin {
-    /// What is wrong with the URL, where it cannot be one that anybody could be asked at; nil for good ones and for paths.
+    /// What is wrong with the URL, behind its name: `is empty`. Nil for good ones and for paths.
     var addressMistake: String? {
-        if url.isEmpty { return "an origin has an empty URL" }
-        if url.utf8.count > 8192 { return "an origin's URL is longer than 8192 bytes" }
+        if url.isEmpty { return "is empty" }
+        if url.utf8.count > 8192 { return "is longer than 8192 bytes" }
+        if url.utf8.contains(0) { return "holds a zero byte" }
         let shown = redacted(url)
         let letters = url.prefix { $0.isASCII && ($0.isLetter || $0.isNumber || "+-.".contains($0)) }
         let scheme = letters.lowercased()
@@ -15,15 +16,16 @@ extension Origin {
         guard schemes.contains(scheme) else {
             // A file may have a colon in its name.
             guard rest.hasPrefix("://") else { return nil }
-            return "\(shown): the scheme '\(scheme)' is not known; use http, https, rtsp, rtsps or file"
+            return "is \(shown): the scheme '\(scheme)' is not known; use http, https, rtsp, rtsps or file"
         }
         if scheme == "file" {
-            return rest.hasPrefix(":/") ? nil : "\(shown) is no URL of a file: write file:///path, or the path alone"
+            return rest.hasPrefix(":/") && (!rest.hasPrefix("://") || LocalAddress(url) != nil)
+                ? nil : "is no URL of a file here: \(shown); write file:///path, or the path alone"
         }
-        guard rest.hasPrefix("://") else { return "\(shown) is no URL: write \(scheme)://host/path" }
+        guard rest.hasPrefix("://") else { return "is no URL: \(shown); write \(scheme)://host/path" }
         let authority = rest.dropFirst(3).prefix { !"/?#".contains($0) }
         let host = authority.lastIndex(of: "@").map { authority[authority.index(after: $0)...] } ?? authority
-        return Self.hostMistake(host).map { "\(shown) is no URL: \($0); write \(scheme)://host/path" }
+        return Self.hostMistake(host).map { "is no URL: \(shown): \($0); write \(scheme)://host/path" }
     }
 
     private static func hostMistake(_ host: Substring) -> String? {
@@ -53,9 +55,9 @@ extension Origin {
         return nil
     }
 
-    /// The path of a local origin; nil for one that is reached over a network.
+    /// The path of a local origin; nil for one that is reached over a network, and for standard input.
     public var localPath: String? {
-        if url.hasPrefix("file://") { return String(url.dropFirst("file://".count)) }
-        return url.contains("://") ? nil : url
+        guard case .path(let path) = LocalAddress(url) else { return nil }
+        return path
     }
 }

@@ -148,16 +148,3 @@ public struct StreamStatus: Sendable {
     /// What the viewer has noticed so far.
     public var visibleGap: Duration { gapTotal + missing.duration }
 }
-
-extension Configuration {
-    func validate() throws(StreamError) {
-        func refuse(_ message: String) -> StreamError { StreamError(code: .usage, message: message) }
-        if origins.isEmpty { throw refuse("name at least one origin") }
-        for origin in origins {
-            if let mistake = origin.addressMistake { throw refuse(mistake) }
-        }
-        if buffer < .milliseconds(100) || buffer > .seconds(60) { throw refuse("the buffer must be 0.1 to 60 s") }
-        if from < .zero { throw refuse("the start must not be negative") }
-        if let to, to <= from { throw refuse("the end must lie behind the start") }
-    }
-}

@@ -26,7 +26,9 @@ struct Play: AsyncParsableCommand {
             """)
 
     @Argument(
-        help: ArgumentHelp("Where the stream is, the preferred place first.", valueName: "origin"),
+        help: ArgumentHelp(
+            "Where the stream is, the preferred place first: a URL, a file, a pipe, or - for standard input.",
+            valueName: "origin"),
         completion: .file())
     var origins: [String]
 
@@ -187,10 +189,17 @@ struct Play: AsyncParsableCommand {
         if decode, output.isEmpty { throw ValidationError("--decode changes what is written; say where with --output") }
         if overwrite, output.isEmpty { throw ValidationError("--overwrite is for outputs; name one with --output") }
         if quiet, verbose { throw ValidationError("--quiet and --verbose exclude each other") }
-        if silence.duration < .milliseconds(50) { throw ValidationError("--silence must be at least 50ms") }
-        if control, origins.contains("-") {
-            throw ValidationError("standard input is the origin -, and --control takes commands from it; leave one out")
+        if origins.contains(where: { LocalAddress($0) == .standardInput }) {
+            if control {
+                throw ValidationError(
+                    "standard input is the origin -, and --control takes commands from it; leave one out")
+            }
+            if isatty(STDIN_FILENO) == 1 {
+                throw ValidationError(
+                    "standard input is a terminal; pipe the stream into it: cat film.ts | throughline play -")
+            }
         }
+        do throws(StreamError) { try configuration.validate() } catch { throw ValidationError(error.message) }
     }
 
     /// No file is written twice, and none that the stream comes from.
@@ -204,7 +213,7 @@ struct Play: AsyncParsableCommand {
             }
         }
         for origin in origins.map({ Origin(url: $0) }) {
-            guard origin.url != "-", let place = origin.localPath, let identity = FileIdentity(place) else { continue }
+            guard let place = origin.localPath, let identity = FileIdentity(place) else { continue }
             guard let path = taken[identity] else { continue }
             let subject = path == "-" ? "standard output" : path
             throw ValidationError("\(subject) would overwrite the origin \(origin.url); name another file")
@@ -293,7 +302,7 @@ struct Play: AsyncParsableCommand {
     /// Says which local files are missing, before anybody waits for them.
     private func findFiles(_ console: Console) throws(StreamError) {
         let missing = origins.filter { origin in
-            guard origin != "-", let path = Origin(url: origin).localPath else { return false }
+            guard let path = Origin(url: origin).localPath else { return false }
             return access(path, F_OK) != 0 && errno == ENOENT
         }
         if missing.isEmpty { return }
