@@ -283,7 +283,8 @@ public final class Probe: Sendable {
                 _ = line.pass(&packet, form: next.form(of: packet.flow))
             }
             return SpliceFinding(
-                origin: other, grade: result.grade, evidence: result.evidence, obstacle: obstacle, npt: npt,
+                origin: other, grade: line.splices.map(\.grade).reduce(result.grade, max), evidence: result.evidence,
+                obstacle: obstacle, npt: npt,
                 warnings: result.warnings + line.takeWarnings(), flows: line.splices.sorted { $0.flow < $1.flow })
         } catch {
             switch error {

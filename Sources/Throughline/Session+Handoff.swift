@@ -185,9 +185,11 @@ extension Session {
                 return nil
             }
             state.pending = nil
+            // The whole is as good as the worst flow.
+            let grade = pending.grade == .byteExact ? .byteExact : flows.map(\.grade).reduce(pending.grade, max)
             let report = HandoffReport(
                 event: pending.move.event, from: from, fromURL: url(from), to: pending.to, toURL: url(pending.to),
-                grade: pending.grade, standby: pending.standby, evidence: pending.evidence, npt: eventNPT,
+                grade: grade, standby: pending.standby, evidence: pending.evidence, npt: eventNPT,
                 byteOffset: pending.byteOffset,
                 duration: accepted.at - pending.move.began, bufferBefore: eventLevel, bufferAfter: accepted.level,
                 attempts: pending.move.attempts.map { attempt in
@@ -198,9 +200,7 @@ extension Session {
                 }, flows: pending.grade == .byteExact ? [] : flows, positions: eventStandings,
                 decision: pending.decision.map { HandoffReport.Decision($0, since: began) })
             state.handoffCount += 1
-            for flow in report.flows { state.duplicates[flow.flow, default: .zero] += flow.duplicate }
-            // What several flows bring twice one viewer has twice, once.
-            state.duplicate += report.flows.map(\.duplicate).max() ?? .zero
+            if report.grade != .byteExact { state.presentation.unseen += line?.unseen ?? .zero }
             if state.handoffs.count < Self.reportLimit { state.handoffs.append(report) }
             return report
         }

@@ -64,7 +64,11 @@ extension Session {
                 if let next { return carryOut(next, ingest) }
             case .slowDown:
                 ingest.deliver(at: .normal)
-                try joinAgain(ingest)
+                // The same server has the same packets: what is not recognised is from another place.
+                guard try joinAgain(ingest) == .packetExact else {
+                    refill.refused()
+                    return nil
+                }
                 refill.slowed()
                 send(
                     .refilled(

@@ -65,11 +65,11 @@ extension Session {
                     return Summary.Flow(
                         description: flow, packets: account.packets, bytes: account.bytes, end: account.end,
                         losses: losses[flow.index, default: FlowLosses()], position: standings[flow.index],
-                        tally: tallies.tally(of: flow.index), duplicate: state.duplicates[flow.index] ?? .zero)
+                        tally: tallies.tally(of: flow.index), duplicate: line?.duplicate(of: flow.index) ?? .zero)
                 },
                 handoffs: state.handoffs, handoffCount: state.handoffCount, reopenCount: state.reopenCount,
                 gaps: buffer.gaps, gapCount: buffer.gapCount, gapTotal: buffer.gapTotal, playingTime: playingTime,
-                seeks: state.seeks, presentation: state.presentation, duplicate: state.duplicate,
+                seeks: state.seeks, presentation: state.presentation, duplicate: line?.duplicate ?? .zero,
                 standby: standbyCost,
                 warnings: state.warnings,
                 origins: origins.all.enumerated().map { index, origin in
@@ -84,7 +84,7 @@ extension Session {
     /// Where the stream is, for a status line.
     func status() -> StreamStatus {
         let (origin, handoffs, missing) = shared.withLock {
-            ($0.controller.current, $0.handoffCount, $0.presentation.missing)
+            ($0.controller.current, $0.handoffCount, $0.presentation.missing + $0.presentation.unseen)
         }
         return StreamStatus(
             npt: buffer.playhead, duration: duration, origin: origin.map { url($0) }, buffer: buffer.level.duration,

@@ -167,8 +167,10 @@ extension Session {
     }
 
     /// - Parameter provesPace: as in `SpliceJoin`.
-    func joinAgain(_ ingest: any Ingest, provesPace: Bool = false) throws(SpliceJoin.Failure) {
-        guard let line, flush() else { return }
+    /// - Returns: how exact the join is; nil where the stream is over.
+    @discardableResult
+    func joinAgain(_ ingest: any Ingest, provesPace: Bool = false) throws(SpliceJoin.Failure) -> SpliceGrade? {
+        guard let line, flush() else { return nil }
         // It comes again.
         cut = nil
         var joined = UniqueDeque<Packet>()
@@ -176,6 +178,7 @@ extension Session {
         take(&joined, of: ingest)
         for warning in result.warnings { warn(warning) }
         flush()
+        return result.grade
     }
 
     func rejoinFailed(_ failure: SpliceJoin.Failure) -> HandoffController.Order? {
@@ -200,7 +203,8 @@ extension Session {
             outputs: outputFlows.filter { configuration.flows.includes($0) }, flowCount: outputFlows.count,
             expectedDuration: duration, start: start, url: url(origin),
             acceptsLoss: !shared.withLock { $0.controller.hasOthers || $0.controller.move?.isPlanned ?? false },
-            provesPace: provesPace, planned: leaving == nil ? nil : plannedJoin)
+            provesPace: provesPace, planned: leaving == nil ? nil : plannedJoin, lastArrival: lastFlush,
+            isSameOrigin: shared.withLock { $0.controller.current } == origin)
     }
 
     /// Where the ingest that is left was cut, for the join.

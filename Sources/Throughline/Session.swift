@@ -34,9 +34,6 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         var error: StreamError?
         var handoffs: [HandoffReport] = []
         var handoffCount = 0
-        /// What all handoffs delivered twice, by flow of the output, and for one viewer.
-        var duplicates: [Int: MediaTime] = [:]
-        var duplicate: MediaTime = .zero
         var reopenCount = 0
         var warnings: [String] = []
         /// When the first picture was presented, or the first sound where there are none.
@@ -709,14 +706,16 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             // Whoever fails says why, and is replaced; where that did not happen it is no end of the stream all the same.
             return .giveUp(reason: "\(url(ingest.origin)): reading it failed")
         }
-        if let duration = ingest.duration, configuration.flows == .all, configuration.to == nil {
+        if let length = ingest.duration, configuration.flows == .all, configuration.to == nil {
+            // Its timeline may be off.
+            let duration = length + (line?.timelineShift ?? .zero)
             let end = buffer.accounts.compactMap(\.end).max() ?? .zero
             let tolerance = max(MediaTime.seconds(1), MediaTime(flicks: duration.flicks / 50))
             if end + tolerance < duration {
                 return observe(
                     ChangeEvent(
                         cause: .endedShort,
-                        detail: "\(url(ingest.origin)): its media ends at \(end), its header says \(duration)"),
+                        detail: "\(url(ingest.origin)): its media ends at \(end), its header says \(length)"),
                     canResume: false)
             }
         }

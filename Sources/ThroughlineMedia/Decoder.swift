@@ -184,7 +184,8 @@ package struct DecodedFrame: ~Copyable {
         return (values, Int(frame.pointee.sample_rate))
     }
 
-    /// Brightness averaged over a grid of `columns` by `rows` cells, row by row; nil for what is not planar video.
+    /// Brightness averaged over a grid of `columns` by `rows` cells, row by row; nil for what is not planar video. Of a large
+    /// cell some samples are taken, evenly spread.
     package func lumaGrid(columns: Int, rows: Int) -> [Float]? {
         guard flow.kind == .video, let data = frame.pointee.data.0 else { return nil }
         guard let description = av_pix_fmt_desc_get(AVPixelFormat(rawValue: frame.pointee.format)) else { return nil }
@@ -200,14 +201,20 @@ package struct DecodedFrame: ~Copyable {
             let (top, bottom) = (row * height / rows, (row + 1) * height / rows)
             for column in 0..<columns {
                 let (left, right) = (column * width / columns, (column + 1) * width / columns)
-                var sum: UInt64 = 0
-                for y in top..<bottom {
+                let (down, across) = (max(1, (bottom - top) / 6), max(1, (right - left) / 6))
+                var (sum, count): (UInt64, UInt64) = (0, 0)
+                var y = top
+                while y < bottom {
                     let line = data + y * stride + Int(component.offset)
-                    for x in left..<right {
+                    var x = left
+                    while x < right {
                         sum += step == 1 ? UInt64(line[x]) : UInt64(line[x * 2]) | UInt64(line[x * 2 + 1]) << 8
+                        count += 1
+                        x += across
                     }
+                    y += down
                 }
-                grid[row * columns + column] = Float(sum) / Float((bottom - top) * (right - left))
+                grid[row * columns + column] = Float(sum) / Float(count)
             }
         }
         return grid

@@ -152,7 +152,7 @@ final class FlowLane {
 
 extension Packet {
     /// What splicing needs to know of this packet.
-    borrowing func trace(fingerprint: UInt64?) -> PacketTrace {
-        PacketTrace(pts: pts, dts: dts, duration: duration, isKey: isKey, fingerprint: fingerprint)
+    borrowing func trace(fingerprint: UInt64?, glance: UInt64? = nil) -> PacketTrace {
+        PacketTrace(pts: pts, dts: dts, duration: duration, isKey: isKey, fingerprint: fingerprint, glance: glance)
     }
 }

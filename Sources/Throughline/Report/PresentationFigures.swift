@@ -2,7 +2,10 @@ internal import ThroughlineCore
 
 /// What was presented so far, for one viewer.
 struct PresentationFigures: Sendable {
+    /// What was due at places of the timeline, and not there.
     var missing: MediaTime = .zero
+    /// What live streams sent while nobody was connected, where the timeline begins anew behind it.
+    var unseen: MediaTime = .zero
     var damaged: MediaTime = .zero
     var damagedPackets = 0
     var played: MediaTime = .zero

@@ -124,7 +124,7 @@ extension Summary {
         self.playingTime = playingTime
         (seekCount, seekTotal, longestSeek) = (seeks.count, seeks.total, seeks.longest)
         played = presentation.played
-        missing = presentation.missing
+        missing = presentation.missing + presentation.unseen
         damaged = presentation.damaged
         damagedPackets = presentation.damagedPackets
         defects = presentation.defects

@@ -2,40 +2,37 @@ internal import DequeModule
 internal import ThroughlineCore
 internal import ThroughlineMedia
 
-/// Looks at the pictures of two encodes to tell whether they show the same programme.
+/// Looks at the pictures of two encodes to tell whether they show the same programme, at the same place.
 ///
-/// A key picture that was received is decoded alone; the other origin's packets are decoded as they come, and its
-/// picture at the same NPT is compared with it by the brightness of a coarse grid: another bitrate or resolution
-/// changes little there, another programme nearly everything.
+/// Some pictures that were received are decoded, from a key picture on; the other origin's packets are decoded as they come,
+/// and its pictures around those times are compared with them (`PicturePlace`).
 final class ProgrammeCheck {
-    enum Finding {
-        /// Likeness from -1 to 1.
-        case same(likeness: Double)
-        case different(likeness: Double)
-        /// Nothing could be compared, or the pictures are too plain to tell anything.
-        case inconclusive(String)
-    }
-
-    /// Likeness from which on two pictures count as the same.
-    static let threshold = 0.7
     static let columns = 32
     static let rows = 18
-    /// Pictures this close in time are the same picture of the programme.
-    static let tolerance = MediaTime.milliseconds(50)
+    /// How far behind the last picture that was received another encode is looked at: at first, and where that did not tell.
+    static let reach = MediaTime.milliseconds(600)
+    static let furthestReach = MediaTime.seconds(3)
+    /// Pictures that were received are decoded over so long, and no more of them.
+    static let span = MediaTime.milliseconds(600)
+    static let pictureLimit = 20
+    /// Of these so many are compared.
+    static let momentLimit = 6
 
-    /// A key picture that was received, with its NPT.
+    /// Pictures that were received, with their NPT, from a key picture on.
     struct Reference {
-        let time: MediaTime
-        let grid: [Float]
+        let pictures: [(time: MediaTime, grid: [Float])]
+        var time: MediaTime { pictures[0].time }
+        var end: MediaTime { pictures[pictures.count - 1].time }
     }
 
     let reference: Reference
     private let decoder: Decoder
-    private var best: (distance: MediaTime, grid: [Float])?
-    private var furthest: MediaTime?
-    /// The picture that stands nearest to the reference, near enough or not.
-    private var nearest: MediaTime?
+    /// What the other origin showed, in order of time.
+    private var seen: [(time: MediaTime, grid: [Float])] = []
     private var sawKey = false
+    private var isDrained = false
+    private var hasLooked = false
+    private var isClear = false
 
     /// - Parameter flow: the other origin's flow.
     init?(reference: Reference, flow: FlowFormat) {
@@ -44,76 +41,91 @@ final class ProgrammeCheck {
         self.decoder = decoder
     }
 
-    /// Decodes a key picture among `packets`: the last one at or before a time, so that the other origin need not be read
+    /// Decodes pictures from a key picture on: the last one at or before a time, so that the other origin need not be read
     /// far to see it; the first one where there is none before.
+    ///
+    /// - Parameters:
+    ///   - keys: key packets, in order.
+    ///   - tail: the last packets received, in decode order; what follows the key picture is found there, or not.
     static func reference(
-        _ packets: borrowing UniqueDeque<Packet>, before time: MediaTime, format: FlowFormat
+        _ keys: borrowing UniqueDeque<Packet>, tail: borrowing UniqueDeque<Packet>, before time: MediaTime,
+        format: FlowFormat
     ) -> Reference? {
-        var index = packets.count - 1
-        while index > 0, packets[index].pts.map({ $0 > time }) ?? true { index -= 1 }
+        var index = keys.count - 1
+        while index > 0, keys[index].pts.map({ $0 > time }) ?? true { index -= 1 }
         while index >= 0 {
-            if packets[index].isKey, let time = packets[index].pts, let decoder = try? Decoder(flow: format) {
-                var grid: [Float]?
+            if keys[index].isKey, let start = keys[index].pts, let decoder = try? Decoder(flow: format) {
+                var pictures: [(time: MediaTime, grid: [Float])] = []
                 func keep(_ frame: borrowing DecodedFrame) {
-                    if grid == nil { grid = frame.lumaGrid(columns: columns, rows: rows) }
+                    guard let pts = frame.pts, pts >= start, pts <= start + span,
+                        let grid = frame.lumaGrid(columns: columns, rows: rows)
+                    else { return }
+                    pictures.append((pts, grid))
                 }
-                decoder.decode(packets[index]) { keep($0) }
+                decoder.decode(keys[index]) { keep($0) }
+                var place = 0
+                while place < tail.count, tail[place].pts != start || !tail[place].isKey { place += 1 }
+                var count = 1
+                for next in place + 1..<max(place + 1, tail.count) where count < pictureLimit && !tail[next].isKey {
+                    decoder.decode(tail[next]) { keep($0) }
+                    count += 1
+                }
                 decoder.drain { keep($0) }
-                if let grid { return Reference(time: time, grid: grid) }
+                if !pictures.isEmpty { return Reference(pictures: spread(pictures.sorted { $0.time < $1.time })) }
             }
             index -= 1
         }
         return nil
     }
 
-    /// True once pictures behind the reference have been seen: more packets would tell nothing.
-    var isDecided: Bool { furthest.map { $0 > reference.time + Self.tolerance } ?? false }
+    /// A few of them, the first and the last among them.
+    private static func spread(
+        _ pictures: [(time: MediaTime, grid: [Float])]
+    ) -> [(time: MediaTime, grid: [Float])] {
+        guard pictures.count > momentLimit else { return pictures }
+        return (0..<momentLimit).map { pictures[$0 * (pictures.count - 1) / (momentLimit - 1)] }
+    }
+
+    /// True once more packets would tell nothing.
+    var isDecided: Bool {
+        if isClear { return true }
+        guard let last = seen.last?.time else { return false }
+        if last > reference.end + Self.furthestReach { return true }
+        if !hasLooked, last > reference.end + Self.reach {
+            hasLooked = true
+            if case .here = place { isClear = true }
+        }
+        return isClear
+    }
 
     /// A packet of the other origin's flow, in decode order.
     func look(at packet: borrowing Packet) {
         sawKey = sawKey || packet.isKey
-        guard sawKey, !isDecided else { return }
+        guard sawKey, !isClear, !isDrained else { return }
         decoder.decode(packet) { look($0) }
     }
 
     private func look(_ frame: borrowing DecodedFrame) {
-        guard let pts = frame.pts else { return }
-        furthest = max(furthest ?? pts, pts)
-        if nearest.map({ (pts - reference.time).magnitude < ($0 - reference.time).magnitude }) ?? true { nearest = pts }
-        let distance = (pts - reference.time).magnitude
-        guard distance <= Self.tolerance, best.map({ distance < $0.distance }) ?? true,
+        guard let pts = frame.pts, pts <= reference.end + Self.furthestReach + Self.reach,
             let grid = frame.lumaGrid(columns: Self.columns, rows: Self.rows)
         else { return }
-        best = (distance, grid)
+        let index = seen.lastIndex { $0.time < pts }.map { $0 + 1 } ?? 0
+        seen.insert((pts, grid), at: index)
+    }
+
+    private var place: PicturePlace.Finding {
+        var place = PicturePlace()
+        for picture in reference.pictures { place.wasReceived(picture.grid, at: picture.time) }
+        for picture in seen { place.wasShown(picture.grid, at: picture.time) }
+        return place.finding()
     }
 
     /// What the packets so far show.
-    func finding() -> Finding {
-        if !isDecided { decoder.drain { look($0) } }
-        guard let best else {
-            let place = nearest.map { ", the nearest at \($0)" } ?? ""
-            return .inconclusive("no picture stands at \(reference.time)\(place)")
+    func finding() -> PicturePlace.Finding {
+        if !isClear, !isDrained {
+            isDrained = true
+            decoder.drain { look($0) }
         }
-        guard let likeness = Self.likeness(reference.grid, best.grid) else {
-            return .inconclusive("the pictures at \(reference.time) are too plain to compare")
-        }
-        return likeness >= Self.threshold ? .same(likeness: likeness) : .different(likeness: likeness)
-    }
-
-    /// Correlation of two grids; nil where one of them is nearly even.
-    static func likeness(_ a: [Float], _ b: [Float]) -> Double? {
-        guard a.count == b.count, !a.isEmpty else { return nil }
-        let count = Double(a.count)
-        let meanA = a.reduce(0.0) { $0 + Double($1) } / count
-        let meanB = b.reduce(0.0) { $0 + Double($1) } / count
-        var (varianceA, varianceB, covariance) = (0.0, 0.0, 0.0)
-        for (x, y) in zip(a, b) {
-            let (dx, dy) = (Double(x) - meanA, Double(y) - meanB)
-            varianceA += dx * dx
-            varianceB += dy * dy
-            covariance += dx * dy
-        }
-        guard varianceA / count > 4, varianceB / count > 4 else { return nil }
-        return covariance / (varianceA * varianceB).squareRoot()
+        return place
     }
 }

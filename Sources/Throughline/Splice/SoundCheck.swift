@@ -6,16 +6,20 @@ internal import ThroughlineMedia
 /// decoded, and the same stretch of the other origin is compared with it.
 struct SoundCheck {
     enum Finding {
-        /// Likeness from -1 to 1.
-        case same(likeness: Double)
+        /// Likeness from -1 to 1; it stands where it should, and nowhere else.
+        case here(likeness: Double)
+        /// The same sound, elsewhere: this is to be added to the times of the other origin.
+        case elsewhere(shift: MediaTime, likeness: Double)
+        /// The same sound, as far as can be heard, that tells no place.
+        case untold(likeness: Double)
         case different(likeness: Double)
         case inconclusive(String)
     }
 
-    /// Likeness from which on two sounds count as the same.
-    static let threshold: Float = 0.6
     /// Encoders delay the sound by a frame or two, and containers tell of it or not.
     static let slack = 8
+    /// How far around that the place is sought.
+    static let reach = 300
     /// Blocks at the start of each sound that its decoder may have got wrong.
     static let skipped = 10
 
@@ -73,8 +77,16 @@ struct SoundCheck {
         }
         let offset = (start - otherStart).nanoseconds / SoundPrint.hop.wholeNanoseconds
         guard abs(offset) < 10_000,
-            let likeness = mine.likeness(to: others, offset: Int(offset), slack: Self.slack, skipped: Self.skipped)
+            let placement = mine.placement(
+                in: others, offset: Int(offset), slack: Self.slack, reach: Self.reach, skipped: Self.skipped)
         else { return .inconclusive("there is too little sound to compare at \(start)") }
-        return likeness >= Self.threshold ? .same(likeness: Double(likeness)) : .different(likeness: Double(likeness))
+        switch placement {
+        case .here(let likeness): return .here(likeness: Double(likeness))
+        case .elsewhere(let blocks, let likeness):
+            let shift = MediaTime(SoundPrint.hop * -blocks)
+            return .elsewhere(shift: shift, likeness: Double(likeness))
+        case .untold(let likeness): return .untold(likeness: Double(likeness))
+        case .different(let likeness): return .different(likeness: Double(likeness))
+        }
     }
 }

@@ -5,8 +5,10 @@ internal import ThroughlineProtocols
 
 /// Joins a new ingest to what was received: finds the grade that holds, and sets up the splice line for it.
 ///
-/// Packet-exact is tried first, by reading from a little before the position. Where no packet is recognised, the
-/// pictures are compared; if they show the same programme, the line is cut at a key frame that the buffer still hides.
+/// Packet-exact is tried first, by reading from a little before the position. Where no packet is recognised, pictures and
+/// sound are compared (`PlaceProof`); if they show the same programme at the same place, the line is cut at a key frame that
+/// the buffer still hides. If they show it at another place, the new ingest's whole timeline is moved, and the join is tried
+/// once more. Where nothing can tell the place the join is no better than live-edge, and says so.
 /// Used once, on the worker's thread.
 final class SpliceJoin {
     enum Failure: Error {
@@ -55,6 +57,16 @@ final class SpliceJoin {
     private let acceptsLoss: Bool
     private let provesPace: Bool
     private let planned: Planned?
+    private let lastArrival: Instant?
+    private let isSameOrigin: Bool
+    /// What is added to the times of the ingest: where its timeline was found.
+    private var displacement: MediaTime = .zero
+    /// How much further back than needed is looked for it.
+    private var reachBack: MediaTime = .zero
+    /// Sound that was not recognised beside pictures that were has been listened to.
+    private var isHeard = false
+    /// By what that was found.
+    private var found: String?
     private var mapping: [Int?] = []
     private var tails: [FlowTail] = []
     private var staged = UniqueDeque<Packet>()
@@ -69,11 +81,15 @@ final class SpliceJoin {
     ///   - provesPace: the origin was asked to deliver faster; it is joined only where known packets show that its timestamps
     ///     are none the slower for it.
     ///   - planned: where it is to be made; nil for as soon as can be.
+    ///   - lastArrival: when media came last of the ingest before; nil where that is not known.
+    ///   - isSameOrigin: the origin that was left is asked again.
     init(
         ingest: any Ingest, line: SpliceLine, buffer: PlayoutBuffer, outputs: [FlowFormat], flowCount: Int,
         expectedDuration: MediaTime?, start: NPT, url: String, acceptsLoss: Bool, provesPace: Bool = false,
-        planned: Planned? = nil
+        planned: Planned? = nil, lastArrival: Instant? = nil, isSameOrigin: Bool = false
     ) {
+        self.lastArrival = lastArrival
+        self.isSameOrigin = isSameOrigin
         self.provesPace = provesPace
         self.planned = planned
         self.acceptsLoss = acceptsLoss
@@ -120,7 +136,7 @@ final class SpliceJoin {
         } else if provesPace {
             throw .otherPace
         } else {
-            result = try frameAligned(into: &batch)
+            result = try placed(into: &batch)
         }
         result.warnings = warnings + line.takeWarnings()
         return result
@@ -129,18 +145,19 @@ final class SpliceJoin {
     private func readTails() {
         let fed = Set(mapping.compactMap { $0 })
         tails = (0..<flowCount).map { flow in
-            guard let output = outputs.first(where: { $0.index == flow }) else {
+            guard let output = outputs.first(where: { $0.index == flow }), fed.contains(flow) else {
                 return FlowTail(packets: [], isSparse: true)
             }
             let packets = buffer.tail(flow: flow, limit: Self.tailLimit)
             let form = line.form(of: flow) ?? .opaque
             var traces: [PacketTrace] = []
             for index in 0..<packets.count {
-                traces.append(packets[index].trace(fingerprint: packets[index].fingerprint(form: form)))
+                traces.append(packets[index].fullTrace(form: form))
             }
             return FlowTail(
                 packets: traces, isSparse: output.isSparse,
-                isEssential: output.kind == .video && !output.isSparse && fed.contains(flow))
+                isEssential: output.kind == .video && !output.isSparse,
+                memory: output.isSparse ? nil : line.memory.recall(flow: flow))
         }
     }
 
@@ -166,7 +183,7 @@ final class SpliceJoin {
         clearStage()
         guard ingest.isSeekable else { return }
         do throws(MediaError) {
-            try ingest.seek(to: max(time, .zero), anyPacket: anyPacket)
+            try ingest.seek(to: max(time - displacement, .zero), anyPacket: anyPacket)
         } catch {
             if let event = ingest.openingFailure { throw .attempt(.undelivered(event)) }
             // It has no index: reading goes on from where it stands.
@@ -176,7 +193,7 @@ final class SpliceJoin {
     /// Reads a packet that feeds the output; nil at the end of the bytes.
     private func next() throws(Failure) -> Packet? {
         while true {
-            let packet: Packet?
+            var packet: Packet?
             do throws(IngestReadError) {
                 packet = try ingest.read()
             } catch {
@@ -188,12 +205,14 @@ final class SpliceJoin {
                 case .playsForwards: throw .refused("\(url): it does not play backwards")
                 }
             }
-            guard let packet else {
+            guard var packet = packet.take() else {
                 if let event = ingest.openingFailure { throw .attempt(.undelivered(event)) }
                 if ingest.hasFailed { throw .aborted }
                 return nil
             }
-            if packet.flow < mapping.count, mapping[packet.flow] != nil { return packet }
+            guard packet.flow < mapping.count, mapping[packet.flow] != nil else { continue }
+            if displacement != .zero { packet.move(by: displacement) }
+            return packet
         }
     }
 
@@ -215,6 +234,7 @@ final class SpliceJoin {
             if line.pass(&packet, form: form, fingerprint: .some(fingerprints[index])) { batch.append(packet) }
             index += 1
         }
+        line.displace(by: displacement)
         clearStage()
     }
 
@@ -244,17 +264,17 @@ final class SpliceJoin {
                     aligner.ended()
                     break
                 }
-                if !starts.isEmpty, let first = ingest.playedFrom, first > position {
+                if !starts.isEmpty, let first = ingest.playedFrom.map({ $0 + displacement }), first > position {
                     late = first
                     break
                 }
                 let output = mapping[packet.flow] ?? 0
-                let fingerprint = packet.fingerprint(form: ingest.form(of: packet.flow))
+                let trace = packet.fullTrace(form: ingest.form(of: packet.flow))
                 if firsts[output] == nil { firsts[output] = packet.dts ?? packet.pts }
-                aligner.arrived(packet.trace(fingerprint: fingerprint), flow: output)
-                pace?.arrived(packet.trace(fingerprint: fingerprint), flow: output)
+                aligner.arrived(trace, flow: output)
+                pace?.arrived(trace, flow: output)
                 if pace?.finding == .other { throw .otherPace }
-                try stage(packet, fingerprint: fingerprint)
+                try stage(packet, fingerprint: trace.fingerprint)
                 // Once: what is not recognised from well before either is another encode.
                 if !starts.isEmpty, ingest.flowsCountApart, !hasMissed, aligner.missedTheOverlap {
                     (isMissed, hasMissed) = (true, true)
@@ -263,12 +283,18 @@ final class SpliceJoin {
             }
             if aligner.status == .aligned, late == nil, !isMissed {
                 if pace?.finding == .unknown { throw .otherPace }
+                if !isHeard, !ingest.isRealtime, ingest.isSeekable, !aligner.unrecognised.isEmpty {
+                    // Pictures that stand still are alike at many places.
+                    isHeard = true
+                    if try soundContradicts(aligner.timelineShift ?? .zero) { return nil }
+                    return try packetExact(into: &batch)
+                }
                 let count = staged.count
                 line.adopt(
                     ingest.flows, mapping: mapping, gates: Array(repeating: .aligner, count: flowCount),
                     aligner: aligner, ends: tails.map(\.end), isOtherEncode: false)
                 release(into: &batch)
-                let shift = aligner.timelineShift ?? .zero
+                let shift = (aligner.timelineShift ?? .zero) + displacement
                 return Result(
                     grade: .packetExact,
                     evidence: "packets recognised by their payload after \(count) were read; the timelines differ by "
@@ -283,6 +309,24 @@ final class SpliceJoin {
             if earlier > furthest { starts = [earlier] + starts.filter { $0 < earlier } }
         }
         return nil
+    }
+
+    /// Whether the sound is another one where the pictures were recognised.
+    ///
+    /// - Parameter shift: what is to be added to the times there.
+    private func soundContradicts(_ shift: MediaTime) throws(Failure) -> Bool {
+        guard case (var check, let flow)? = soundCheck() else { return false }
+        try seek(to: check.start - shift - Self.preroll, anyPacket: false)
+        while var packet = try next() {
+            guard packet.flow == flow else { continue }
+            packet.move(by: shift)
+            check.hear(packet)
+            if packet.pts ?? .zero > check.end { break }
+        }
+        switch check.finding() {
+        case .different, .elsewhere: return true
+        case .here, .untold, .inconclusive: return false
+        }
     }
 
     /// Whether a flow was met only behind what is known of it. Containers put seconds of one flow before another's, and an
@@ -301,34 +345,93 @@ final class SpliceJoin {
 
     // MARK: - Frame-aligned
 
-    private func frameAligned(into batch: inout UniqueDeque<Packet>) throws(Failure) -> Result {
+    /// Joins another encode where it is shown to stand.
+    private func placed(into batch: inout UniqueDeque<Packet>) throws(Failure) -> Result {
+        for _ in 0..<Self.mostMoves {
+            switch try frameAligned(into: &batch) {
+            case .joined(let result): return result
+            case .nowhere(let reason):
+                // It may run ahead: what was received is then to be found further back. An origin that delivers no faster
+                // than is played would take too long for that.
+                guard reachBack == .zero, !ingest.isRealtime, ingest.isSeekable else {
+                    throw .refused("\(url): \(reason)")
+                }
+                reachBack = Self.furthestBack
+            case .elsewhere(let shift, let reason):
+                displacement = displacement + shift
+                reachBack = .zero
+                let words = "its timeline is \(displacement) off: \(reason)"
+                if var exact = try packetExact(into: &batch) {
+                    exact.evidence = "\(words); \(exact.evidence)"
+                    return exact
+                }
+                found = words
+            }
+        }
+        throw .refused("\(url): its place was not found: \(found ?? "")")
+    }
+
+    /// How often a timeline is moved before the ingest is given up.
+    private static let mostMoves = 3
+    /// How far before the place where it should be a moment is looked for.
+    private static let furthestBack: MediaTime = .seconds(8)
+
+    private enum Attempt {
+        case joined(Result)
+        /// It stands elsewhere: this is to be added to its times.
+        case elsewhere(MediaTime, String)
+        /// What was seen of it is from other moments.
+        case nowhere(String)
+    }
+
+    /// A place, as far as it is known.
+    private struct Place {
+        let evidence: String
+        let grade: SpliceGrade
+    }
+
+    private func frameAligned(into batch: inout UniqueDeque<Packet>) throws(Failure) -> Attempt {
         guard let flow = ingest.flows.first(where: { $0.kind == .video && mapping[$0.index] != nil }),
             let output = mapping[flow.index], let end = tails[output].end,
             let format = outputs.first(where: { $0.index == output })
         else { return try joinByTime(into: &batch) }
         let began = Instant.now
         let playhead = buffer.playhead ?? position
-        let reference = ProgrammeCheck.reference(buffer.keyPackets(flow: output), before: playhead, format: format)
-        var check = reference.flatMap { ProgrammeCheck(reference: $0, flow: flow) }
-        try seekToKeyFrame(before: min(reference?.time ?? playhead, playhead), flow: flow)
-        for index in 0..<staged.count where staged[index].flow == flow.index { check?.look(at: staged[index]) }
+        let reference = ProgrammeCheck.reference(
+            buffer.keyPackets(flow: output), tail: buffer.tail(flow: output, limit: Self.tailLimit * 2),
+            before: playhead, format: format)
+        let proof = PlaceProof(
+            pictures: flow, output: output, reference: reference, memories: tails.map(\.memory), sound: soundCheck(),
+            form: { [ingest] in ingest.form(of: $0) })
+        if !isLive { try seekToKeyFrame(before: min(reference?.time ?? playhead, playhead) - reachBack, flow: flow) }
+        for index in 0..<staged.count { proof.take(staged[index], output: mapping[staged[index].flow] ?? output) }
         let tolerance = MediaTime(flicks: frameDuration(of: flow, output: output).flicks / 2)
 
         // Candidates: key frames that the buffer still hides, until one cuts cleanly.
         var candidates: [(index: Int, time: MediaTime, hole: MediaTime, isClose: Bool)] = []
-        var evidence: String?
+        var place: Place?
         var isAtEnd = false
+        var firstPicture: MediaTime?
         while true {
             guard let packet = try next() else {
                 isAtEnd = true
                 break
             }
             let (isKey, isVideo, pts) = (packet.isKey, packet.flow == flow.index, packet.pts)
-            if isVideo { check?.look(at: packet) }
+            if place == nil { proof.take(packet, output: mapping[packet.flow] ?? output) }
             try stage(packet, fingerprint: nil)
-            if evidence == nil, check?.isDecided ?? true {
-                evidence = try judge(check, reference)
-                check = nil
+            if isVideo { firstPicture = firstPicture ?? pts }
+            if place == nil {
+                // What is live goes on while one waits.
+                let isLate =
+                    isLive && isVideo && pts.map { ($0 - (firstPicture ?? $0)).magnitude > Self.liveLook } ?? false
+                switch try judge(proof.verdict(isFinal: isLate)) {
+                case .open: break
+                case .place(let known): place = known
+                case .anew(let reason): return .joined(try joinAnew(flow, output, reason, into: &batch))
+                case .elsewhere(let shift, let reason): return .elsewhere(shift, reason)
+                case .nowhere(let reason): return .nowhere(reason)
+                }
             }
             guard isVideo, let pts else { continue }
             if let planned {
@@ -336,7 +439,7 @@ final class SpliceJoin {
                 if isKey, candidates.isEmpty, pts >= planned.npt - tolerance {
                     candidates.append((staged.count - 1, pts, .zero, false))
                 }
-                if evidence != nil, !candidates.isEmpty { break }
+                if place != nil, !candidates.isEmpty { break }
                 continue
             }
             if isKey, pts >= (buffer.playhead ?? playhead) + Self.lead {
@@ -351,10 +454,18 @@ final class SpliceJoin {
             let isGood = candidates.contains { $0.hole < Self.fillable && !$0.isClose }
             // A little behind the end there may be one that is not so close.
             let furthest = end + (candidates.allSatisfy(\.isClose) ? Self.fillable : tolerance)
-            if evidence != nil, !candidates.isEmpty, isGood || pts > furthest { break }
+            if place != nil, !candidates.isEmpty, isGood || pts > furthest { break }
         }
-        let finding: String
-        if let evidence { finding = evidence } else { finding = try judge(check, reference) }
+        if place == nil {
+            switch try judge(proof.verdict(isFinal: true)) {
+            case .open: throw .refused("\(url): nothing tells its place")
+            case .place(let known): place = known
+            case .anew(let reason): return .joined(try joinAnew(flow, output, reason, into: &batch))
+            case .elsewhere(let shift, let reason): return .elsewhere(shift, reason)
+            case .nowhere(let reason): return .nowhere(reason)
+            }
+        }
+        guard let place else { throw .refused("\(url): nothing tells its place") }
         // The later the key frame, the less of what is received is given up for it; only a hole too wide to fill counts
         // for more. A place that the pacer has passed meanwhile is no place any more.
         let ranked = candidates.sorted { a, b in
@@ -362,15 +473,18 @@ final class SpliceJoin {
             if x == y, a.isClose != b.isClose { return b.isClose }
             return x == y ? a.time > b.time : x < y
         }
-        for place in ranked {
+        for candidate in ranked {
             if let planned {
-                if place.time > planned.npt + tolerance { planned.readOn(place.time) }
+                if candidate.time > planned.npt + tolerance { planned.readOn(candidate.time) }
                 readTails()
             }
-            try stageLeadingPictures(of: place.time, from: place.index, flow: flow)
-            if let result = cut(at: place.time, index: place.index, flow: flow, output: output, tolerance: tolerance) {
+            try stageLeadingPictures(of: candidate.time, from: candidate.index, flow: flow)
+            let result = cut(
+                at: candidate.time, index: candidate.index, flow: flow, output: output, tolerance: tolerance,
+                place: place)
+            if let result {
                 release(into: &batch)
-                return Result(grade: result.grade, evidence: "\(finding); \(result.evidence)", warnings: [])
+                return .joined(result)
             }
         }
         throw isAtEnd
@@ -379,6 +493,101 @@ final class SpliceJoin {
                     ChangeEvent(cause: .endedShort, detail: "\(url): no key frame was found from \(playhead) on")))
             : .attempt(
                 .undelivered(ChangeEvent(cause: .other, detail: "\(url): too slow to join before the buffer ends")))
+    }
+
+    /// What is to be done about a verdict.
+    private enum Judgement {
+        case open
+        case place(Place)
+        case elsewhere(MediaTime, String)
+        case nowhere(String)
+        /// It is a new timeline, of which nothing is known.
+        case anew(String)
+    }
+
+    private func judge(_ verdict: PlaceProof.Verdict) throws(Failure) -> Judgement {
+        let moved = found.map { "\($0); " } ?? ""
+        switch verdict {
+        case .open: return .open
+        case .here(let evidence): return .place(Place(evidence: moved + evidence, grade: .frameAligned))
+        case .elsewhere(let shift, let reason): return .elsewhere(shift, reason)
+        case .untold(let reason, let isAlike):
+            if isLive { return .anew(reason) }
+            if !isAlike { try mustLastAsLong(reason) }
+            return .place(
+                Place(
+                    evidence: "\(moved)another encode, and nothing tells whether its times are the same: \(reason)",
+                    grade: .liveEdge))
+        case .nowhere(let reason): return isLive ? .anew(reason) : .nowhere(reason)
+        case .refused(let reason):
+            if isLive, isSameOrigin { return .anew(reason) }
+            throw .refused("\(url): \(reason)")
+        }
+    }
+
+    /// Where nothing can be compared: only what is alike in every other respect is joined.
+    private func mustLastAsLong(_ reason: String) throws(Failure) {
+        guard let expected = expectedDuration, let duration = ingest.duration,
+            (expected - duration).magnitude < .milliseconds(250)
+        else { throw .refused("\(url): no packet is the same, and \(reason)") }
+    }
+
+    private func soundCheck() -> (check: SoundCheck, flow: Int)? {
+        guard let flow = ingest.flows.first(where: { $0.kind == .audio && mapping[$0.index] != nil }),
+            let output = mapping[flow.index], let format = outputs.first(where: { $0.index == output }),
+            let check = SoundCheck(
+                received: buffer.tail(flow: output, limit: Self.tailLimit), format: format, flow: flow)
+        else { return nil }
+        return (check, flow.index)
+    }
+
+    // MARK: - A new timeline
+
+    /// Neither origin knows where its stream ends: there is nothing that times could count from.
+    private var isLive: Bool { ingest.isRealtime && ingest.duration == nil && expectedDuration == nil }
+
+    /// So much of a live stream is looked at before it is joined wherever it is.
+    private static let liveLook: MediaTime = .milliseconds(500)
+
+    /// Joins a live stream that has begun anew at its next key frame: what was received is played to its end, and what was
+    /// sent meanwhile is missing.
+    private func joinAnew(
+        _ flow: FlowFormat, _ output: Int, _ reason: String, into batch: inout UniqueDeque<Packet>
+    ) throws(Failure) -> Result {
+        var index = 0
+        while true {
+            while index < staged.count,
+                staged[index].flow != flow.index || !staged[index].isKey || staged[index].pts == nil
+            {
+                index += 1
+            }
+            if index < staged.count { break }
+            guard let packet = try next() else {
+                throw .attempt(
+                    .undelivered(ChangeEvent(cause: .endedShort, detail: "\(url): no key frame has come")))
+            }
+            try stage(packet, fingerprint: nil)
+        }
+        let end = tails[output].end ?? position
+        let shift = end - (staged[index].pts ?? .zero)
+        displacement = displacement + shift
+        for place in 0..<staged.count { staged[place].move(by: shift) }
+        let tolerance = MediaTime(flicks: frameDuration(of: flow, output: output).flicks / 2)
+        let gates: [SpliceLine.Gate?] = (0..<flowCount).map { other in
+            other == output ? .from(end, tolerance: tolerance) : .from(tails[other].end ?? end, tolerance: .zero)
+        }
+        // As long as nothing came, as much was sent that nobody has.
+        let unseen = lastArrival.map { MediaTime(Instant.now - $0) }
+        line.adopt(
+            ingest.flows, mapping: mapping, gates: gates, aligner: nil, ends: tails.map(\.end), isOtherEncode: true,
+            grade: .liveEdge, unseen: unseen ?? .zero)
+        release(into: &batch)
+        let lost =
+            unseen.map { "about \($0) is missing, by the clock on the wall" } ?? "how much is missing is not known"
+        return Result(
+            grade: .liveEdge,
+            evidence: "a live stream that has begun anew, joined at its next key frame: \(reason); \(lost)",
+            warnings: [])
     }
 
     /// Pictures that are presented before a key frame may be coded behind it (an open group of pictures): reads on until
@@ -390,21 +599,6 @@ final class SpliceJoin {
             let isBehind = packet.flow == flow.index && (packet.pts ?? time) > time
             try stage(packet, fingerprint: nil)
             if isBehind { return }
-        }
-    }
-
-    /// What the pictures show, in words; throws when it is another programme.
-    private func judge(_ check: ProgrammeCheck?, _ reference: ProgrammeCheck.Reference?) throws(Failure) -> String {
-        guard let check, let reference else { return try withoutPictures("no picture was at hand to compare") }
-        switch check.finding() {
-        case .same(let likeness):
-            return "another encode: no packet is the same, and the picture at \(reference.time) is "
-                + "(likeness \(likeness.percent))"
-        case .different(let likeness):
-            throw .refused(
-                "\(url): another programme: its picture at \(reference.time) differs (likeness \(likeness.percent))")
-        case .inconclusive(let reason):
-            return try withoutPictures(reason)
         }
     }
 
@@ -437,14 +631,14 @@ final class SpliceJoin {
 
     /// Cuts the line at a key frame of the new ingest, and stages what goes on from there.
     private func cut(
-        at time: MediaTime, index: Int, flow: FlowFormat, output: Int, tolerance: MediaTime
-    ) -> (grade: SpliceGrade, evidence: String)? {
+        at time: MediaTime, index: Int, flow: FlowFormat, output: Int, tolerance: MediaTime, place: Place
+    ) -> Result? {
         guard let (cut, lastDecode) = buffer.cut(flow: output, at: time, tolerance: tolerance) else { return nil }
         line.cut(output: output, lastDecode: lastDecode)
         let frame = tolerance + tolerance
         let keptEnd = cut.keptEnd ?? time
         let isHole = time - keptEnd > tolerance
-        var evidence = "joined at the key frame at \(time)"
+        var evidence = "\(place.evidence); joined at the key frame at \(time)"
         if let planned { evidence += ", the first from \(planned.npt) on" }
 
         // What comes before the key frame is not passed on, but it can fill the hole before the key frame.
@@ -457,13 +651,13 @@ final class SpliceJoin {
         }
         let isFilled = isHole && !next.isEmpty
         if isFilled { evidence += "; \(next.count) pictures before it were encoded anew" }
-        var place = 0
+        var number = 0
         while !staged.isEmpty {
             let packet = staged.removeFirst()
             // Neither what comes before the key frame nor its leading pictures can be decoded from it on.
-            let isDecodable = place >= index && (packet.pts ?? time) >= time - tolerance
+            let isDecodable = number >= index && (packet.pts ?? time) >= time - tolerance
             if packet.flow != flow.index || isDecodable { next.append(packet) }
-            place += 1
+            number += 1
         }
         staged = next
         fingerprints = Array(repeating: nil, count: staged.count)
@@ -479,59 +673,63 @@ final class SpliceJoin {
         }
         line.adopt(
             ingest.flows, mapping: mapping, gates: gates, aligner: nil, ends: ends,
-            isOtherEncode: true)
-        return (isHole && !isFilled && cut.lostPictures == 0 ? .liveEdge : .frameAligned, evidence)
-    }
-
-    /// Nothing could be seen: only what is alike in every other respect is joined.
-    private func withoutPictures(_ reason: String) throws(Failure) -> String {
-        guard let expected = expectedDuration, let duration = ingest.duration,
-            (expected - duration).magnitude < .milliseconds(250)
-        else { throw .refused("\(url): no packet is the same, and \(reason)") }
-        return "another encode of the same length (\(reason))"
+            isOtherEncode: true, grade: place.grade)
+        let isWhole = !isHole || isFilled || cut.lostPictures > 0
+        return Result(grade: isWhole ? place.grade : .liveEdge, evidence: evidence, warnings: [])
     }
 
     /// Without pictures: each flow goes on where it ended, once the sound is known to be the same.
-    private func joinByTime(into batch: inout UniqueDeque<Packet>) throws(Failure) -> Result {
-        let evidence = try listen()
+    private func joinByTime(into batch: inout UniqueDeque<Packet>) throws(Failure) -> Attempt {
+        let place: Place
+        switch try listen() {
+        case .open: throw .refused("\(url): nothing tells its place")
+        case .place(let known): place = known
+        case .elsewhere(let shift, let reason): return .elsewhere(shift, reason)
+        case .nowhere(let reason): return .nowhere(reason)
+        case .anew(let reason):
+            place = Place(evidence: "a live stream that may have begun anew: \(reason)", grade: .liveEdge)
+        }
         let gates: [SpliceLine.Gate?] = tails.map { tail in
             let duration = tail.packets.last?.duration ?? .zero
             return .from(tail.end ?? position, tolerance: MediaTime(flicks: duration.flicks / 2))
         }
         line.adopt(
             ingest.flows, mapping: mapping, gates: gates, aligner: nil, ends: tails.map(\.end),
-            isOtherEncode: true)
+            isOtherEncode: true, grade: place.grade)
         release(into: &batch)
-        return Result(grade: .frameAligned, evidence: evidence, warnings: [])
+        return .joined(Result(grade: place.grade, evidence: place.evidence, warnings: []))
     }
 
     /// Compares the sound that was received last with that of the new ingest, and stages what was read for it.
-    ///
-    /// - Returns: the evidence; throws when it is another programme.
-    private func listen() throws(Failure) -> String {
-        guard let flow = ingest.flows.first(where: { $0.kind == .audio && mapping[$0.index] != nil }),
-            let output = mapping[flow.index], let format = outputs.first(where: { $0.index == output }),
-            var check = SoundCheck(
-                received: buffer.tail(flow: output, limit: Self.tailLimit), format: format, flow: flow)
-        else {
+    private func listen() throws(Failure) -> Judgement {
+        guard case (var check, let flow)? = soundCheck() else {
             try seek(to: position - Self.preroll, anyPacket: false)
-            return try withoutPictures("there is nothing to compare")
+            return try judge(.untold("there is nothing to compare", isAlike: false))
         }
         try seek(to: min(check.start, position) - Self.preroll, anyPacket: false)
         while let packet = try next() {
-            let isBehind = packet.flow == flow.index && (packet.pts ?? .zero) > check.end
-            if packet.flow == flow.index { check.hear(packet) }
+            let isBehind = packet.flow == flow && (packet.pts ?? .zero) > check.end
+            if packet.flow == flow { check.hear(packet) }
             try stage(packet, fingerprint: nil)
             if isBehind { break }
         }
         switch check.finding() {
-        case .same(let likeness):
-            return "another encode: no packet is the same, and the sound from \(check.start) on is "
-                + "(likeness \(likeness.percent))"
+        case .here(let likeness):
+            return try judge(
+                .here(
+                    "another encode: no packet is the same, and the sound from \(check.start) on is, there and nowhere "
+                        + "near (likeness \(likeness.percent))"))
+        case .elsewhere(let shift, let likeness):
+            return .elsewhere(shift, "the sound from \(check.start) on is found there (likeness \(likeness.percent))")
+        case .untold(let likeness):
+            return try judge(
+                .untold(
+                    "the sound from \(check.start) on is alike before and after, too (likeness \(likeness.percent))",
+                    isAlike: true))
         case .different(let likeness):
             throw .refused(
                 "\(url): another programme: its sound from \(check.start) on differs (likeness \(likeness.percent))")
-        case .inconclusive(let reason): return try withoutPictures(reason)
+        case .inconclusive(let reason): return try judge(.untold(reason, isAlike: false))
         }
     }
 
@@ -551,9 +749,4 @@ final class SpliceJoin {
             ingest.flows, mapping: mapping, gates: gates, aligner: nil, ends: tails.map(\.end), isOtherEncode: true)
         return Result(grade: .packetExact, evidence: "nothing was received before", warnings: [])
     }
-}
-
-extension Double {
-    /// `97 %`.
-    fileprivate var percent: String { "\(Int((self * 100).rounded())) %" }
 }

@@ -45,6 +45,21 @@ final class SpliceLine {
         var tick: MediaTime = .zero
         /// End of what was kept of the output before the splice, in presentation order.
         var lastBefore: MediaTime?
+        /// Sees to it that nothing that was delivered before the splice is delivered again; nil once new packets flow.
+        var repeats: RepeatWatch?
+        /// The place of the splice was assumed, and this much of the presentation lies between; nil where the times tell.
+        var unseen: MediaTime?
+        var grade = SpliceGrade.frameAligned
+    }
+
+    /// Tells, after a splice, what was delivered before it.
+    private struct RepeatWatch {
+        let memory: Recollection
+        var run = DeliveredRun()
+        /// Packets in a row that are new.
+        var fresh = 0
+        /// What of the run went on before it was seen to be one.
+        var passed: MediaTime = .zero
     }
 
     /// Key frames that lie closer together are one, by two origins that count a little differently.
@@ -63,13 +78,22 @@ final class SpliceLine {
     /// The furthest decode time of the flows that count.
     private var furthest: MediaTime?
     private var feeds: [Feed?] = []
+    /// What the viewer has.
+    private(set) var memory: DeliveredMemory
     private var aligner: PacketAligner?
+    /// What is added to the times of the current ingest before anything else: its whole timeline was found elsewhere.
+    private(set) var displacement: MediaTime = .zero
     private var scratch: [UInt8] = []
     /// Pictures without times that came before the first time of their flow.
     private var leadIn = UniqueDeque<Packet>()
     private var leadInBytes = 0
     /// What the splice did to the flows that are through their gates.
     private(set) var splices: [FlowSplice] = []
+    /// Presentation time that was delivered twice, by flow of the output; and for one viewer, before the last splice.
+    private var duplicates: [MediaTime]
+    private var duplicatesBefore: MediaTime = .zero
+    /// Presentation time that passed unseen before the last splice, where the timeline does not show it.
+    private(set) var unseen: MediaTime?
     private var warnings: [String] = []
     var hasWarnings: Bool { !warnings.isEmpty }
     /// Where a clock began to count anew.
@@ -86,6 +110,8 @@ final class SpliceLine {
                 format: $0, clock: DecodeClock(timeBase: $0.timeBase, reorderDepth: $0.reorderDepth))
         }
         feeds = flows.map { Feed(output: $0.index, format: $0) }
+        memory = DeliveredMemory(flowCount: flows.count)
+        duplicates = flows.map { _ in .zero }
     }
 
     /// How long the presentation is, where that is known.
@@ -101,13 +127,17 @@ final class SpliceLine {
     ///   - mapping: by flow of the ingest, the flow of the output.
     ///   - gates: by flow of the output.
     ///   - ends: by flow of the output, where what is kept of it ends.
+    ///   - grade: of flows that are joined by time.
+    ///   - unseen: presentation time that passed unseen between the two ingests, where their times do not tell.
     func adopt(
         _ flows: [FlowFormat], mapping: [Int?], gates: [Gate?], aligner: PacketAligner?, ends: [MediaTime?],
-        isOtherEncode: Bool
+        isOtherEncode: Bool, grade: SpliceGrade = .frameAligned, unseen: MediaTime? = nil
     ) {
+        displacement = .zero
         self.aligner = aligner
         dropLeadIn()
-        splices = []
+        closeSplices()
+        self.unseen = unseen
         for index in outputs.indices { outputs[index].guardian.originChanged() }
         feeds = zip(flows, mapping).map { flow, output in
             guard let output else { return nil }
@@ -115,9 +145,30 @@ final class SpliceLine {
             let units = [flow.timeBase, target].compactMap { MediaTime(value: 1, timeBase: $0) }
             return Feed(
                 output: output, format: flow, gate: gates[output], isOtherEncode: isOtherEncode,
-                isCoarser: flow.timeBase != target, tick: units.reduce(.zero, +), lastBefore: ends[output])
+                isCoarser: flow.timeBase != target, tick: units.reduce(.zero, +), lastBefore: ends[output],
+                repeats: repeatWatch(of: output), unseen: unseen, grade: grade)
         }
     }
+
+    /// What was delivered twice of a flow.
+    func duplicate(of output: Int) -> MediaTime { output < duplicates.count ? duplicates[output] : .zero }
+
+    /// What was delivered twice, for one viewer: what several flows bring twice at a splice counts once.
+    var duplicate: MediaTime { duplicatesBefore + (splices.map(\.duplicate).max() ?? .zero) }
+
+    private func closeSplices() {
+        duplicatesBefore = duplicate
+        (splices, unseen) = ([], nil)
+    }
+
+    private func repeatWatch(of output: Int) -> RepeatWatch? {
+        guard !isBackward, !outputs[output].format.isSparse else { return nil }
+        let memory = memory.recall(flow: output)
+        return memory.packets.isEmpty ? nil : RepeatWatch(memory: memory)
+    }
+
+    /// The timeline of the current ingest was found elsewhere: the packets that come from now on are moved by so much.
+    func displace(by time: MediaTime) { displacement = time }
 
     /// The ingest goes on elsewhere in the presentation, and nothing of what was received matters any more.
     ///
@@ -127,8 +178,9 @@ final class SpliceLine {
         lowest = nil
         aligner = nil
         dropLeadIn()
-        splices = []
+        closeSplices()
         furthest = nil
+        memory.forget()
         for index in outputs.indices {
             let format = outputs[index].format
             outputs[index].clock = DecodeClock(timeBase: format.timeBase, reorderDepth: format.reorderDepth)
@@ -137,6 +189,8 @@ final class SpliceLine {
             outputs[index].next = nil
         }
         for index in feeds.indices {
+            // A viewer who goes back wants to see it again.
+            feeds[index]?.repeats = nil
             guard feeds[index]?.gate != nil else { continue }
             feeds[index]?.gate = .from(MediaTime(flicks: isBackward ? .max / 2 : .min / 2), tolerance: .zero)
         }
@@ -151,12 +205,15 @@ final class SpliceLine {
     var gateBelow: Gate { .from(lowest.map { $0 - Self.leastStep } ?? MediaTime(flicks: .max / 2), tolerance: .zero) }
 
     /// What the output holds of a flow was cut: decode times go on from there.
-    func cut(output: Int, lastDecode: MediaTime?) { outputs[output].clock.cut(to: lastDecode) }
+    func cut(output: Int, lastDecode: MediaTime?) {
+        outputs[output].clock.cut(to: lastDecode)
+        memory.cut(flow: output, to: lastDecode)
+    }
 
     /// Whether every flow that counts is through its gate.
     var isSettled: Bool {
         feeds.allSatisfy { feed in
-            guard let feed, feed.gate != nil else { return true }
+            guard let feed, feed.gate != nil || feed.repeats != nil else { return true }
             let format = outputs[feed.output].format
             return format.isSparse || isBackward && format.kind != .video
         }
@@ -166,12 +223,20 @@ final class SpliceLine {
     func output(of flow: Int) -> Int? { flow < feeds.count ? feeds[flow]?.output : nil }
 
     /// How far the output's timeline is ahead of that of a flow of the current ingest.
-    func shift(of flow: Int) -> MediaTime { flow < feeds.count ? feeds[flow]?.ptsShift ?? .zero : .zero }
+    func shift(of flow: Int) -> MediaTime {
+        displacement + (flow < feeds.count ? feeds[flow]?.ptsShift ?? .zero : .zero)
+    }
+
+    /// How far the output's timeline is ahead of that of the current ingest, of the flow that is least so.
+    var timelineShift: MediaTime {
+        feeds.indices.filter { feeds[$0].map { !$0.format.isSparse } ?? false }.map { shift(of: $0) }.min() ?? .zero
+    }
 
     /// Where a packet of the current ingest will stand in the output; nil while its flow is not through its gate.
     func place(of packet: borrowing Packet) -> (pts: MediaTime?, dts: MediaTime?)? {
         guard packet.flow < feeds.count, let feed = feeds[packet.flow], feed.gate == nil else { return nil }
-        let (pts, dts) = (packet.pts.map { $0 + feed.ptsShift }, packet.dts.map { $0 + feed.dtsShift })
+        let pts = packet.pts.map { $0 + displacement + feed.ptsShift }
+        let dts = packet.dts.map { $0 + displacement + feed.dtsShift }
         guard !feed.format.isSparse, let time = dts ?? pts else { return (pts, dts) }
         // A copy: only asked, and not passed.
         var guardian = outputs[feed.output].guardian
@@ -194,6 +259,7 @@ final class SpliceLine {
         _ packet: inout Packet, form: PayloadForm, fingerprint: UInt64?? = nil, mayLeadUp: Bool = false
     ) -> Bool {
         guard packet.flow < feeds.count, var feed = feeds[packet.flow] else { return false }
+        if displacement != .zero { packet.move(by: displacement) }
         if isBackward {
             let format = outputs[feed.output].format
             guard format.kind == .video, !format.isAttachedPicture, packet.isKey, packet.pts != nil else {
@@ -212,6 +278,11 @@ final class SpliceLine {
                 return false
             }
             feeds[flow] = feed
+        }
+        if feed.repeats != nil {
+            let isKnown = isRepeated(packet, form: form, &feed)
+            feeds[packet.flow] = feed
+            if isKnown { return false }
         }
         let output = feed.output
         if outputs[output].form == nil { outputs[output].form = form }
@@ -254,6 +325,7 @@ final class SpliceLine {
         packet.pts = times.pts
         packet.dts = times.dts
         outputs[output].next = times.dts + packet.duration
+        remember(packet)
         if !leadIn.isEmpty { placeLeadIn(of: output, before: times.dts) }
         return true
     }
@@ -265,6 +337,48 @@ final class SpliceLine {
         warnings.append(
             "timestamps jump by \(jump) at \(place): taken for a new count; whether media is missing there is not known"
         )
+    }
+
+    /// Whether a packet belongs to a run that was delivered before the splice. What it lies behind its place there is where
+    /// the flow really stands.
+    private func isRepeated(_ packet: borrowing Packet, form: PayloadForm, _ feed: inout Feed) -> Bool {
+        guard var watch = feed.repeats else { return false }
+        defer { feed.repeats = watch.fresh >= DeliveredRun.proof ? nil : watch }
+        guard let place = watch.run.arrived(packet.glance(form: form), in: watch.memory) else {
+            watch.fresh += 1
+            watch.passed = .zero
+            return false
+        }
+        watch.fresh = 0
+        let known = watch.memory.packets[place]
+        guard watch.run.isProven else {
+            watch.passed += known.duration
+            return false
+        }
+        if let pts = packet.pts, known.pts != pts + feed.ptsShift {
+            let further = known.pts - pts - feed.ptsShift
+            feed.ptsShift += further
+            feed.dtsShift += further
+            outputs[feed.output].next = nil
+        }
+        if watch.passed > .zero { noteRepeated(watch.passed, of: feed) }
+        watch.passed = .zero
+        return true
+    }
+
+    private func noteRepeated(_ time: MediaTime, of feed: Feed) {
+        guard let index = splices.lastIndex(where: { $0.flow == feed.output }) else { return }
+        splices[index].duplicate = splices[index].duplicate + time
+        duplicates[feed.output] = duplicates[feed.output] + time
+        warnings.append("\(feed.format): what was delivered before came again, and was left out")
+    }
+
+    private func remember(_ packet: borrowing Packet) {
+        let flow = packet.flow
+        guard !isBackward, !outputs[flow].format.isSparse, let pts = packet.pts, let dts = packet.dts,
+            let glance = packet.glance(form: outputs[flow].form ?? .opaque)
+        else { return }
+        memory.delivered(glance, pts: pts, dts: dts, duration: packet.duration, flow: flow)
     }
 
     // MARK: - What leads up to the first picture
@@ -337,8 +451,11 @@ final class SpliceLine {
             let first = (packet.pts ?? packet.dts).map { $0 + ptsShift }
             let isExact = aligner?.isExact(flow: feed.output) ?? false
             let matched = aligner?.recognised(flow: feed.output) ?? 0
+            // Of what there was nothing of nothing can be recognised.
+            let isNew = feed.format.isSparse || aligner?.isNew(flow: feed.output) ?? true
+            if matched > 0 { feed.repeats = nil }
             note(
-                feed, first: first, grade: matched > 0 ? .packetExact : .frameAligned, matched: matched,
+                feed, first: first, grade: matched > 0 || isNew ? .packetExact : .frameAligned, matched: matched,
                 duration: packet.duration, isExact: isExact)
             return true
         case .from(let time, let tolerance):
@@ -347,7 +464,7 @@ final class SpliceLine {
                 return false
             }
             note(
-                feed, first: start, grade: .frameAligned, matched: 0, duration: packet.duration, isExact: false)
+                feed, first: start, grade: feed.grade, matched: 0, duration: packet.duration, isExact: false)
             return true
         }
     }
@@ -356,13 +473,18 @@ final class SpliceLine {
         _ feed: Feed, first: MediaTime?, grade: SpliceGrade, matched: Int, duration: MediaTime, isExact: Bool
     ) {
         var (missing, duplicate) = (MediaTime.zero, MediaTime.zero)
-        if !isExact, !feed.format.isSparse, let last = feed.lastBefore, let first {
+        if let unseen = feed.unseen {
+            missing = unseen
+        } else if !isExact, !feed.format.isSparse, let last = feed.lastBefore, let first {
             // Two encoders may cut time into packets at different places: less than a packet is not a hole.
             let duration = max(duration, outputs[feed.output].duration)
             let difference = first - last
-            if difference > duration { missing = difference }
+            let isSame = aligner != nil
+            let least = isSame ? MediaTime(flicks: duration.flicks / 2) : duration
+            if difference > least { missing = difference }
             if -difference > duration { duplicate = -difference }
         }
+        duplicates[feed.output] = duplicates[feed.output] + duplicate
         splices.append(
             FlowSplice(
                 flow: feed.output, grade: grade, lastBefore: feed.lastBefore, firstAfter: first, matched: matched,
@@ -377,6 +499,12 @@ final class SpliceLine {
 }
 
 extension Packet {
+    /// Stands elsewhere on the timeline from now on.
+    mutating func move(by time: MediaTime) {
+        pts = pts.map { $0 + time }
+        dts = dts.map { $0 + time }
+    }
+
     /// Carries the payload in another form from now on.
     ///
     /// - Parameter scratch: kept by the caller, so that one array serves all packets.
@@ -402,5 +530,17 @@ extension Packet {
     /// The same for the same payload in every container.
     borrowing func fingerprint(form: PayloadForm) -> UInt64? {
         withPayload { Fingerprint.of(payload: $0, form: form)?.rawValue }
+    }
+
+    /// The same for the same payload in every container, and cheap; alone it proves nothing.
+    borrowing func glance(form: PayloadForm) -> UInt64? {
+        withPayload { Fingerprint.glance(payload: $0, form: form)?.rawValue }
+    }
+}
+
+extension Packet {
+    /// All that splicing needs to know of this packet.
+    borrowing func fullTrace(form: PayloadForm) -> PacketTrace {
+        trace(fingerprint: fingerprint(form: form), glance: glance(form: form))
     }
 }

@@ -3,7 +3,12 @@
 /// For each flow it knows the last packets received by their fingerprints, and looks for a run of them, in decode
 /// order, in what the new ingest delivers. One flow that is recognised beyond doubt gives the distance between the two
 /// timelines; with it the other flows are placed too, each at its own last packet. Packets that repeat (silence, still
-/// pictures) prove nothing by themselves: a run counts only with a packet in it that occurs once.
+/// pictures) prove nothing by themselves: a run counts only with a packet in it that occurs once, in all that was delivered
+/// within the last minute where that is known.
+///
+/// A run of packets each of which was delivered once proves any distance, however far it lies from where the timelines
+/// should be. It does so for the place as a whole: a flow that could show itself there, and does not, or that proves another
+/// distance, contradicts it, and there is no such place.
 ///
 /// Of an essential flow at least one packet must be recognised: origins may share the sound and differ in the pictures.
 /// Sound that is another encode goes on by time.
@@ -31,8 +36,10 @@ package struct PacketAligner: Sendable {
     package static let agreement: MediaTime = .milliseconds(2)
     /// A shorter run is proof, too, when it lasts so long, and nothing came before it: a flow of few packets a second.
     package static let provingSpan: MediaTime = .milliseconds(200)
-    /// How far two timelines that both start at the start of the presentation may disagree.
+    /// How far two timelines that both start at the start of the presentation may disagree before every flow is asked.
     package static let greatestSkew: MediaTime = .milliseconds(1000)
+    /// How far the distances may differ that the flows of one timeline show: containers begin each flow where they like.
+    package static let flowSkew: MediaTime = .milliseconds(250)
     /// How far past the place where the known packets should end the search goes on.
     package static let overshoot: MediaTime = .milliseconds(250)
     /// How far containers may put the first frame of sound from one another.
@@ -46,8 +53,8 @@ package struct PacketAligner: Sendable {
     private struct Run {
         var length = 0
         var span: MediaTime = .zero
-        /// A packet that occurs once in the tail is part of it.
-        var isProof = false
+        /// Packets of it that occur once.
+        var unique = 0
     }
 
     /// What is added to the times of the new timeline.
@@ -58,6 +65,9 @@ package struct PacketAligner: Sendable {
         let isSparse: Bool
         let isEssential: Bool
         let end: MediaTime?
+        let memory: Recollection?
+        /// What arrived last, in what was delivered.
+        var delivered = DeliveredRun()
         /// Places in the tail by fingerprint.
         var places: [UInt64: [Int]] = [:]
         /// The run that ends at a place in the tail with the packet that arrived last.
@@ -85,6 +95,7 @@ package struct PacketAligner: Sendable {
             isSparse = tail.isSparse
             isEssential = tail.isEssential
             end = tail.end
+            memory = tail.memory
             for (place, packet) in tail.packets.enumerated() {
                 if let fingerprint = packet.fingerprint { places[fingerprint, default: []].append(place) }
             }
@@ -102,10 +113,21 @@ package struct PacketAligner: Sendable {
                 var run = runs[place - 1] ?? Run()
                 run.length += 1
                 run.span += packet.duration
-                run.isProof = run.isProof || found.count == 1
+                if found.count == 1, !repeats(packet) { run.unique += 1 }
                 next[place] = run
             }
             runs = next
+            if let memory { delivered.arrived(packet.glance, in: memory) }
+        }
+
+        /// Whether the packet was delivered more than once, behind the tail or in it.
+        func repeats(_ packet: PacketTrace) -> Bool { memory?.repeats(packet.glance) ?? false }
+
+        /// Whether the packet was delivered, once, and stands there.
+        func remembers(_ packet: PacketTrace, _ shifts: Shifts) -> Bool {
+            guard let memory, let place = memory.place(of: packet.glance), let pts = packet.pts else { return false }
+            let tolerance = max(MediaTime(flicks: packet.duration.flicks / 2), .milliseconds(2))
+            return (memory.packets[place].pts - pts - shifts.pts).magnitude < tolerance
         }
 
         /// The place in the tail with this payload whose time agrees best.
@@ -126,6 +148,8 @@ package struct PacketAligner: Sendable {
             if let place = place(of: packet, shifts), mayRepeat || matches(packet).count == 1 {
                 isRecognised = true
                 follow(place, packet)
+            } else if remembers(packet, shifts) {
+                isRecognised = true
             }
         }
 
@@ -144,7 +168,7 @@ package struct PacketAligner: Sendable {
         /// Whether of the last packets any can be recognised by itself: in silence none can.
         var canShow: Bool {
             tail.suffix(PacketAligner.packetsThatShow).contains { packet in
-                packet.fingerprint.map { places[$0]?.count == 1 } ?? false
+                packet.fingerprint.map { places[$0]?.count == 1 && !repeats(packet) } ?? false
             }
         }
 
@@ -214,14 +238,19 @@ package struct PacketAligner: Sendable {
     /// The shifts that the run which ends with this packet proves.
     private func proof(_ packet: PacketTrace, flow index: Int) -> Shifts? {
         let flow = flows[index]
+        if let memory = flow.memory, let place = flow.delivered.place, flow.delivered.isProven, let pts = packet.pts {
+            let known = memory.packets[place]
+            return (known.pts - pts, difference(known.dts, packet.dts) ?? known.pts - pts)
+        }
         // The run must prove itself: long enough, or as long as anything can be on a flow that has just begun.
         let needed = min(Self.provingRun, flow.tail.count)
-        for (place, run) in flow.runs where run.isProof {
+        for (place, run) in flow.runs where run.unique > 0 {
             let known = flow.tail[place]
             guard let ptsShift = difference(known.pts, packet.pts) ?? difference(known.dts, packet.dts) else {
                 continue
             }
-            if timelinesAgree, ptsShift.magnitude > Self.greatestSkew { continue }
+            // So far from where it should be it must be beyond doubt.
+            if timelinesAgree, ptsShift.magnitude > Self.greatestSkew, run.unique < Self.provingRun { continue }
             // Two packets are enough where their times say the same to the rounding of containers.
             let isOnTime = timelinesAgree && ptsShift.magnitude <= Self.agreement && run.length >= min(2, needed)
             if run.length < needed, !isOnTime {
@@ -253,10 +282,21 @@ package struct PacketAligner: Sendable {
         let hasEssential = flows.contains { $0.isEssential && $0.counts }
         let delivering = flows.filter { $0.counts && $0.arrivals > 0 }
         let allPassed = delivering.allSatisfy { $0.isPassed(shift.pts) }
+        if !flowsCountApart {
+            let proven = flows.filter { $0.counts && $0.isProven }.compactMap(\.shifts?.pts)
+            if let least = proven.min(), let most = proven.max(), most - least > Self.flowSkew {
+                return .hopeless("its flows contradict each other: they are \(least) and \(most) off")
+            }
+        }
         for flow in flows where flow.counts && !flow.isRecognised && !flow.isProven {
-            // Pictures that are recognised decide for all: the others are told apart as they come. What does not arrive
-            // is not waited for, the new ingest may lack it. Where each counts apart, each must show itself.
-            if !flow.isEssential, !flowsCountApart, flow.arrivals == 0 || hasEssential { continue }
+            if !flowsCountApart, flow.arrivals > 0, isFar(shift), flow.canShow {
+                if !flow.isPassed(shift.pts), arrivals <= Self.packetLimit { return .searching }
+                return .hopeless("one of its flows is \(shift.pts) off, and another contradicts that")
+            }
+            // Pictures that are recognised decide for all: silence beside them is told apart as it comes. What can show
+            // itself is waited for, up to where it should have been: the timelines of two containers may be a frame of
+            // sound apart. Where each counts apart, each must show itself.
+            if !flow.isEssential, !flowsCountApart, hasEssential, !flow.canShow { continue }
             var isPassed = flow.arrivals == 0 ? allPassed : flow.isPassed(shift.pts)
             if flowsCountApart, flow.arrivals > 0 { isPassed = isPassed || flow.isPassed(.zero) }
             if !isPassed, arrivals <= Self.packetLimit { return .searching }
@@ -265,11 +305,17 @@ package struct PacketAligner: Sendable {
         return .aligned
     }
 
+    /// Further from where the timelines should be than one flow is believed.
+    private func isFar(_ shift: Shifts) -> Bool { timelinesAgree && shift.pts.magnitude > Self.greatestSkew }
+
     /// The new ingest has no more packets: what is known by now must do.
     @discardableResult
     package mutating func ended() -> Status {
-        guard status == .searching, shift != nil else { return status }
-        let isSure = flows.allSatisfy { !$0.isEssential || !$0.counts || $0.isRecognised || $0.isProven }
+        guard status == .searching, let shift else { return status }
+        let isSure = flows.allSatisfy { flow in
+            let mustShow = flow.isEssential || isFar(shift) && flow.arrivals > 0 && flow.canShow
+            return !mustShow || !flow.counts || flow.isRecognised || flow.isProven
+        }
         if isSure { status = .aligned }
         return status
     }
@@ -290,7 +336,10 @@ package struct PacketAligner: Sendable {
         guard timelinesAgree || flowsCountApart else { return nil }
         // Every flow that has a tail and delivers must have passed it.
         let delivering = flows.filter { $0.counts && $0.arrivals > 0 }
-        guard !delivering.isEmpty, delivering.allSatisfy({ $0.isPassed(.zero) }) else { return nil }
+        // So many packets could have proven another place.
+        guard !delivering.isEmpty,
+            delivering.allSatisfy({ $0.isPassed(.zero) && $0.arrivals >= Self.provingRun })
+        else { return nil }
         return "no packet of the new origin equals one received before"
     }
 
@@ -365,6 +414,17 @@ package struct PacketAligner: Sendable {
 
     /// Packets of a flow that were recognised by their fingerprints.
     package func recognised(flow index: Int) -> Int { index < flows.count ? flows[index].recognised : 0 }
+
+    /// Flows that arrived, and of which nothing was recognised although it could have been: another encode, or another place.
+    package var unrecognised: [Int] {
+        flows.indices.filter { index in
+            let flow = flows[index]
+            return flow.counts && flow.arrivals > 0 && !flow.isRecognised && !flow.isProven && flow.canShow
+        }
+    }
+
+    /// Nothing was received of a flow.
+    package func isNew(flow index: Int) -> Bool { index >= flows.count || flows[index].tail.isEmpty }
 
     /// The distance between the timelines: old time less new time.
     package var timelineShift: MediaTime? { shift?.pts }

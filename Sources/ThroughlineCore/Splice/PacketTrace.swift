@@ -6,8 +6,13 @@ package struct PacketTrace: Hashable, Sendable {
     package var isKey: Bool
     /// The same for the same payload in every container; nil where there is none to speak of.
     package var fingerprint: UInt64?
+    /// The same, of what a glance sees: what was delivered is remembered by it (`DeliveredMemory`).
+    package var glance: UInt64?
 
-    package init(pts: MediaTime?, dts: MediaTime?, duration: MediaTime, isKey: Bool, fingerprint: UInt64?) {
+    package init(
+        pts: MediaTime?, dts: MediaTime?, duration: MediaTime, isKey: Bool, fingerprint: UInt64?, glance: UInt64? = nil
+    ) {
+        self.glance = glance
         self.pts = pts
         self.dts = dts
         self.duration = duration
@@ -26,8 +31,13 @@ package struct FlowTail: Sendable {
     /// The flow must be recognised itself: pictures cannot go on in mid-group from another encode, however surely the
     /// sound is the same.
     package var isEssential: Bool
+    /// What was delivered of it within the last minute.
+    package var memory: Recollection?
 
-    package init(packets: [PacketTrace], isSparse: Bool, isEssential: Bool = false) {
+    package init(
+        packets: [PacketTrace], isSparse: Bool, isEssential: Bool = false, memory: Recollection? = nil
+    ) {
+        self.memory = memory
         self.packets = packets
         self.isSparse = isSparse
         self.isEssential = isEssential
@@ -37,8 +47,8 @@ package struct FlowTail: Sendable {
     package var end: MediaTime? { packets.compactMap(\.end).max() }
 }
 
-/// How exact a splice is.
-public enum SpliceGrade: String, Sendable, CaseIterable {
+/// How exact a splice is. A splice of several flows is as exact as the least exact of them.
+public enum SpliceGrade: String, Sendable, CaseIterable, Comparable {
     /// The same bytes from another origin, under the running demuxer.
     case byteExact = "byte-exact"
     /// The same packets, whatever the container.
@@ -47,6 +57,11 @@ public enum SpliceGrade: String, Sendable, CaseIterable {
     case frameAligned = "frame-aligned"
     /// No overlap: joined at the nearest key frame.
     case liveEdge = "live-edge"
+
+    /// The exact grades come first.
+    public static func < (a: SpliceGrade, b: SpliceGrade) -> Bool { a.rank < b.rank }
+
+    private var rank: Int { Self.allCases.firstIndex(of: self) ?? 0 }
 }
 
 /// What a splice did to one flow.
@@ -61,9 +76,9 @@ public struct FlowSplice: Hashable, Sendable {
     /// Packets of the new origin that were recognised as received before.
     public let matched: Int
     /// Presentation time that no packet covers.
-    public let missing: MediaTime
-    /// Presentation time that is covered twice.
-    public let duplicate: MediaTime
+    public package(set) var missing: MediaTime
+    /// Presentation time that is covered twice: packets that were delivered before, or time that another encode covers again.
+    public package(set) var duplicate: MediaTime
 
     public init(
         flow: Int, grade: SpliceGrade, lastBefore: NPT?, firstAfter: NPT?, matched: Int, missing: MediaTime,

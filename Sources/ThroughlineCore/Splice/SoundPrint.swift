@@ -95,26 +95,66 @@ package struct SoundPrint: Sendable {
         }
     }
 
-    /// How alike two prints are, from -1 to 1: the best over some shifts.
+    /// Where a print stands in another one.
+    package enum Placement: Hashable, Sendable {
+        /// It fits where the timelines say, and nowhere else so well.
+        case here(likeness: Float)
+        /// It fits so many blocks later in the other one, or earlier, and nowhere else so well.
+        case elsewhere(blocks: Int, likeness: Float)
+        /// It is alike, and nothing tells the place: the sound is steady, or repeats itself.
+        case untold(likeness: Float)
+        case different(likeness: Float)
+    }
+
+    /// Likeness from which on two sounds count as the same.
+    package static let same: Float = 0.6
+    /// So much worse it must fit elsewhere.
+    private static let margin: Float = 0.05
+
+    /// Looks for this print in another one, at every shift at which enough of both is there.
     ///
     /// - Parameters:
-    ///   - offset: blocks by which this print begins after the other.
-    ///   - slack: blocks by which the two may be shifted beyond that, either way.
+    ///   - offset: blocks by which this print begins after the other, by the timelines.
+    ///   - slack: blocks by which that may be wrong.
+    ///   - reach: blocks by which it is looked for beyond that, either way.
     ///   - skipped: blocks at the start of each that do not count: decoders begin with an incomplete sound.
     /// - Returns: nil where one of them is silent, or they have too little in common.
-    package func likeness(to other: SoundPrint, offset: Int, slack: Int, skipped: Int) -> Float? {
-        var best: Float?
-        for shift in (offset - slack)...(offset + slack) {
+    package func placement(
+        in other: SoundPrint, offset: Int, slack: Int, reach: Int, skipped: Int
+    ) -> Placement? {
+        let height = min(bands.count, other.bands.count)
+        guard count > skipped, other.count > skipped, let mine = Self.levels(energies[...], bands: height),
+            let others = Self.levels(other.energies[...], bands: height)
+        else { return nil }
+        let fewest = max(Self.fewestBlocks, (count - skipped) / 2)
+        var fits: [(shift: Int, likeness: Float, isSteady: Bool)] = []
+        for shift in (offset - slack - reach)...(offset + slack + reach) {
+            let distance = abs(shift - offset)
+            // Away from where it should be, every third block is near enough.
+            guard distance <= slack || distance % 3 == 0 else { continue }
             let first = max(skipped, skipped - shift)
             let end = min(count, other.count - shift)
-            guard end - first >= Self.fewestBlocks else { continue }
-            let height = min(bands.count, other.bands.count)
-            guard let mine = Self.levels(energies[first..<end], bands: height),
-                let others = Self.levels(other.energies[(first + shift)..<(end + shift)], bands: height)
-            else { continue }
-            best = max(best ?? -1, Self.likeness(mine, others, bands: height))
+            guard end - first >= fewest else { continue }
+            let a = Array(mine[(first * height)..<(end * height)])
+            let b = Array(others[((first + shift) * height)..<((end + shift) * height)])
+            let (changesA, changesB) = (Self.changes(a, bands: height), Self.changes(b, bands: height))
+            let isSteady = Self.meanSquare(changesA) < Self.steady && Self.meanSquare(changesB) < Self.steady
+            fits.append((shift, isSteady ? Self.correlation(a, b) : Self.correlation(changesA, changesB), isSteady))
         }
-        return best
+        guard let best = fits.max(by: { $0.likeness < $1.likeness }) else { return nil }
+        let near = fits.filter { abs($0.shift - offset) <= slack }.max { $0.likeness < $1.likeness }
+        guard best.likeness >= Self.same else { return .different(likeness: near?.likeness ?? best.likeness) }
+        func isAlone(_ fit: (shift: Int, likeness: Float, isSteady: Bool)) -> Bool {
+            let rivals = fits.filter { abs($0.shift - fit.shift) > slack }
+            return !fit.isSteady && !rivals.isEmpty
+                && rivals.allSatisfy { $0.likeness <= fit.likeness - Self.margin }
+        }
+        if let near, near.likeness >= Self.same, isAlone(near) { return .here(likeness: near.likeness) }
+        if abs(best.shift - offset) > slack, isAlone(best) {
+            return .elsewhere(blocks: best.shift - offset, likeness: best.likeness)
+        }
+        guard let near, near.likeness >= Self.same else { return .different(likeness: near?.likeness ?? 0) }
+        return .untold(likeness: near.likeness)
     }
 
     /// Levels in log2, block by block and band by band; nil for silence.
@@ -122,12 +162,6 @@ package struct SoundPrint: Sendable {
         let loudest = blocks.reduce(Float(0)) { max($0, $1[..<bands].max() ?? 0) }
         guard loudest > silence else { return nil }
         return blocks.flatMap { $0[..<bands].map { log2($0 + loudest * range) } }
-    }
-
-    private static func likeness(_ a: [Float], _ b: [Float], bands: Int) -> Float {
-        let (changesA, changesB) = (changes(a, bands: bands), changes(b, bands: bands))
-        let areSteady = meanSquare(changesA) < steady && meanSquare(changesB) < steady
-        return areSteady ? correlation(a, b) : correlation(changesA, changesB)
     }
 
     /// The levels less the mean of their band.

@@ -54,6 +54,80 @@ package struct Fingerprint: RawRepresentable, Hashable, Sendable, CustomStringCo
     }
 }
 
+extension Fingerprint {
+    /// Bytes of a packet's beginning, and of its end, that a glance looks at.
+    private static let glancedFirst = 256
+    private static let glancedLast = 64
+
+    /// A value of a packet's payload that costs little however large the packet is: of the first bytes of its first slice
+    /// or frame, and of its last bytes. The same whatever container carried it, as `of` is; packets that differ between
+    /// the two places only are not told apart, so that alone it proves nothing.
+    ///
+    /// Nil where `of` is nil for want of a payload.
+    package static func glance(payload: UnsafeRawBufferPointer, form: PayloadForm) -> Fingerprint? {
+        let (first, last): (UnsafeRawBufferPointer, UnsafeRawBufferPointer)
+        switch form {
+        case .annexB(let codec):
+            guard let slice = firstSlice(ofAnnexB: payload, codec: codec) else { return nil }
+            (first, last) = (slice, lastBytes(ofAnnexB: payload))
+        case .lengthPrefixed:
+            guard let (codec, framing) = form.nalUnits else { return nil }
+            var units = NALUnitIterator(payload, framing: framing)
+            var slice: UnsafeRawBufferPointer?
+            var end: UnsafeRawBufferPointer?
+            while let range = units.next() {
+                let unit = payload.part(range)
+                if slice == nil, NALUnitHeader(unit, codec: codec)?.kind == .slice { slice = unit }
+                end = unit
+            }
+            guard let slice, let end, !units.isMalformed else { return nil }
+            (first, last) = (slice, end)
+        case .adts, .rawAAC: return of(payload: payload, form: form)
+        case .opaque:
+            guard !payload.isEmpty else { return nil }
+            (first, last) = (payload, payload)
+        }
+        var hash = PayloadHash()
+        hash.add(UnsafeRawBufferPointer(rebasing: first.prefix(glancedFirst)))
+        hash.add(UnsafeRawBufferPointer(rebasing: last.suffix(glancedLast)))
+        return Fingerprint(rawValue: hash.value)
+    }
+
+    /// The first slice, up to its end or so far that a glance sees no more.
+    private static func firstSlice(
+        ofAnnexB payload: UnsafeRawBufferPointer, codec: VideoCodec
+    ) -> UnsafeRawBufferPointer? {
+        var at = NALUnitIterator.startCode(in: payload, from: 0)
+        while at + 3 < payload.count {
+            let start = at + 3
+            let seen = payload.part(start..<min(start + glancedFirst + 8, payload.count))
+            if NALUnitHeader(seen, codec: codec)?.kind == .slice {
+                return withoutZeros(seen.part(0..<NALUnitIterator.startCode(in: seen, from: 0)))
+            }
+            at = NALUnitIterator.startCode(in: payload, from: start)
+        }
+        return nil
+    }
+
+    /// What a glance sees of the last NAL unit.
+    private static func lastBytes(ofAnnexB payload: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        let whole = withoutZeros(payload)
+        var seen = whole.part(max(0, whole.count - glancedLast - 3)..<whole.count)
+        var at = NALUnitIterator.startCode(in: seen, from: 0)
+        while at + 3 <= seen.count {
+            seen = seen.part(at + 3..<seen.count)
+            at = NALUnitIterator.startCode(in: seen, from: 0)
+        }
+        return seen
+    }
+
+    private static func withoutZeros(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        var end = bytes.count
+        while end > 0, bytes[end - 1] == 0 { end -= 1 }
+        return bytes.part(0..<end)
+    }
+}
+
 /// A hash of a sequence of byte strings; where one string ends and the next begins counts.
 ///
 /// The step is a multiplication of 64 by 64 bits whose two halves are xored (the folded multiplication known from

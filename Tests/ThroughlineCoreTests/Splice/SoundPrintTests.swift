@@ -19,7 +19,36 @@ internal import ThroughlineCore
     }
 
     private func likeness(_ a: SoundPrint, _ b: SoundPrint, offset: Int = 0, slack: Int = 8) -> Float {
-        a.likeness(to: b, offset: offset, slack: slack, skipped: 5) ?? -2
+        switch a.placement(in: b, offset: offset, slack: slack, reach: 0, skipped: 5) {
+        case .here(let likeness), .untold(let likeness), .different(let likeness), .elsewhere(_, let likeness): likeness
+        case nil: -2
+        }
+    }
+
+    private func placement(_ a: SoundPrint, _ b: SoundPrint, offset: Int = 0) -> SoundPrint.Placement? {
+        a.placement(in: b, offset: offset, slack: 8, reach: 300, skipped: 5)
+    }
+
+    @Test(arguments: [0.2, 0.5, -0.3])
+    func thePlaceIsFoundWhereItIsNotExpected(_ shift: Double) {
+        let (whole, other) = (sweep(200, 3000, rate: 48_000), sweep(200, 3000, rate: 44_100, shift: shift))
+        guard case .here = placement(whole, sweep(200, 3000, rate: 44_100, noise: 0.01)) else {
+            Issue.record("not where it should be")
+            return
+        }
+        guard case .elsewhere(let blocks, let likeness) = placement(whole, other) else {
+            Issue.record("\(String(describing: placement(whole, other)))")
+            return
+        }
+        #expect(abs(Double(blocks) + shift * 100) <= 4 && likeness > 0.8)
+    }
+
+    @Test func steadySoundTellsNoPlace() {
+        let original = sweep(440, 440, rate: 48_000)
+        guard case .untold = placement(original, sweep(440, 440, rate: 44_100)) else {
+            Issue.record("\(String(describing: placement(original, original)))")
+            return
+        }
     }
 
     @Test func theSameSoundAtAnotherRateWithNoiseIsTheSame() {
@@ -48,15 +77,15 @@ internal import ThroughlineCore
         let (whole, later) = (sweep(200, 3000, rate: 48_000), sweep(200, 3000, rate: 48_000, shift: 0.5))
         #expect(likeness(later, whole, offset: 50, slack: 2) > 0.95)
         #expect(likeness(later, whole, offset: 0, slack: 2) < 0.5)
-        #expect(later.likeness(to: whole, offset: 140, slack: 2, skipped: 5) == nil, "too little in common")
+        #expect(later.placement(in: whole, offset: 140, slack: 2, reach: 0, skipped: 5) == nil, "too little in common")
     }
 
     @Test func silenceTellsNothing() {
         guard var silent = SoundPrint(sampleRate: 48_000) else { return }
         silent.add(Array(repeating: Float(0), count: 72_000))
         let sound = sweep(200, 3000, rate: 48_000)
-        #expect(silent.likeness(to: sound, offset: 0, slack: 2, skipped: 5) == nil)
-        #expect(sound.likeness(to: silent, offset: 0, slack: 2, skipped: 5) == nil)
+        #expect(silent.placement(in: sound, offset: 0, slack: 2, reach: 300, skipped: 5) == nil)
+        #expect(sound.placement(in: silent, offset: 0, slack: 2, reach: 300, skipped: 5) == nil)
     }
 
     @Test func absurdInputDoesNoHarm() {
@@ -64,6 +93,6 @@ internal import ThroughlineCore
         #expect(SoundPrint(sampleRate: -8000) == nil)
         guard var odd = SoundPrint(sampleRate: 8000) else { return }
         odd.add([.nan, .infinity, -.infinity] + Array(repeating: Float(0.5), count: 12_000))
-        #expect(odd.likeness(to: odd, offset: .zero, slack: 1, skipped: 0).map { $0.isFinite } ?? true)
+        #expect(likeness(odd, odd, slack: 1).isFinite)
     }
 }

@@ -23,6 +23,57 @@ import Testing
         #expect(seen.count == a.packets.count)
     }
 
+    @Test(arguments: [
+        (
+            Fixture.h264InMP4, PayloadForm.lengthPrefixed(.h264, lengthSize: 4), Fixture.h264InTS,
+            PayloadForm.annexB(.h264)
+        ),
+        (.hevcInMP4, .lengthPrefixed(.hevc, lengthSize: 4), .hevcInTS, .annexB(.hevc)),
+        (.aacInMP4, .rawAAC(lowComplexity), .aacInTS, .adts),
+    ])
+    func aGlanceIsTheSameInEveryContainer(
+        a: Fixture, formA: PayloadForm, b: Fixture, formB: PayloadForm
+    ) throws {
+        var seen: Set<Fingerprint> = []
+        for (one, other) in zip(a.packets, b.packets) {
+            let value = try #require(glance(one.bytes, formA))
+            #expect(glance(other.bytes, formB) == value)
+            seen.insert(value)
+        }
+        #expect(seen.count == a.packets.count)
+    }
+
+    private func glance(_ payload: [UInt8], _ form: PayloadForm) -> Fingerprint? {
+        payload.withUnsafeBytes { Fingerprint.glance(payload: $0, form: form) }
+    }
+
+    /// Whatever lies around the slices, and however long they are.
+    @Test(arguments: [3, 60, 64, 66, 70, 255, 256, 257, 262, 264, 266, 300, 5000])
+    func aGlanceSeesThroughWhatMultiplexersAdd(_ length: Int) {
+        var random = SeededGenerator(seed: UInt64(length))
+        let slice: [UInt8] = [0x65] + (1..<length).map { _ in UInt8.random(in: 1...255, using: &random) }
+        for slices in [[slice], [slice, [0x65, 0x42]], [[0x65, 0x42, 0x17], slice]] {
+            var annexB: [UInt8] = []
+            var prefixed: [UInt8] = []
+            for slice in slices {
+                annexB += [0, 0, 1] + slice
+                prefixed += [UInt8(slice.count >> 8), UInt8(slice.count & 0xFF)] + slice
+            }
+            let form = PayloadForm.lengthPrefixed(.h264, lengthSize: 2)
+            let value = glance(prefixed, form)
+            #expect(value != nil)
+            #expect(glance(annexB, .annexB(.h264)) == value)
+            #expect(
+                glance([0, 0, 0, 1, 0x09, 0xF0, 0, 0, 0, 1, 0x67, 0xAA] + annexB + [0, 0], .annexB(.h264)) == value)
+            #expect(glance([0, 2, 0x09, 0xF0] + prefixed, form) == value)
+            var other = prefixed
+            other[other.count - 1] ^= 0x40
+            #expect(glance(other, form) != value)
+        }
+        #expect(glance([], .annexB(.h264)) == nil && glance([0, 0, 1, 0x67], .annexB(.h264)) == nil)
+        #expect(glance([], .opaque) == nil && glance([0, 9, 0x65], .lengthPrefixed(.h264, lengthSize: 2)) == nil)
+    }
+
     /// Kept and sent fingerprints must mean the same tomorrow.
     @Test(arguments: [
         ("00", "2a2da1e613c3538e"), ("616263", "5a31767e13a754e0"), ("0001020304", "ba72883505c9ffff"),

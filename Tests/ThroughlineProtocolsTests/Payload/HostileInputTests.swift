@@ -51,6 +51,7 @@ import ThroughlineCore
     func fingerprintAndInspector(form: PayloadForm) {
         forEachInput(seed: 3, real: Self.packets) { input, _ in
             let fingerprint = Fingerprint.of(payload: input, form: form)
+            _ = Fingerprint.glance(payload: input, form: form)
             let findings = AccessUnitInspector(form: form)?.inspect(input)
             if form.nalUnits != nil, fingerprint != nil { #expect(findings != nil) }
         }

@@ -84,6 +84,30 @@ internal import ThroughlineTransport
         }
     }
 
+    // MARK: - The same packets elsewhere on the timeline
+
+    /// `edits.mp4` hides the first 3.1 s of `main.mp4` behind its edit list: the same packets stand 3.1 s earlier.
+    @Test(arguments: [
+        ("edits.mp4", "main.mp4"), ("edits.mp4", "main.ts"), ("main.mp4", "edits.mp4"), ("main.ts", "edits.mp4"),
+    ])
+    func theSamePacketsElsewhereComeOnce(name: String, other: String) throws {
+        let (whole, _) = try play(name, nil, from: .max)
+        let flows = try open(name).flows
+        let count = whole.reduce(0) { $0 + $1.count }
+        for end in stride(from: 340, to: count - 120, by: 61) {
+            let (played, result) = try play(name, other, from: end)
+            #expect(result?.grade == .packetExact, "after \(end) packets: \(result?.evidence ?? "")")
+            for flow in flows where flow.kind == .video {
+                #expect(whole[flow.index] == played[flow.index], "after \(end): \(result?.evidence ?? "")")
+            }
+            for flow in flows where flow.kind == .audio {
+                let fingerprints = played[flow.index].compactMap(\.self)
+                #expect(Set(fingerprints).count == fingerprints.count, "after \(end): \(flow) comes twice")
+                #expect(abs(fingerprints.count - whole[flow.index].count) <= 3, "after \(end): \(flow)")
+            }
+        }
+    }
+
     // MARK: - Another encode
 
     /// The times at which the pictures and sounds of a play are presented, by flow.
@@ -106,7 +130,9 @@ internal import ThroughlineTransport
     }
 
     /// Plays so many packets of a file, and then another one, with some of them still in the buffer.
-    private func present(_ name: String, _ other: String, from count: Int, waiting: Int) throws -> Presented {
+    private func present(
+        _ name: String, _ other: String, from count: Int, waiting: Int, lasts duration: MediaTime? = .seconds(12)
+    ) throws -> Presented {
         let first = try open(name)
         let flows = first.flows
         let line = SpliceLine(flows: flows)
@@ -130,7 +156,7 @@ internal import ThroughlineTransport
         let next = try open(other, expected: flows)
         let join = SpliceJoin(
             ingest: next, line: line, buffer: buffer, outputs: flows, flowCount: flows.count,
-            expectedDuration: .seconds(12), start: .zero, url: other, acceptsLoss: true)
+            expectedDuration: duration, start: .zero, url: other, acceptsLoss: true)
         presented.result = try join.run(into: &batch)
         while var packet = try next.read() {
             let form = next.form(of: packet.flow)
@@ -140,6 +166,24 @@ internal import ThroughlineTransport
         buffer.end()
         presented.take(from: buffer, atMost: .max)
         return presented
+    }
+
+    /// The other encode's timeline is 3.1 s off: it is joined where it stands.
+    @Test(arguments: [("edits.mp4", "other.mp4")])
+    func anotherEncodeElsewhereIsJoinedWhereItStands(name: String, other: String) throws {
+        for end in stride(from: 500, to: 800, by: 97) {
+            let presented = try present(name, other, from: end, waiting: 200, lasts: nil)
+            guard presented.isAnyLeft else { return }
+            #expect(presented.result?.grade == .frameAligned, "after \(end): \(presented.result?.evidence ?? "")")
+            let pictures = presented.starts[0].sorted()
+            let steps = zip(pictures.dropFirst(), pictures).map { $0 - $1 }
+            #expect(
+                steps.allSatisfy { $0 > .milliseconds(20) && $0 < .milliseconds(60) },
+                "after \(end): \(presented.result?.evidence ?? "")")
+            // Both end with the programme.
+            let expected = name == "other.mp4" ? 300 : presented.starts[0].count
+            #expect(abs(presented.starts[0].count - expected) <= 1, "after \(end): \(presented.starts[0].count)")
+        }
     }
 
     @Test(

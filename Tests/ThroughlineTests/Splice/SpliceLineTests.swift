@@ -114,6 +114,43 @@ internal import ThroughlineProtocols
         }
     }
 
+    /// A join by time that was wrong by so much: what the viewer has had does not come again, and what did is counted.
+    @Test(arguments: [0, 1300, 5000] as [Int64])
+    func whatWasDeliveredIsNotDeliveredAgain(_ error: Int64) throws {
+        let journey = try Journey("main.mp4", packets: 700)
+        let (line, flows) = (journey.line, journey.flows)
+        var delivered = flows.map { _ in Set<UInt64>() }
+        for out in journey.out { if let fingerprint = out.fingerprint { delivered[out.flow].insert(fingerprint) } }
+        let reader = try FixtureReader("main.mkv")
+        let mapping = FlowMapping.map(reader.flows, onto: flows)
+        let anywhere = SpliceLine.Gate.from(MediaTime(flicks: .min / 2), tolerance: .zero)
+        line.adopt(
+            reader.flows, mapping: mapping, gates: flows.map { _ in anywhere }, aligner: nil,
+            ends: flows.map { _ in nil },
+            isOtherEncode: false)
+        // Two seconds before the end of what was received.
+        try reader.demuxer.seek(to: .seconds(2))
+        var repeated = flows.map { _ in 0 }
+        var fresh = flows.map { _ in 0 }
+        while var packet = try reader.read() {
+            packet.move(by: .milliseconds(error))
+            guard line.pass(&packet, form: reader.form(of: packet.flow)) else { continue }
+            let form = line.form(of: packet.flow) ?? .opaque
+            guard let fingerprint = packet.fingerprint(form: form) else { continue }
+            if delivered[packet.flow].contains(fingerprint) {
+                repeated[packet.flow] += 1
+            } else {
+                fresh[packet.flow] += 1
+            }
+        }
+        for flow in flows where !flow.isSparse {
+            #expect(repeated[flow.index] <= 2, "two may be alike by chance")
+            let whole = flow.kind == .video ? 300 : flow.index == 1 ? 564 : 518
+            #expect(abs(delivered[flow.index].count + fresh[flow.index] - whole) <= 1)
+            #expect((line.duplicate(of: flow.index) > .zero) == (repeated[flow.index] > 0))
+        }
+    }
+
     static let containers = ["main.mp4", "main-faststart.mp4", "main-fragmented.mp4", "main.ts", "main.mkv"]
 
     @Test(arguments: containers, containers)

@@ -80,7 +80,9 @@ struct StandbyProof: Sendable {
         else { return listen(ingest, packets, mapping) }
         let keys = buffer.keyPackets(flow: format.index)
         guard
-            let reference = ProgrammeCheck.reference(keys, before: buffer.playhead ?? .zero, format: format),
+            let reference = ProgrammeCheck.reference(
+                keys, tail: buffer.tail(flow: format.index, limit: Self.tailLimit), before: buffer.playhead ?? .zero,
+                format: format),
             let check = ProgrammeCheck(reference: reference, flow: flow)
         else { return .unknown }
         var first: Int?
@@ -90,8 +92,9 @@ struct StandbyProof: Sendable {
         guard let first else { return .unknown }
         for index in first..<packets.count where packets[index].flow == flow.index { check.look(at: packets[index]) }
         switch check.finding() {
-        case .same: return .sameProgramme
-        case .different: return .different("another programme: its picture at \(reference.time) differs")
+        // Where exactly it stands is found out when it is joined.
+        case .here, .elsewhere, .untold, .nowhere: return .sameProgramme
+        case .different: return .different("another programme: its pictures from \(reference.time) on differ")
         case .inconclusive: return .unknown
         }
     }
@@ -109,7 +112,7 @@ struct StandbyProof: Sendable {
             check.hear(packets[index])
         }
         switch check.finding() {
-        case .same: return .sameProgramme
+        case .here, .elsewhere, .untold: return .sameProgramme
         case .different: return .different("another programme: its sound from \(check.start) on differs")
         case .inconclusive: return .unknown
         }
