@@ -3,7 +3,8 @@ internal import ThroughlineMedia
 
 /// A server that can deliver the stream.
 public struct Origin: Sendable, Hashable {
-    /// `http:`, `https:`, `rtsp:`, `rtsps:`, `rtspt:` (RTSP over TCP), `rtspu:` (over UDP) or `file:` URL, or the path of a file.
+    /// `http:`, `https:`, `rtsp:`, `rtsps:`, `rtspt:` (RTSP over TCP), `rtspu:` (over UDP) or `file:` URL, or a path; `-` is
+    /// standard input. A pipe, a device or a socket is read once, from where it stands, and not sought in.
     public var url: String
     /// Lower is asked first.
     public var priority: Int
@@ -63,22 +64,22 @@ public struct Configuration: Sendable {
 
     /// At least one. The first of the lowest priority is asked first.
     public var origins: [Origin]
-    /// NPT to begin at: the last key frame at or before it.
+    /// NPT to begin at, not negative: the last key frame at or before it.
     public var from: NPT = .zero
-    /// NPT to end at; nil plays to the end.
+    /// NPT to end at, behind `from`; nil plays to the end.
     public var to: NPT?
     public var pacing = Pacing.realtime
     public var flows = FlowSelection.all
     /// Media that is received ahead of what is due. 0.1 to 60 s.
     public var buffer: Duration = .seconds(2)
-    /// Bytes that the buffer holds at the most, whatever their duration.
+    /// Bytes that the buffer holds at the most, whatever their duration; one batch of packets more. At least 64 KiB.
     public var bufferByteLimit = 64 << 20
     /// Silence of an origin that is borne where no buffer hides it; with media in the buffer, silence is borne until
-    /// what is left is needed for a handoff.
+    /// what is left is needed for a handoff. 50 ms to an hour.
     public var silenceBound: Duration = .seconds(1)
-    /// How long the first origin may take to answer.
+    /// How long the first origin may take to answer. 50 ms to an hour.
     public var openBound: Duration = .seconds(5)
-    /// How long to go on trying without receiving anything new.
+    /// How long to go on trying without receiving anything new. 0 to 365 days.
     public var giveUpAfter: Duration = .seconds(30)
     /// How RTSP origins are to carry the media.
     public var rtspTransport = RTSPTransportChoice.auto

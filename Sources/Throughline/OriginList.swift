@@ -10,6 +10,10 @@ final class OriginList: Sendable {
 
     private let origins: Guarded<[Origin]>
     private let limit: Int
+    /// What is known of those that are local.
+    private let readOnce = Guarded<[OriginID: Bool]>([:])
+    /// How long the file system may take to say what lies somewhere.
+    private static let patience: Duration = .milliseconds(100)
 
     init(_ origins: [Origin]) {
         limit = origins.count + Self.mostAdded
@@ -25,6 +29,17 @@ final class OriginList: Sendable {
     var all: [Origin] { origins.withLock { $0 } }
 
     subscript(id: OriginID) -> Origin { origins.withLock { $0[id.index] } }
+
+    /// Whether an origin gives its bytes once, as a pipe does: asked ahead of need, or only to see whether it is well, it would
+    /// have nothing left to play.
+    func isReadOnce(_ id: OriginID) -> Bool {
+        guard let address = LocalAddress(self[id].url) else { return false }
+        guard case .path(let path) = address else { return true }
+        if let known = readOnce.withLock({ $0[id] }) { return known }
+        let isStream = FileReader.isStream(path, within: Self.patience)
+        readOnce.withLock { $0[id] = isStream }
+        return isStream
+    }
 
     func first(where isIt: (Origin) -> Bool) -> OriginID? { all.firstIndex(where: isIt).map { OriginID($0) } }
 

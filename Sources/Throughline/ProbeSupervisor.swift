@@ -18,14 +18,14 @@ final class ProbeSupervisor: SourceSupervisor {
     func sourceFailed(_ event: ChangeEvent, canResume: Bool) -> HandoffController.Order {
         .giveUp(reason: event.detail)
     }
-    func resumeFailed(_ failure: HandoffController.AttemptFailure) -> HandoffController.Order {
+    func resumeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) -> HandoffController.Order {
         .giveUp(reason: failure.text)
     }
     func replace(on origin: OriginID) -> HandoffController.Order? { .giveUp(reason: "") }
     var hasAlternative: Bool { true }
     func waitEnded() -> HandoffController.Order { .giveUp(reason: "") }
     func resumed(on origin: OriginID, at byte: Int64, standby: Standby, evidence: String) {}
-    func reopened(at byte: Int64) {}
+    func reopened(_ origin: OriginID, at byte: Int64) {}
     func sleep(until: Instant) -> Bool { false }
     func aboutToWait() {}
     func origin(_ id: OriginID) -> Origin { origins[id.index] }

@@ -139,24 +139,3 @@ public struct StreamStatus: Sendable {
     /// What the viewer has noticed so far.
     public var visibleGap: Duration { gapTotal + missing.duration }
 }
-
-extension Configuration {
-    func validate() throws(StreamError) {
-        func refuse(_ message: String) -> StreamError { StreamError(code: .usage, message: message) }
-        if origins.isEmpty { throw refuse("name at least one origin") }
-        for origin in origins {
-            let url = origin.url
-            if url.isEmpty { throw refuse("an origin has an empty URL") }
-            if url.utf8.count > 8192 { throw refuse("an origin's URL is longer than 8192 bytes") }
-            guard let separator = url.firstRange(of: "://") else { continue }
-            let scheme = url[..<separator.lowerBound].lowercased()
-            guard ["http", "https", "rtsp", "rtsps", "rtspt", "rtspu", "file"].contains(scheme) else {
-                throw refuse(
-                    "\(redacted(url)): the scheme '\(scheme)' is not known; use http, https, rtsp, rtsps or file")
-            }
-        }
-        if buffer < .milliseconds(100) || buffer > .seconds(60) { throw refuse("the buffer must be 0.1 to 60 s") }
-        if from < .zero { throw refuse("the start must not be negative") }
-        if let to, to <= from { throw refuse("the end must lie behind the start") }
-    }
-}

@@ -22,9 +22,7 @@ extension Session {
 
     /// Whether the origin that is played may be asked to play backwards.
     var mayPlayBackwards: Bool {
-        guard let origin = shared.withLock({ $0.controller.current }) else { return false }
-        return origin.index < configuration.origins.count
-            && RTSPAddress.isRTSP(origins[origin].url)
+        shared.withLock { $0.controller.current }.map { RTSPAddress.isRTSP(origins[$0].url) } ?? false
     }
 
     /// Whether the origin that is played is known not to play backwards; the viewer is told so. From any thread.
@@ -42,6 +40,9 @@ extension Session {
         return max(.zero, lowest - SpliceLine.leastStep)
     }
 
+    /// Where the viewer is: after a seek, where it led to, though nothing of it was presented yet.
+    var viewerPlace: NPT { buffer.hasBegun ? buffer.playhead ?? start : start }
+
     /// Nothing lies before what was received backwards.
     private var isBeginningReceived: Bool { line?.lowest.map { $0 <= RTSPIngest.endTolerance } ?? false }
 
@@ -49,7 +50,7 @@ extension Session {
 
     /// Goes on from where the viewer is, at another rate, of which one is negative.
     func turn(_ ingest: any Ingest, to rate: Rate) {
-        let place = buffer.playhead ?? start
+        let place = viewerPlace
         guard rate.isNegative else { return go(ingest, from: place, at: rate) }
         let hasPictures = outputFlows.contains {
             $0.kind == .video && !$0.isAttachedPicture && configuration.flows.includes($0)
@@ -65,7 +66,7 @@ extension Session {
     /// It cannot be played backwards: it goes on forwards from where the viewer is.
     func goForwards(_ ingest: any Ingest, because reason: String) {
         let rate = notBackwards(at: ingest.scaleInstead ?? .normal, because: reason)
-        go(ingest, from: buffer.playhead ?? start, at: rate)
+        go(ingest, from: viewerPlace, at: rate)
     }
 
     /// - Parameter rate: what the origin gives instead; where it was played forwards before, that rate stays.
@@ -180,7 +181,7 @@ extension Session {
         } else if isRefusal(event), line?.lowest == nil, !playedRate.isNegative {
             let url = url(ingest.origin)
             _ = notBackwards(at: .normal, because: "\(url) does not play backwards: \(event.detail)")
-            beginAnew(at: buffer.playhead ?? start, isBackward: false)
+            beginAnew(at: viewerPlace, isBackward: false)
         }
         return true
     }
@@ -225,7 +226,7 @@ extension Session {
 
     private func forwardsInstead(on origin: OriginID) -> (any Ingest)? {
         do throws(IngestOpenError) {
-            return try connect(origin, expected: outputFlows, forwardsFrom: buffer.playhead ?? start)
+            return try connect(origin, expected: outputFlows, forwardsFrom: viewerPlace)
         } catch { return nil }
     }
 

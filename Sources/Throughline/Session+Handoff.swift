@@ -65,6 +65,7 @@ extension Session {
         hasPending = true
         ingest.opened()
         twins.plays(ingest.twinEnd)
+        buffer.isFed(inRealtime: ingest.isRealtime)
         flush()
         replacement = ingest
         (leaving, cut, failedMeanwhile) = (nil, nil, nil)
@@ -124,7 +125,7 @@ extension Session {
         let ready = delivering ?? (canResume || isCold ? nil : standby?.ready)
         (observed, lastFailure) = ((event, target), nil)
         let (order, origin) = shared.withLock { state in
-            guard let origin = state.controller.current else { preconditionFailure("a change event of no origin") }
+            guard let origin = state.controller.current else { preconditionFailure("a change event before any origin") }
             return (
                 state.controller.changeObserved(
                     event, canResume: canResume, isPlanned: isPlanned, target: target, isTargetOnly: isTargetOnly,
@@ -220,11 +221,8 @@ extension Session {
         return observe(event, canResume: canResume)
     }
 
-    func resumeFailed(_ failure: HandoffController.AttemptFailure) -> HandoffController.Order {
-        guard let origin = shared.withLock({ $0.controller.move?.attempts.last { $0.ended == nil }?.origin }) else {
-            preconditionFailure("a resume failed that nobody was asked for")
-        }
-        return attemptFailed(failure, on: origin)
+    func resumeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) -> HandoffController.Order {
+        attemptFailed(failure, on: origin)
     }
 
     func hedging(_ pick: OriginID) -> HedgedOpening {
@@ -262,12 +260,8 @@ extension Session {
         joins += 1
     }
 
-    func reopened(at byte: Int64) {
-        let origin = shared.withLock { state in
-            state.reopenCount += 1
-            return state.controller.current ?? state.controller.move?.attempts.last?.origin
-        }
-        guard let origin else { return }
+    func reopened(_ origin: OriginID, at byte: Int64) {
+        shared.withLock { $0.reopenCount += 1 }
         send(.reopened(origin: origin, url: url(origin), byte: byte))
     }
 
@@ -287,7 +281,11 @@ extension Session {
         let (failures, isPlaying) = shared.withLock {
             ($0.controller.roster[origin].failuresInARow, $0.opened != nil)
         }
-        guard isPlaying else { return configuration.openBound }
+        guard isPlaying else {
+            // Whoever feeds a pipe may take a while to begin, as long as nobody else is kept waiting.
+            let isPipeAlone = configuration.origins.count == 1 && LocalAddress(origins[origin].url) == .standardInput
+            return isPipeAlone ? max(configuration.openBound, configuration.giveUpAfter) : configuration.openBound
+        }
         let least = max(configuration.silenceBound, level ?? .zero, .milliseconds(250))
         let patient = min(configuration.openBound, least * (1 << min(failures, 10)))
         // Nothing presses where the old one delivers still: the buffer is not spent on one that hesitates.

@@ -23,7 +23,9 @@ extension Session {
             returnProbe = nil
             if case .goBack(let origin) = planner.probeEnded(readMedia: isWell, at: now) { goBack(to: origin) }
         }
-        guard planner.nextMoment <= now, case .probe(let origin) = planner.timePassed(at: now) else { return }
+        guard planner.nextMoment <= now, !origins.isReadOnce(planner.preferred),
+            case .probe(let origin) = planner.timePassed(at: now)
+        else { return }
         returnProbe = ReturnProbe(
             origins[origin], transport: configuration.rtspTransport, at: buffer.playhead ?? .zero, abort: abort)
     }

@@ -96,7 +96,8 @@ extension Session {
             shared.withLock { $0.controller.alternates(at: now) }?.map { origin, notBefore in
                 StandbyKeeper.Candidate(
                     origin: origin,
-                    canBePrepared: ingest.canPrepare(origins[origin]) && !unprepared.contains(origin),
+                    canBePrepared: ingest.canPrepare(origins[origin]) && !unprepared.contains(origin)
+                        && !origins.isReadOnce(origin),
                     notBefore: notBefore)
             } ?? []
         do throws(ByteTrial.Failure) {
@@ -149,11 +150,12 @@ extension Session {
             abort: abort,
             HotStandby.Surroundings(
                 candidates: { [unowned self] in
-                    shared.withLock { state in
+                    shared.withLock { state -> [(origin: OriginID, notBefore: Instant?)]? in
                         if state.isPaused || state.rate != .normal { return [] }
-                        return state.controller.alternates(at: .now)?.map { origin, notBefore in
-                            StandbyKeeper.Candidate(origin: origin, canBePrepared: true, notBefore: notBefore)
-                        }
+                        return state.controller.alternates(at: .now)
+                    }?.map { origin, notBefore in
+                        StandbyKeeper.Candidate(
+                            origin: origin, canBePrepared: !origins.isReadOnce(origin), notBefore: notBefore)
                     }
                 },
                 outlook: { [unowned self] in outlook(of: played) },

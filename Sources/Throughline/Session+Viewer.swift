@@ -15,15 +15,15 @@ extension Session {
             // It is not disturbed for what cannot be.
             if rate.isNegative, refusesToTurn() { return }
         }
-        switch control {
-        case .seek, .turn:
-            buffer.discard()
-            shared.withLock { $0.seeks.asked(at: .now) }
-        case .pause, .resume, .setRate, .limitBandwidth, .migrate: break
-        }
         // Whoever says how fast to go on from the beginning wants to go on.
         var resumes = false
-        let interrupt = shared.withLock { state in
+        let (interrupt, isTooLate) = shared.withLock { state in
+            if control.leadsElsewhere {
+                if state.isReadOut { return (state.interrupt, true) }
+                // Under the lock, so that what is thrown away from here on is missed by nobody: the control is carried out.
+                buffer.discard()
+                state.seeks.asked(at: .now)
+            }
             state.controls.append(control)
             switch control {
             case .pause: state.isPaused = true
@@ -35,8 +35,9 @@ extension Session {
             case .seek: state.isAtBeginning = false
             case .migrate: break
             }
-            return state.interrupt
+            return (state.interrupt, false)
         }
+        if isTooLate { return warn("it is too late to go elsewhere: nothing is received any more") }
         hasControls.store(true, ordering: .releasing)
         // The picture stands still at once; what that means for the origin is seen to by the worker.
         switch control {
@@ -65,7 +66,9 @@ extension Session {
         refill.interrupted()
         watch.interrupted(at: .now)
         ingest.deliver(at: .normal)
-        for control in controls {
+        // Of several places the last is where the viewer wants to be.
+        let lastSeek = controls.lastIndex { if case .seek = $0 { true } else { false } }
+        for (index, control) in controls.enumerated() {
             switch control {
             case .pause:
                 ingest.pause()
@@ -84,6 +87,7 @@ extension Session {
                 hot?.restart()
             case .migrate: break
             case .seek(let npt):
+                guard index == lastSeek else { continue }
                 seek(ingest, to: npt)
                 // Not before: it would begin where the stream was.
                 hot?.restart()
@@ -103,27 +107,30 @@ extension Session {
         return rejoin(ingest)
     }
 
-    /// All has been received, and plays out; until it has, the viewer may want to go elsewhere.
+    /// The end that was asked for is reached; the viewer may want to go elsewhere until it is presented.
     ///
-    /// - Returns: false when it has, or the stream is over.
+    /// - Returns: false when the stream is over.
+    func viewerGoesOn() -> Bool {
+        isAllDone && !abort.isAborted && viewerGoesElsewhere()
+    }
+
+    /// All has been received, and plays out; until it has, the viewer may want to go elsewhere. At full speed it is all but
+    /// presented, and only what was wanted before counts.
+    ///
+    /// - Returns: false when it has, or the stream is over: nothing that leads elsewhere is taken from then on.
     func viewerGoesElsewhere() -> Bool {
-        guard configuration.pacing == .realtime else { return false }
         nothingIsAwaited()
         buffer.complete()
-        while !buffer.isDrained {
+        while true {
             let waited = Instant.now + .milliseconds(20)
+            let isPlayedOut = configuration.pacing == .fast || buffer.isDrained
             let controls: [Control]? = shared.wait { state, deadline in
                 if state.isStopped { return [] }
-                let leadsElsewhere = state.controls.contains { control in
-                    switch control {
-                    case .seek, .turn: true
-                    default: false
-                    }
-                }
                 // Those are carried out by whoever reads.
-                if leadsElsewhere { return state.controls }
+                if state.controls.contains(where: \.leadsElsewhere) { return state.controls }
+                if isPlayedOut { state.isReadOut = true }
                 defer { state.controls = [] }
-                if !state.controls.isEmpty || Instant.now >= waited { return state.controls }
+                if !state.controls.isEmpty || isPlayedOut || Instant.now >= waited { return state.controls }
                 deadline = waited
                 return nil
             }
@@ -136,8 +143,8 @@ extension Session {
                 case .pause, .resume, .limitBandwidth, .migrate: break
                 }
             }
+            if isPlayedOut { return false }
         }
-        return false
     }
 
     func seek(_ ingest: any Ingest, to npt: NPT) {

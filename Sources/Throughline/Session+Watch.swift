@@ -182,7 +182,7 @@ extension Session {
 
     private func canPrepare(_ id: OriginID) -> Bool {
         let origin = origins[id]
-        if unprepared.contains(id) || hot?.origin == id { return false }
+        if unprepared.contains(id) || hot?.origin == id || origins.isReadOnce(id) { return false }
         return RTSPAddress.isRTSP(origin.url) || played?.canPrepare(origin) ?? false
     }
 

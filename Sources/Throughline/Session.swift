@@ -44,6 +44,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         var opened: OpenedOrigin?
         /// What the viewer wants, and has not been done yet.
         var controls: [Control] = []
+        /// Nobody reads any more: it is too late to go elsewhere.
+        var isReadOut = false
         var isPaused = false
         /// Negative to play backwards.
         var rate = Rate.normal
@@ -69,6 +71,14 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         case limitBandwidth(Int64?)
         /// Leave the origin for another, or for whichever is the best; at a place, or at once.
         case migrate(to: OriginID?, at: NPT?)
+
+        /// Whether what comes from where the viewer is at present is of no use any more.
+        var leadsElsewhere: Bool {
+            switch self {
+            case .seek, .turn: true
+            case .pause, .resume, .setRate, .limitBandwidth, .migrate: false
+            }
+        }
     }
 
     /// There are controls to be carried out.
@@ -213,8 +223,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         twins = RTSPTwinLink(buffer: configuration.buffer)
         let roster = OriginRoster(
             configuration.origins.map { .init(priority: $0.priority, weight: $0.weight, endpoint: $0.endpoint) })
-        planner = ReturnPlanner(
-            policy: configuration.failback, preferred: roster.preferred.first ?? OriginID(0))
+        guard let preferred = roster.preferred.first else { preconditionFailure("a stream of no origin") }
+        planner = ReturnPlanner(policy: configuration.failback, preferred: preferred)
         watch = DeliveryWatch(
             origins: configuration.origins.count + OriginList.mostAdded, bound: configuration.silenceBound)
         let isPaced = configuration.pacing == .realtime
@@ -269,6 +279,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             }
         }
         (leaving, replacement, cut) = (nil, nil, nil)
+        shared.withLock { $0.isReadOut = true }
         // What is buffered plays on, and nobody is needed any more.
         standby?.stop()
         hot?.stop()
@@ -413,7 +424,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         buffer.begin(
             outputFlows.map {
                 ($0.isSparse || !configuration.flows.includes($0), $0.kind == .video && !$0.isAttachedPicture)
-            }, isRealtime: ingest.isRealtime)
+            })
+        buffer.isFed(inRealtime: ingest.isRealtime)
         if configuration.from > .zero {
             do throws(MediaError) {
                 if let duration = ingest.duration, configuration.from >= duration {
@@ -603,9 +615,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 switch plannedly(packet, of: ingest) {
                 case .goesOn: break
                 case .order(let order): return order
-                case .over: return nil
+                case .over:
+                    guard viewerGoesOn() else { return nil }
                 }
-            } else if !accept(packet, of: ingest) {
+            } else if !accept(packet, of: ingest), !viewerGoesOn() {
                 return nil
             }
         }

@@ -24,7 +24,10 @@ struct Play: AsyncParsableCommand {
             failed; 75 gave up midway; 130 interrupted.
             """)
 
-    @Argument(help: ArgumentHelp("Where the stream is, the preferred place first.", valueName: "origin"))
+    @Argument(
+        help: ArgumentHelp(
+            "Where the stream is, the preferred place first: a URL, a file, a pipe, or - for standard input.",
+            valueName: "origin"))
     var origins: [String]
 
     @Option(
@@ -146,11 +149,20 @@ struct Play: AsyncParsableCommand {
         }
         if decode, output.isEmpty { throw ValidationError("--decode changes what is written; say where with --output") }
         if quiet, verbose { throw ValidationError("--quiet and --verbose exclude each other") }
-        if silence.duration < .milliseconds(50) { throw ValidationError("--silence must be at least 50ms") }
         for path in report { try ReportFile.check(extensionOf: path) }
         for path in output + report + [events].compactMap({ $0 }) where path.isEmpty {
             throw ValidationError("an empty path cannot be written to")
         }
+        if origins.contains(where: { LocalAddress($0) == .standardInput }) {
+            if control {
+                throw ValidationError("standard input can be used once: by the origin - or by --control")
+            }
+            if isatty(STDIN_FILENO) == 1 {
+                throw ValidationError(
+                    "standard input is a terminal; pipe the stream into it: cat film.ts | throughline play -")
+            }
+        }
+        do throws(StreamError) { try configuration.validate() } catch { throw ValidationError(error.message) }
         for path in output where path != "-" {
             if let origin = origins.first(where: { isSameFile(path, $0) }) {
                 throw ValidationError("--output \(path) would overwrite the origin \(origin)")
@@ -285,7 +297,7 @@ struct Play: AsyncParsableCommand {
 
 /// Whether a path to write to is the file that an origin names.
 private func isSameFile(_ path: String, _ origin: String) -> Bool {
-    let other = origin.hasPrefix("file://") ? String(origin.dropFirst("file://".count)) : origin
+    guard case .path(let other) = LocalAddress(origin) else { return false }
     var (a, b) = (stat(), stat())
     guard stat(path, &a) == 0, stat(other, &b) == 0, a.st_mode & S_IFMT == S_IFREG else { return false }
     return a.st_dev == b.st_dev && a.st_ino == b.st_ino

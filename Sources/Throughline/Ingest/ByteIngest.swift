@@ -7,7 +7,6 @@ internal import ThroughlineTransport
 /// A demuxer over the bytes of one origin. One-shot: opened, read to its end or its failure, thrown away. Used on one
 /// thread.
 final class ByteIngest: Ingest {
-    let origin: OriginID
     let input: SourceInput
     private(set) var demuxer: Demuxer
     let watch: ChangeWatch?
@@ -44,7 +43,6 @@ final class ByteIngest: Ingest {
         origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, isPaced: Bool,
         expected: [FlowFormat] = [], beginsElsewhere: Bool = false, watch: ChangeWatch? = nil
     ) throws(IngestOpenError) {
-        self.origin = origin
         self.watch = watch
         let url = redacted(supervisor.origin(origin).url)
         do throws(TransportError) {
@@ -140,6 +138,8 @@ final class ByteIngest: Ingest {
     /// How a flow carries its payload, once a packet of it was read.
     func form(of flow: Int) -> PayloadForm { forms[flow] ?? .opaque }
 
+    /// Whose bytes it reads: another's after it has gone on with them.
+    var origin: OriginID { input.originID }
     var flows: [FlowFormat] { demuxer.flows }
     var container: String { demuxer.container }
     var duration: MediaTime? { demuxer.duration }

@@ -1,4 +1,3 @@
-import Glibc
 internal import ThroughlineCore
 internal import ThroughlineTransport
 
@@ -39,7 +38,7 @@ protocol PollableSource: ByteSource {
 func makeSource(
     for origin: Origin, abort: AbortSwitch, prefetches: Bool = false
 ) throws(TransportError) -> any ByteSource {
-    if let path = FileSource.path(of: origin.url) { return try FileSource(path: path) }
+    if let address = LocalAddress(origin.url) { return FileSource(address, abort: abort) }
     let source = try HTTPSource(origin: origin, abort: abort)
     return prefetches ? PrefetchingSource(source, abort: abort) : source
 }
@@ -76,55 +75,6 @@ final class HTTPSource: PollableSource {
     }
 
     func close() { client.close() }
-}
-
-/// A local file: an origin that is always there, or one that a mount takes away.
-final class FileSource: ByteSource {
-    private let path: String
-    private var descriptor: Int32 = -1
-    private var length: Int64 = 0
-
-    /// The path when a URL names a file, nil when it does not.
-    static func path(of url: String) -> String? {
-        if url.hasPrefix("file://") { return String(url.dropFirst("file://".count)) }
-        return url.contains("://") ? nil : url
-    }
-
-    init(path: String) throws(TransportError) {
-        self.path = path
-        descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw Self.failure("open \(path)") }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw Self.failure("open \(path)") }
-        guard status.st_mode & S_IFMT != S_IFDIR else {
-            throw TransportError(.other, "\(path) is a directory; name a file in it")
-        }
-        length = Int64(status.st_size)
-    }
-
-    deinit { close() }
-
-    private static func failure(_ what: String) -> TransportError {
-        TransportError(.other, "cannot \(what): \(String(cString: strerror(errno)))")
-    }
-
-    func open(at offset: Int64, until end: Int64?, deadline: Instant) throws(TransportError) -> SourceHead {
-        guard lseek(descriptor, Int(offset), SEEK_SET) >= 0 else { throw Self.failure("seek in \(path)") }
-        return SourceHead(length: length, isSeekable: true, contentType: nil)
-    }
-
-    func read(
-        into buffer: UnsafeMutableRawBufferPointer, deadline: Instant, beforeBlocking: (() -> Instant)?
-    ) throws(TransportError) -> Int {
-        let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
-        guard count >= 0 else { throw Self.failure("read \(path)") }
-        return count
-    }
-
-    func close() {
-        if descriptor >= 0 { Glibc.close(descriptor) }
-        descriptor = -1
-    }
 }
 
 extension ChangeEvent {

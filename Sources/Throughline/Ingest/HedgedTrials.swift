@@ -14,6 +14,12 @@ struct HedgedTrials {
         var oneFailed: (OriginID, ByteTrial.Failure) -> Void
     }
 
+    /// Who was asked last, and what came of it.
+    struct Failure: Error {
+        let origin: OriginID
+        let reason: ByteTrial.Failure
+    }
+
     private var opening: HedgedOpening
     private let surroundings: Surroundings
     private var trials: [(origin: OriginID, trial: ByteTrial)] = []
@@ -25,7 +31,7 @@ struct HedgedTrials {
     }
 
     /// - Returns: who goes on, or the failure of the last that was asked.
-    mutating func run() throws(ByteTrial.Failure) -> (origin: OriginID, outcome: ByteTrial.Outcome) {
+    mutating func run() throws(Failure) -> (origin: OriginID, outcome: ByteTrial.Outcome) {
         defer { for (_, trial) in trials { trial.cancel() } }
         let ended = Guarded<[OriginID]>([])
         var asked = opening.begin(at: .now)
@@ -46,7 +52,7 @@ struct HedgedTrials {
                 return (next, try trial.takeOutcome())
             } catch {
                 // Alone, it is for the controller to say who is asked next, and for what.
-                if trials.isEmpty { throw error }
+                if trials.isEmpty { throw Failure(origin: next, reason: error) }
                 surroundings.oneFailed(next, error)
                 asked = opening.failed(next, at: .now)
             }

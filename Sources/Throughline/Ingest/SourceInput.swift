@@ -8,7 +8,7 @@ protocol SourceSupervisor: AnyObject {
     /// A source under a running demuxer failed: what to do?
     func sourceFailed(_ event: ChangeEvent, canResume: Bool) -> HandoffController.Order
     /// An attempt to resume came to nothing: what next?
-    func resumeFailed(_ failure: HandoffController.AttemptFailure) -> HandoffController.Order
+    func resumeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) -> HandoffController.Order
     /// Who may be asked beside an origin that is asked for the same bytes, and when.
     func hedging(_ pick: OriginID) -> HedgedOpening
     /// The other is asked too.
@@ -26,7 +26,7 @@ protocol SourceSupervisor: AnyObject {
     /// Bytes flow again, from this origin.
     func resumed(on origin: OriginID, at byte: Int64, standby: Standby, evidence: String)
     /// A source that was closed while nobody read was opened again.
-    func reopened(at byte: Int64)
+    func reopened(_ origin: OriginID, at byte: Int64)
     /// Sleeps; false when the session is to stop.
     func sleep(until: Instant) -> Bool
     /// The reader is about to wait for bytes: everything read so far should be on its way.
@@ -81,7 +81,8 @@ final class SourceInput: ByteInput {
     private let prefetches: Bool
     private let watch: ChangeWatch?
     private var source: any ByteSource
-    private var originID: OriginID
+    /// Whose bytes are read.
+    private(set) var originID: OriginID
     private var proof = ByteProof()
     /// Origins whose bytes are known to be the same, with the strong validator that their object had then.
     private var proven: [OriginID: String] = [:]
@@ -274,7 +275,7 @@ final class SourceInput: ByteInput {
             case .resume(let next):
                 guard let failure = tryResume(on: next) else { return true }
                 if abort.isAborted { return false }
-                order = supervisor.resumeFailed(failure)
+                order = supervisor.resumeFailed(HandoffController.AttemptFailure(failure.reason), on: failure.origin)
             case .wait(let moment):
                 guard supervisor.sleep(until: moment) else { return false }
                 order = supervisor.waitEnded()
@@ -296,16 +297,16 @@ final class SourceInput: ByteInput {
         var order = order
         while case .resume(let next) = order {
             guard let failure = tryResume(on: next) else { return nil }
-            order = supervisor.resumeFailed(failure)
+            order = supervisor.resumeFailed(HandoffController.AttemptFailure(failure.reason), on: failure.origin)
         }
         return order
     }
 
-    private func tryResume(on next: OriginID) -> HandoffController.AttemptFailure? {
-        do throws(ByteTrial.Failure) {
+    private func tryResume(on next: OriginID) -> HedgedTrials.Failure? {
+        do throws(HedgedTrials.Failure) {
             try resume(on: next)
             return nil
-        } catch { return HandoffController.AttemptFailure(error) }
+        } catch { return error }
     }
 
     /// The origin closed a connection that nobody read from: that is no failure of the origin.
@@ -315,7 +316,7 @@ final class SourceInput: ByteInput {
             let head = try source.open(at: end, until: nil, deadline: .now + supervisor.openBound(for: originID))
             guard head.length == self.head.length else { return false }
             isOpen = true
-            supervisor.reopened(at: end)
+            supervisor.reopened(originID, at: end)
             return true
         } catch {
             return false
@@ -324,7 +325,7 @@ final class SourceInput: ByteInput {
 
     /// Puts an origin's bytes under the demuxer, once they are proven to be the same; those of another, where the pick is
     /// slow.
-    private func resume(on pick: OriginID) throws(ByteTrial.Failure) {
+    private func resume(on pick: OriginID) throws(HedgedTrials.Failure) {
         var prepared: OriginID?
         var trials = HedgedTrials(
             supervisor.hedging(pick),

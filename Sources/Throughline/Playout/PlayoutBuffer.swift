@@ -83,6 +83,8 @@ final class PlayoutBuffer: Sendable {
         var place: NPT?
         /// Nothing more comes until the next restart.
         var isComplete = false
+        /// Something went out since the last restart.
+        var hasReleased = false
         /// Packets that nobody needs any more. The ingest's thread frees them: it allocated them, and the allocator
         /// serves it best from what it gave back itself.
         var bin = PacketBin()
@@ -100,16 +102,17 @@ final class PlayoutBuffer: Sendable {
 
     /// Names the flows. Once, before the first packet.
     ///
-    /// - Parameter isRealtime: the origin delivers no faster than is played. What the buffer is to hide later must be in it
-    ///   before the clock starts.
-    func begin(_ flows: [(isSparse: Bool, isVideo: Bool)], isRealtime: Bool = false) {
-        state.withLock { state in
-            state.lanes = flows.map { FlowLane(isSparse: $0.isSparse, keepsKeys: $0.isVideo) }
-            state.isRealtime = isRealtime
-        }
+    func begin(_ flows: [(isSparse: Bool, isVideo: Bool)]) {
+        state.withLock { $0.lanes = flows.map { FlowLane(isSparse: $0.isSparse, keepsKeys: $0.isVideo) } }
     }
 
     // MARK: - The ingest's side
+
+    /// Names what the packets come from, from now on. Before the first of each ingest.
+    ///
+    /// - Parameter isRealtime: the origin delivers no faster than is played. What the buffer is to hide later must be in it
+    ///   before the clock starts.
+    func isFed(inRealtime isRealtime: Bool) { state.withLock { $0.isRealtime = isRealtime } }
 
     /// Takes all of a batch; waits for room first.
     ///
@@ -156,14 +159,16 @@ final class PlayoutBuffer: Sendable {
         return true
     }
 
-    /// A full buffer takes nothing until an eighth of it is free: the ingest sleeps in few and long stretches.
+    /// A full buffer takes nothing until an eighth of it is free: the ingest sleeps in few and long stretches. An empty one
+    /// takes whatever comes, however small its limits are.
     private func hasRoom(_ state: inout State) -> Bool {
         let level = level(of: state, at: .now)
         let share = state.isFull ? 7 : 8
         let most = MediaTime(flicks: limits.duration.flicks / 8 * Int64(share)) + state.skew
         let fits =
-            (!limits.isPaced || level < most) && state.bytes < limits.bytes / 8 * share
-            && state.packets < limits.packets / 8 * share
+            state.packets == 0
+            || (!limits.isPaced || level < most) && state.bytes < limits.bytes / 8 * share
+                && state.packets < limits.packets / 8 * share
         state.isFull = !fits
         return fits
     }
@@ -263,6 +268,7 @@ final class PlayoutBuffer: Sendable {
             state.isBackward = isBackward
             state.place = place
             state.isComplete = false
+            state.hasReleased = false
             state.isShiftUnknown = state.outputEnd != nil
             state.beginning = isBackward ? .backwards : .forwards
         }
@@ -367,6 +373,7 @@ final class PlayoutBuffer: Sendable {
             state.bytes -= packet.byteCount
             state.packets -= 1
             state.released = least
+            state.hasReleased = true
             state.place = nil
             batch.append(packet)
         }
@@ -418,6 +425,9 @@ final class PlayoutBuffer: Sendable {
             return state.isBackward ? max(.zero, -time) : time
         }
     }
+
+    /// Whether something was presented since the last restart: until then `playhead` tells of the place before it.
+    var hasBegun: Bool { state.withLock { $0.hasReleased } }
 
     /// How long media was due and was not there, with a wait that has not ended yet.
     var gapTotal: Duration {

@@ -1,7 +1,8 @@
 internal import CPosix
 internal import Glibc
 
-/// A named thread for work that blocks in C. It must be joined; leaking one is a programmer's error.
+/// A named thread for work that blocks in C. It must be joined, or abandoned where it is stuck in the system; leaking one is a
+/// programmer's error.
 package final class WorkerThread: @unchecked Sendable {
     // Unchecked: `handle` is written once before the object escapes, `joined` only by the one caller of `join`.
     private var handle = pthread_t()
@@ -45,6 +46,14 @@ package final class WorkerThread: @unchecked Sendable {
         precondition(!joined, "a worker thread was joined twice")
         joined = true
         pthread_join(handle, nil)
+    }
+
+    /// Leaves the thread to itself, in place of `join`: for one that is stuck where nothing can reach it, as in a file system
+    /// whose server is gone. It ends when the system lets it go, or with the process; what it uses must live until then.
+    package func abandon() {
+        precondition(!joined, "a worker thread that was joined was abandoned")
+        joined = true
+        pthread_detach(handle)
     }
 
     /// Runs on a new thread what blocks, and waits for it without holding up the threads of tasks: there are few of them,

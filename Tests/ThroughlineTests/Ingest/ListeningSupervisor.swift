@@ -41,12 +41,14 @@ final class ListeningSupervisor: SourceSupervisor {
         failure = event
         return .giveUp(reason: event.detail)
     }
-    func resumeFailed(_ failure: HandoffController.AttemptFailure) -> HandoffController.Order { .giveUp(reason: "") }
+    func resumeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) -> HandoffController.Order {
+        .giveUp(reason: "")
+    }
     func waitEnded() -> HandoffController.Order { .giveUp(reason: "") }
     func replace(on origin: OriginID) -> HandoffController.Order? { .giveUp(reason: "") }
     let hasAlternative = false
     func resumed(on origin: OriginID, at byte: Int64, standby: Standby, evidence: String) {}
-    func reopened(at byte: Int64) { reopenings.append(byte) }
+    func reopened(_ origin: OriginID, at byte: Int64) { reopenings.append(byte) }
     func sleep(until: Instant) -> Bool { false }
     func aboutToWait() {}
     func origin(_ id: OriginID) -> Origin { Origin(url: url) }

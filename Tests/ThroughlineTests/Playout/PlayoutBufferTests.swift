@@ -196,6 +196,49 @@ internal import ThroughlineCore
         #expect(buffer.playhead == .zero, "the viewer stands where he was until the clock starts")
     }
 
+    @Test(arguments: [0, 1, 7, 8, 100]) func aBufferOfHardlyAByteTakesOnePacketAfterTheOther(bytes: Int) throws {
+        for isPaced in [false, true] {
+            let buffer = Self.buffer("v", isPaced: isPaced, bytes: bytes, packets: bytes)
+            let packets = (0..<20).map { (flow: 0, due: Int64($0) * 4) }
+            let out = Self.through(buffer, packets, batch: 1, lasting: 4, within: .seconds(5))
+            #expect(out?.count == 20, "both sides wait for each other")
+        }
+    }
+
+    @Test(arguments: [false, true]) func whatIsReceivedBeforeTheClockStartsGoesByWhoDelivers(isRealtime: Bool) throws {
+        let buffer = Self.buffer("v", isPaced: true)
+        buffer.isFed(inRealtime: !isRealtime)
+        buffer.restart()
+        // Another origin has gone on, and the viewer goes elsewhere.
+        buffer.isFed(inRealtime: isRealtime)
+        var batch = UniqueDeque<Packet>()
+        for index in 0..<30 as Range<Int64> { batch.append(try Self.packet(0, due: index * 40)) }
+        let isPushed = buffer.push(&batch)
+        #expect(isPushed)
+        let taker = Self.taking(from: buffer)
+        if isRealtime {
+            #expect(taker.isBlocked && !buffer.isBeingPlayed, "1.2 s of 2 s are no full buffer")
+        } else {
+            #expect(taker.isBlocked && buffer.isBeingPlayed, "0.4 s are enough where more comes faster")
+        }
+        buffer.abort()
+        taker.join()
+    }
+
+    @Test func aPlaceIsTheViewersOnceSomethingOfItIsPresented() throws {
+        let buffer = Self.buffer("v", isPaced: false)
+        var batch = UniqueDeque<Packet>()
+        for place in [0, 20_000] as [Int64] {
+            buffer.restart()
+            #expect(!buffer.hasBegun)
+            batch.append(try Self.packet(0, due: place))
+            let isPushed = buffer.push(&batch)
+            _ = buffer.take(into: &batch, limit: 8)
+            #expect(isPushed && buffer.hasBegun && buffer.playhead == .milliseconds(place))
+            while !batch.isEmpty { _ = batch.removeFirst() }
+        }
+    }
+
     @Test func aSparseFlowIsNotWaitedFor() throws {
         let buffer = Self.buffer("vs", isPaced: true)
         let packets = (0..<10).map { (flow: 0, due: Int64($0) * 40) }

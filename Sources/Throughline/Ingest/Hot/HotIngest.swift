@@ -15,7 +15,9 @@ internal import ThroughlineTransport
 ///
 /// `feed` is for any thread; all else belongs to the one that reads it, which is the session's from `take` on.
 final class HotIngest: Ingest {
-    let origin: OriginID
+    private let first: OriginID
+    /// Whose packets it gives.
+    var origin: OriginID { isSettled ? inner.origin : first }
     let feed: HotFeed
     /// Hot where it was ready when it was taken.
     private(set) var standby = Standby.warm
@@ -67,7 +69,7 @@ final class HotIngest: Ingest {
         proof: StandbyProof, url: String,
         outlook: @escaping @Sendable () -> StandbyWindow.Primary?, changed: @escaping @Sendable () -> Void
     ) {
-        origin = ingest.origin
+        first = ingest.origin
         container = ingest.container
         isRealtime = ingest.isRealtime
         isSeekable = ingest.isSeekable

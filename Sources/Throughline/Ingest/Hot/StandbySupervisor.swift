@@ -33,8 +33,8 @@ final class StandbySupervisor: SourceSupervisor, @unchecked Sendable {
     func sourceFailed(_ event: ChangeEvent, canResume: Bool) -> HandoffController.Order {
         player?.sourceFailed(event, canResume: canResume) ?? .giveUp(reason: event.detail)
     }
-    func resumeFailed(_ failure: HandoffController.AttemptFailure) -> HandoffController.Order {
-        player?.resumeFailed(failure) ?? .giveUp(reason: failure.text)
+    func resumeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) -> HandoffController.Order {
+        player?.resumeFailed(failure, on: origin) ?? .giveUp(reason: failure.text)
     }
     func hedging(_ pick: OriginID) -> HedgedOpening {
         player?.hedging(pick) ?? HedgedOpening([.init(pick, expected: .zero)], dryAt: nil)
@@ -52,7 +52,7 @@ final class StandbySupervisor: SourceSupervisor, @unchecked Sendable {
     func resumed(on origin: OriginID, at byte: Int64, standby: Standby, evidence: String) {
         player?.resumed(on: origin, at: byte, standby: standby, evidence: evidence)
     }
-    func reopened(at byte: Int64) { player?.reopened(at: byte) }
+    func reopened(_ origin: OriginID, at byte: Int64) { player?.reopened(origin, at: byte) }
     func sleep(until moment: Instant) -> Bool { player?.sleep(until: moment) ?? false }
     func aboutToWait() { player?.aboutToWait() }
     func origin(_ id: OriginID) -> Origin { session.origin(id) }

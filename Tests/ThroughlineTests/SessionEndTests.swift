@@ -1,0 +1,58 @@
+internal import DequeModule
+internal import Testing
+internal import ThroughlineCore
+internal import ThroughlineMedia
+
+@testable internal import Throughline
+
+/// What a viewer asks for while all that there is has been received.
+@Suite(.timeLimit(.minutes(5))) struct SessionEndTests {
+    private func session(
+        _ pacing: Configuration.Pacing, _ events: Guarded<[Event]> = Guarded([])
+    ) -> Session {
+        var configuration = Configuration(origins: [Origin(url: "/nowhere")])
+        configuration.pacing = pacing
+        let session = Session(configuration: configuration, outputs: []) { event in events.withLock { $0.append(event) }
+        }
+        session.buffer.begin([(false, true)])
+        return session
+    }
+
+    private func push(_ due: Int64, into session: Session) throws {
+        var batch = UniqueDeque<Packet>()
+        batch.append(try PlayoutBufferTests.packet(0, due: due))
+        let isOpen = session.buffer.push(&batch)
+        #expect(isOpen)
+    }
+
+    @Test(
+        "A seek that comes before the end is known is carried out", arguments: [Configuration.Pacing.fast, .realtime])
+    func inTime(_ pacing: Configuration.Pacing) {
+        let session = session(pacing)
+        session.control(.seek(.seconds(1)))
+        #expect(session.viewerGoesElsewhere())
+    }
+
+    @Test(
+        "A seek that comes after it throws nothing away, and is refused",
+        arguments: [Configuration.Pacing.fast, .realtime])
+    func tooLate(_ pacing: Configuration.Pacing) throws {
+        let events = Guarded<[Event]>([])
+        let session = session(pacing, events)
+        #expect(!session.viewerGoesElsewhere())
+        session.control(.seek(.seconds(1)))
+        try push(40, into: session)
+        #expect(session.buffer.level.bytes > 0, "what was received last is presented")
+        let warnings = events.withLock { $0 }.filter { if case .warning = $0.kind { true } else { false } }
+        #expect(warnings.count == 1)
+    }
+
+    @Test("The end that was asked for is no end to a viewer who goes back before it is presented")
+    func beforeTheEndThatWasAskedFor() throws {
+        let session = session(.realtime)
+        #expect(session.isAllDone, "no flow is waited for")
+        try push(0, into: session)
+        session.control(.seek(.zero))
+        #expect(session.viewerGoesOn())
+    }
+}
