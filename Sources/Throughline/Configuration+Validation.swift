@@ -69,8 +69,9 @@ extension Origin {
                     "url",
                     "is \(redacted(url)): the scheme '\(scheme)' is not known; use http, https, rtsp, rtsps or file")
             }
-            guard endpoint != nil else { throw refusal("url", "is no URL: \(redacted(url))") }
+            guard endpoint != nil else { throw refusal("url", "is no URL: \(addressMistake ?? redacted(url))") }
         }
+        if let addressMistake { throw refusal("url", "is no URL: \(addressMistake)") }
         for header in headers {
             guard !header.name.isEmpty, header.name.utf8.allSatisfy(Configuration.tokenBytes.contains) else {
                 throw refusal(

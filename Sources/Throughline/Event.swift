@@ -6,6 +6,12 @@ public struct Event: Sendable {
     public let time: Duration
     public let kind: Kind
 
+    /// For programs that add events of their own to those of a stream.
+    public init(time: Duration, kind: Kind) {
+        self.time = time
+        self.kind = kind
+    }
+
     public enum Kind: Sendable {
         /// The first origin is open and its flows are known.
         case opened(origin: OriginID, url: String, container: String, duration: MediaTime?, flows: [FlowDescription])
@@ -38,14 +44,17 @@ public struct Event: Sendable {
         case sought(to: NPT)
         /// The presentation goes by at another rate.
         case rateChanged(Rate)
+        /// A line that was to be obeyed was answered.
+        case answered(ControlAnswer)
         /// Media was due and was not there.
         case gap(VisibleGap)
         /// Media is missing from what is presented, or was presented damaged.
         case defect(MediaDefect, url: String)
         /// Something that the viewer should know and that does not stop the stream.
         case warning(String)
-        /// The stream has ended.
-        case ended(npt: NPT)
+        /// The last event of every stream: it has ended, at the furthest presentation end (nil where nothing was
+        /// presented), and why (nil where it was played to its end).
+        case ended(npt: NPT?, StreamError?)
     }
 }
 

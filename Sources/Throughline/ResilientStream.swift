@@ -20,7 +20,10 @@ public final class ResilientStream: Sendable {
         try configuration.validate()
         for output in outputs {
             let (format, path) = output.container
-            guard !Muxer.exists(format: format, name: path) else { continue }
+            if Muxer.exists(format: format, name: path) {
+                do throws(OutputError) { try OutputTarget.check(output) } catch { throw error.streamError }
+                continue
+            }
             throw StreamError(
                 code: .usage,
                 message: format.map { "there is no output format named '\($0)'; 'ffmpeg -muxers' lists them" }
@@ -116,6 +119,9 @@ public final class ResilientStream: Sendable {
         try session.migrate(to: origin, at: npt)
     }
 
+    /// Tells what became of a line.
+    func tell(_ answer: ControlAnswer) { session.send(.answered(answer)) }
+
     /// Where the stream is at this moment.
     public var status: StreamStatus { session.status() }
 }
@@ -135,6 +141,9 @@ public struct StreamStatus: Sendable {
     public let gapTotal: Duration
     /// Media time that was due so far and was never presented.
     public let missing: MediaTime
+    public let isPaused: Bool
+    /// As it is played; negative is backwards.
+    public let rate: Rate
 
     /// What the viewer has noticed so far.
     public var visibleGap: Duration { gapTotal + missing.duration }

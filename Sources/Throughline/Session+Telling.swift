@@ -83,13 +83,13 @@ extension Session {
 
     /// Where the stream is, for a status line.
     func status() -> StreamStatus {
-        let (origin, handoffs, missing) = shared.withLock {
-            ($0.controller.current, $0.handoffCount, $0.presentation.missing + $0.presentation.unseen)
+        let (origin, handoffs, missing, isPaused, rate) = shared.withLock {
+            ($0.controller.current, $0.handoffCount, $0.presentation.missing + $0.presentation.unseen, $0.isPaused, $0.rate)
         }
         return StreamStatus(
             npt: buffer.playhead, duration: duration, origin: origin.map { url($0) }, buffer: buffer.level.duration,
             bufferBytes: buffer.level.bytes, handoffs: handoffs, gapTotal: buffer.gapTotal,
-            missing: missing)
+            missing: missing, isPaused: isPaused, rate: rate)
     }
 }
 

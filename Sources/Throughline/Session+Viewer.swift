@@ -151,8 +151,9 @@ extension Session {
         while !batch.isEmpty { _ = batch.removeFirst() }
         batchBytes = 0
         flowsDone = []
-        var target = max(.zero, npt)
-        if let duration, target >= duration { target = max(.zero, duration - .seconds(1)) }
+        let (target, note) = SeekRange(duration: duration).place(npt)
+        // Asked for before the end was known, the viewer could not be told.
+        if let note, shared.withLock({ $0.firstPresented == nil }) { warn("seek: \(note)") }
         cut = nil
         line?.restart(isBackward: isBackward)
         buffer.restart(at: isBackward ? target : nil, isBackward: isBackward)

@@ -288,11 +288,11 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         if hasPending { reportHandoff() }
         buffer.end()
         pacerThread?.join()
-        pacer?.finish(isWhole: shared.withLock { $0.error?.code != .stopped })
+        pacer?.finish(isWhole: shared.withLock { !$0.isStopped })
         for gap in buffer.takeNewGaps(isOver: true) { send(.gap(gap)) }
         playingTime = buffer.playingTime
         noteExcess()
-        if let npt = presentedEnd { send(.ended(npt: npt)) }
+        send(.ended(npt: presentedEnd, shared.withLock { $0.error }))
     }
 
     /// Ends the stream from any thread; what was presented so far stays whole.
@@ -493,7 +493,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                         : try MuxerOutput(output, flows: flows, start: configuration.from, stop: outputStop))
             }
         } catch {
-            end(StreamError(code: .outputFailed, message: error.message))
+            if !error.isAborted { end(error.streamError) }
             return false
         }
         for warning in opened.flatMap(\.warnings) { warn(warning) }
@@ -504,6 +504,11 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             batchOut: { [unowned self] account in
                 for gap in buffer.takeNewGaps() { send(.gap(gap)) }
                 tell(&account)
+            },
+            outputFailed: { [unowned self] error in
+                if error.isAborted { return }
+                shared.withLock { if $0.error == nil { $0.error = error.streamError } }
+                warn("\(error.message); the other outputs go on")
             })
         self.pacer = pacer
         nonisolated(unsafe) let handed = pacer  // Handed over to the thread, and read again only after its join.
@@ -511,7 +516,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             do throws(OutputError) {
                 try handed.run()
             } catch {
-                if !error.isAborted { end(StreamError(code: .outputFailed, message: error.message)) }
+                if !error.isAborted { end(error.streamError) }
             }
         }
         return true

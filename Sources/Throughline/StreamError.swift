@@ -5,7 +5,7 @@ public struct StreamError: Error, Sendable, CustomStringConvertible {
     /// The class of the error. More may be added.
     public struct Code: Hashable, Sendable, CustomStringConvertible {
         private enum Value: String {
-            case usage, notMedia, noOriginUsable, internalError, outputFailed, gaveUp, stopped
+            case usage, notMedia, noOriginUsable, internalError, outputFailed, gaveUp, stopped, readerLeft
         }
         private let value: Value
         private init(_ value: Value) { self.value = value }
@@ -25,6 +25,9 @@ public struct StreamError: Error, Sendable, CustomStringConvertible {
         /// `stop()` was called.
         public static let stopped = Code(.stopped)
 
+        /// The reader of an output had enough, and closed its pipe: nothing has failed.
+        public static let readerLeft = Code(.readerLeft)
+
         public var description: String { value.rawValue }
 
         /// The exit status of a command that ends with this error.
@@ -37,6 +40,8 @@ public struct StreamError: Error, Sendable, CustomStringConvertible {
             case .outputFailed: 74
             case .gaveUp: 75
             case .stopped: 130
+            // 128 and the number of SIGPIPE, as of every program of a pipe.
+            case .readerLeft: 141
             }
         }
     }

@@ -9,29 +9,8 @@ struct TimeArgument: ExpressibleByArgument {
     init(_ duration: Duration) { self.duration = duration }
 
     init?(argument: String) {
-        for (suffix, scale) in [
-            ("ms", Int64(1_000_000)), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000),
-        ]
-        where argument.hasSuffix(suffix) {
-            guard let value = billionths(argument.dropLast(suffix.count)),
-                let nanoseconds = value.scaled(by: scale, over: 1_000_000_000)
-            else { return nil }
-            duration = .nanoseconds(nanoseconds)
-            return
-        }
-        // npt-sec or npt-hhmmss (RFC 2326 section 3.6), the hours optional.
-        let parts = argument.split(separator: ":", omittingEmptySubsequences: false)
-        guard parts.count <= 3, let last = parts.last, var total = billionths(last) else { return nil }
-        if parts.count > 1, total >= 60_000_000_000 { return nil }
-        var unit: Int64 = 60_000_000_000
-        for (index, part) in parts.dropLast().reversed().enumerated() {
-            guard part.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int64(part),
-                number < (index == 0 && parts.count == 3 ? 60 : 100_000)
-            else { return nil }
-            total += number * unit
-            unit *= 60
-        }
-        duration = .nanoseconds(total)
+        guard let duration = Duration(words: argument) else { return nil }
+        self.duration = duration
     }
 
     var defaultValueDescription: String {
@@ -39,19 +18,6 @@ struct TimeArgument: ExpressibleByArgument {
         return nanoseconds % 1_000_000_000 == 0
             ? "\(nanoseconds / 1_000_000_000)s" : "\(nanoseconds / 1_000_000)ms"
     }
-}
-
-/// A decimal number in billionths, exactly; at most 100 000 000.
-func billionths(_ text: some StringProtocol) -> Int64? {
-    let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
-    func digits(_ text: some StringProtocol) -> Int64? {
-        guard !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
-        return Int64(text)
-    }
-    guard let first = parts.first, let whole = digits(first), whole <= 100_000_000 else { return nil }
-    guard parts.count == 2 else { return whole * 1_000_000_000 }
-    guard parts[1].utf8.count <= 9, let fraction = digits(parts[1]) else { return nil }
-    return whole * 1_000_000_000 + (parts[1].utf8.count..<9).reduce(fraction) { value, _ in value * 10 }
 }
 
 /// `all`, or kinds of flows: `video,audio`.
@@ -90,15 +56,19 @@ struct HeaderArgument: ExpressibleByArgument {
 /// How requests to the origins are made, for every command that makes some.
 struct OriginOptions: ParsableArguments {
     @Option(
+        parsing: .unconditionalSingleValue,
         help: ArgumentHelp(
             "Send a header field with every request, to the hosts of the origins only. Repeatable.",
             valueName: "name:value"))
     var header: [HeaderArgument] = []
 
-    @Option(help: ArgumentHelp("Trust the certificate authorities in this PEM file, and no others.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("Trust the certificate authorities in this PEM file, and no others.", valueName: "file"),
+        completion: .file())
     var caFile: String?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "How RTSP origins carry the media: auto (UDP; TCP where it is refused or nothing comes), tcp, udp.",
             valueName: "how"))

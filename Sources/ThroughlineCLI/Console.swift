@@ -1,4 +1,5 @@
 import Glibc
+internal import Throughline
 internal import ThroughlineCore
 
 /// Standard error: lines for people, and on a terminal one live line below them.
@@ -13,14 +14,17 @@ final class Console: Sendable {
     }
 
     let isTerminal: Bool
+    /// A live line can be shown, and nobody else is known to write to the terminal.
+    private let showsLive: Bool
     private let usesColour: Bool
     private let descriptor: Int32
     private let writer: LineWriter
 
-    init(_ descriptor: Int32 = STDERR_FILENO) {
+    init(_ descriptor: Int32 = STDERR_FILENO, status: StatusChoice = .auto) {
         self.descriptor = descriptor
         let terminal = getenv("TERM").map { String(cString: $0) } ?? ""
-        isTerminal = isatty(descriptor) == 1 && terminal != "dumb"
+        isTerminal = isatty(descriptor) == 1 && !["", "dumb"].contains(terminal)
+        showsLive = isTerminal && status == .auto && !Self.feedsPipe
         // no-color.org: present and not empty.
         let refusal = getenv("NO_COLOR").map { String(cString: $0) } ?? ""
         usesColour = isTerminal && refusal.isEmpty
@@ -29,10 +33,22 @@ final class Console: Sendable {
 
     func line(_ text: String = "") { writer.write(text) }
 
-    /// Redraws the live line, cut to the width of the terminal. Does nothing elsewhere.
-    func live(_ text: String?) {
-        guard isTerminal else { return }
-        writer.show(live: text.map { String($0.prefix(width - 1)) })
+    /// What reads standard output, such as a player, is likely to have a line of its own on the same terminal.
+    private static var feedsPipe: Bool {
+        var status = stat()
+        return fstat(STDOUT_FILENO, &status) == 0 && [S_IFIFO, S_IFSOCK].contains(status.st_mode & S_IFMT)
+    }
+
+    /// Redraws the live line; nil takes it away. Does nothing where there is none.
+    ///
+    /// - Parameter text: told how many columns there are.
+    func live(_ text: ((_ width: Int) -> String)?) {
+        guard showsLive else { return }
+        // In the background the terminal is the shell's.
+        let isForeground = tcgetpgrp(descriptor) == getpgrp()
+        let width = width
+        // The last column stays free: a terminal that is written full there is about to break the line.
+        writer.show(live: isForeground && width >= 10 ? text.map { $0(width - 1) } : nil, width: width)
     }
 
     /// Writes what waits, and takes the live line away.
@@ -42,17 +58,17 @@ final class Console: Sendable {
     var width: Int {
         var size = winsize()
         guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
-        return max(20, Int(size.ws_col))
+        return Int(size.ws_col)
     }
 
     /// Lines that fit beside an indent on the terminal, broken at spaces; one line elsewhere.
     func wrapped(_ text: String, indent: Int) -> [String] {
         let room = width - indent - 1
-        guard isTerminal, room >= 20, text.count > room else { return [text] }
+        guard isTerminal, room >= 20, text.columns > room else { return [text] }
         var lines: [String] = []
         var line = ""
         for word in text.split(separator: " ") {
-            if !line.isEmpty, line.count + 1 + word.count > room {
+            if !line.isEmpty, line.columns + 1 + word.columns > room {
                 lines.append(line)
                 line = ""
             }
@@ -68,12 +84,27 @@ final class Console: Sendable {
 }
 
 /// Writes to a descriptor at once, for data that a program reads.
-func put(_ text: String, to descriptor: Int32 = STDOUT_FILENO) {
+///
+/// - Returns: the error number where not all of it was taken; 0 otherwise.
+@discardableResult
+func put(_ text: String, to descriptor: Int32 = STDOUT_FILENO) -> Int32 {
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty {
         let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-        if count > 0 { rest = rest.dropFirst(count) } else if errno != EINTR { return }
+        if count > 0 { rest = rest.dropFirst(count) } else if errno != EINTR { return errno }
     }
+    return 0
+}
+
+/// The exit status of a command whose standard output was not taken, which is said; 0 where it was.
+func statusOfOutput(_ error: Int32) -> Int32 {
+    if error == 0 { return 0 }
+    if error == EPIPE {
+        put("throughline: the reader of standard output has left\n", to: STDERR_FILENO)
+        return StreamError.Code.readerLeft.exitStatus
+    }
+    put("throughline: cannot write to standard output: \(String(cString: strerror(error)))\n", to: STDERR_FILENO)
+    return StreamError.Code.outputFailed.exitStatus
 }
 
 extension String {

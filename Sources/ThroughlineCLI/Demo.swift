@@ -21,7 +21,8 @@ struct Demo: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Keep the film, the hashes of both runs and the report in this directory.", valueName: "directory"))
+            "Keep the film, the hashes of both runs and the report in this directory.", valueName: "directory"),
+        completion: .directory)
     var keep: String?
 
     func run() async throws {
@@ -207,9 +208,9 @@ private final class DemoRun: Sendable {
                 event.time, " ", console.styled("\(defect.kind.rawValue): \(defect.duration.words)", .bad))
         // There is one: subtitles are not decoded, and there is nothing to see of them here.
         case .warning: return nil
-        case .ended(let npt): return moment(event.time, " ", "ended at \(npt)")
+        case .ended(let npt, _): return npt.map { moment(event.time, " ", "ended at \($0)") }
         case .waiting, .reopened, .recovered, .paused, .sought, .rateChanged, .standbyReady, .standbyLost, .refilled,
-            .indicated:
+            .indicated, .answered:
             return nil
         }
     }

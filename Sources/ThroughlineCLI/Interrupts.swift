@@ -24,6 +24,8 @@ enum Interrupts {
     /// Takes over the signals. Called once, before anything else.
     static func prepare() {
         signal(SIGPIPE, SIG_IGN)
+        // Sent too early, before there is a stream to migrate, it is no reason to die.
+        signal(SIGUSR1, SIG_IGN)
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { return }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
@@ -75,7 +77,7 @@ enum Interrupts {
     /// What the pipe carries for SIGUSR1.
     private static let userByte: UInt8 = 1
 
-    /// What SIGUSR1 does, each time; without an action it ends the process, as ever.
+    /// What SIGUSR1 does, each time; without an action it does nothing.
     ///
     /// - Parameter action: called on the thread of the signals.
     static func onUserSignal(_ action: @escaping @Sendable () -> Void) {

@@ -54,32 +54,37 @@ struct Lab: AsyncParsableCommand {
               throughline play http://127.0.0.1:8001/film.mp4 http://127.0.0.1:8002/film.mp4
             """)
 
-    @Argument(help: ArgumentHelp("What to serve, each under its own name.", valueName: "file"))
+    @Argument(
+        help: ArgumentHelp("What to serve, each under its own name.", valueName: "file"), completion: .file())
     var files: [String]
 
-    @Option(help: "The port to listen on; any free one if not given.")
+    @Option(parsing: .unconditional, help: "The port to listen on; any free one if not given.")
     var port = 0
 
     @Option(help: ArgumentHelp("The numeric address to listen on.", valueName: "address"))
     var host = "127.0.0.1"
 
     @Option(
+        parsing: .unconditionalSingleValue,
         help: ArgumentHelp("What goes wrong, and when. Repeatable.", valueName: "fault"),
         transform: { try Fault(parsing: $0) })
     var fault: [Fault] = []
 
     @Option(
+        parsing: .unconditionalSingleValue,
         help: ArgumentHelp("What the media announce, and where it stands. Repeatable.", valueName: "indicator"),
         transform: { try InsertedIndicator(parsing: $0) })
     var indicate: [InsertedIndicator] = []
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "How fast each connection is served: bytes per second (500k), or times the speed of the media (1.25x).",
             valueName: "rate"))
     var pace: PaceArgument?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "What a connection gets at once before the pace counts: bytes (256k), or seconds of the media (1s).",
             valueName: "size|time"))
@@ -89,20 +94,23 @@ struct Lab: AsyncParsableCommand {
     var rtsp = false
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("With --rtsp: how a client may have it: tcp, udp, or both if not given.", valueName: "way"))
     var transport: LabTransport?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("With --rtsp: how long a session lives without a sign of its client.", valueName: "time"))
     var timeout: TimeArgument?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "With --rtsp: admit this user only; by Digest, or with basic: before it by Basic.",
             valueName: "user:password"))
     var auth: String?
 
-    @Option(help: "With --rtsp: makes what is left to chance the same each time.")
+    @Option(parsing: .unconditional, help: "With --rtsp: makes what is left to chance the same each time.")
     var seed: UInt64?
 
     @Flag(help: "Ignore range requests: every answer is the whole file.")

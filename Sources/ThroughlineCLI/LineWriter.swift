@@ -11,11 +11,14 @@ final class LineWriter: Sendable {
         var pending: [UInt8] = []
         var leftOut = 0
         var live: String?
-        /// What stands on the terminal's last line.
-        var isLiveShown = false
+        /// Columns of the terminal, when it was looked at last.
+        var width = 80
+        /// Columns of what stands on the terminal's last line; nil where nothing does.
+        var shown: Int?
         var hasLiveChanged = false
         var isClosed = false
-        var failure: String?
+        /// Error number of a line that was not taken; nothing is written after it.
+        var failure: Int32?
     }
 
     private let descriptor: Int32
@@ -26,16 +29,18 @@ final class LineWriter: Sendable {
     /// The line that stands for so many that were left out.
     private let leftOutLine: @Sendable (Int) -> String
 
+    /// - Parameter onFailure: told the error number of a line that was not taken, once, on the writer's thread.
     init(
         _ descriptor: Int32, owning ownsDescriptor: Bool = false,
-        leftOutLine: @escaping @Sendable (Int) -> String = { "(\($0) lines were left out)" }
+        leftOutLine: @escaping @Sendable (Int) -> String = { "(\($0) lines were left out)" },
+        onFailure: @escaping @Sendable (Int32) -> Void = { _ in }
     ) {
         self.leftOutLine = leftOutLine
         self.descriptor = descriptor
         self.ownsDescriptor = ownsDescriptor
         let (state, descriptor) = (state, descriptor)
         thread.withLock {
-            $0 = WorkerThread(name: "tl-lines", stackSize: 256 << 10) { Self.run(state, descriptor) }
+            $0 = WorkerThread(name: "tl-lines", stackSize: 256 << 10) { Self.run(state, descriptor, onFailure) }
         }
     }
 
@@ -57,10 +62,13 @@ final class LineWriter: Sendable {
     }
 
     /// What the live line shows; nil takes it away.
-    func show(live: String?) {
+    ///
+    /// - Parameter width: columns of the terminal at present.
+    func show(live: String?, width: Int) {
         state.withLockAndWake { state in
-            guard state.live != live else { return }
+            guard state.live != live || state.width != width else { return }
             state.live = live
+            state.width = width
             state.hasLiveChanged = true
         }
     }
@@ -70,9 +78,9 @@ final class LineWriter: Sendable {
 
     /// Writes what waits, and ends. To be called once; without it the last owner waits for that.
     ///
-    /// - Returns: why lines could not be written, if so.
+    /// - Returns: the error number of the line that could not be written, if so.
     @discardableResult
-    func close() -> String? {
+    func close() -> Int32? {
         state.withLockAndWake { state in
             state.isClosed = true
             state.hasLiveChanged = state.hasLiveChanged || state.live != nil
@@ -86,16 +94,18 @@ final class LineWriter: Sendable {
         return state.withLock { $0.failure }
     }
 
-    private static func run(_ state: Guarded<State>, _ descriptor: Int32) {
+    private static func run(
+        _ state: Guarded<State>, _ descriptor: Int32, _ onFailure: @Sendable (Int32) -> Void
+    ) {
         while true {
             let bytes: [UInt8]? = state.wait { state, _ -> [UInt8]?? in
                 guard !state.pending.isEmpty || state.hasLiveChanged else { return state.isClosed ? .some(nil) : nil }
                 var bytes: [UInt8] = []
-                if state.isLiveShown { bytes += Array("\r\u{1B}[K".utf8) }
+                if let shown = state.shown { bytes += erasing(shown, width: state.width) }
                 bytes += state.pending
                 state.pending.removeAll(keepingCapacity: true)
                 if let live = state.live { bytes += Array(live.utf8) }
-                state.isLiveShown = state.live != nil
+                state.shown = state.live?.columns
                 state.hasLiveChanged = false
                 return bytes
             }
@@ -109,11 +119,26 @@ final class LineWriter: Sendable {
                     var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
                     poll(&waiting, 1, 100)
                 } else if count < 0, errno != EINTR {
-                    let reason = String(cString: strerror(errno))
-                    state.withLock { $0.failure = reason }
+                    let error = errno
+                    state.withLock { $0.failure = error }
+                    onFailure(error)
                     rest = []
                 }
             }
         }
     }
+
+    /// What takes the live line away. Where the window has become narrower, terminals break it into several rows, and the
+    /// cursor stands on the last of them.
+    private static func erasing(_ columns: Int, width: Int) -> [UInt8] {
+        let rows = reflows ? max(0, columns - 1) / max(1, width) : 0
+        return Array(((rows > 0 ? "\u{1B}[\(rows)A" : "") + "\r\u{1B}[J").utf8)
+    }
+
+    /// Linux's console, GNU screen and xterm cut a line instead.
+    private static let reflows: Bool = {
+        let terminal = getenv("TERM").map { String(cString: $0) } ?? ""
+        if getenv("TMUX") != nil { return true }
+        return terminal != "linux" && !terminal.hasPrefix("screen") && getenv("XTERM_VERSION") == nil
+    }()
 }

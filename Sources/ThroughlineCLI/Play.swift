@@ -18,25 +18,31 @@ struct Play: AsyncParsableCommand {
             that can deliver faster (Speed).
 
             A time is 90, 1:30, 1:02:03.5, 500ms, 2s, 5m or 1h. Ctrl-C finishes the outputs and the reports; a second \
-            one leaves at once. SIGUSR1 makes the stream go on from the best other origin (kill -USR1). Standard output carries what --output - or --events - asks for and nothing else.
+            one leaves at once. SIGUSR1 makes the stream go on from the best other origin (kill -USR1). Standard output \
+            carries what --output -, --events - or --report - asks for and nothing else.
 
             Exit status: 0 played to the end; 64 usage; 65 not media; 69 no origin usable; 70 internal; 74 an output \
-            failed; 75 gave up midway; 130 interrupted.
+            failed; 75 gave up midway; 130 interrupted; 141 the reader of the output left.
             """)
 
     @Argument(
         help: ArgumentHelp(
             "Where the stream is, the preferred place first: a URL, a file, a pipe, or - for standard input.",
-            valueName: "origin"))
+            valueName: "origin"), completion: .file())
     var origins: [String]
 
     @Option(
-        name: [.short, .long],
-        help: ArgumentHelp("Write the stream to a file, or to standard output. Repeatable.", valueName: "path|-"))
+        name: [.short, .long], parsing: .unconditionalSingleValue,
+        help: ArgumentHelp(
+            "Write the stream to a file that does not exist yet, or to standard output. Repeatable.",
+            valueName: "path|-"), completion: .file())
     var output: [String] = []
 
+    @Flag(name: [.customShort("y"), .long], help: "Let outputs replace files that exist.")
+    var overwrite = false
+
     @Option(
-        name: [.short, .long],
+        name: [.short, .long], parsing: .unconditionalSingleValue,
         help: ArgumentHelp(
             """
             Container of the output by FFmpeg's name; taken from the file's extension otherwise, and mpegts for \
@@ -51,30 +57,34 @@ struct Play: AsyncParsableCommand {
             """)
     var decode = false
 
-    @Option(help: ArgumentHelp("Begin here, at the key frame before.", valueName: "time"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Begin here, at the key frame before.", valueName: "time"))
     var from = TimeArgument(.zero)
 
-    @Option(help: ArgumentHelp("End here.", valueName: "time"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("End here.", valueName: "time"))
     var to: TimeArgument?
 
-    @Option(help: ArgumentHelp("Play all flows, or these kinds: video,audio,subtitle,data.", valueName: "kinds"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Play all flows, or these kinds: video,audio,subtitle,data.", valueName: "kinds"))
     var flows = FlowsArgument(.all)
 
     @Flag(help: "As fast as possible instead of in real time.")
     var fast = false
 
-    @Option(help: ArgumentHelp("Media to hold ahead, 0.1 to 60 s.", valueName: "time"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Media to hold ahead, 0.1 to 60 s.", valueName: "time"))
     var buffer = TimeArgument(.seconds(2))
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             """
-            Silence that is borne where no buffer hides it (at full speed, or once the buffer is dry). With media in the \
-            buffer it is borne until that is needed for the handoff.
+            Silence of an origin that is tolerated where no buffer hides it (with --fast, or once the buffer is empty). \
+            With media in the buffer it is tolerated until that is needed for the handoff.
             """, valueName: "time"))
     var silence = TimeArgument(.seconds(1))
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             """
             How ready the next origin is kept: cold (connected when it is needed), warm (connected, and \
@@ -85,6 +95,7 @@ struct Play: AsyncParsableCommand {
     var standby = Standby.cold
 
     @Option(
+        parsing: .unconditionalSingleValue,
         help: ArgumentHelp(
             """
             What to do when the stream itself announces a change: KIND is sei or id3 (Throughline's own messages), \
@@ -97,6 +108,7 @@ struct Play: AsyncParsableCommand {
     var allowIndicatedOrigins = false
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             """
             Whether to go back to the first origin: never (it is asked last from then on), healthy (once it has delivered \
@@ -105,15 +117,23 @@ struct Play: AsyncParsableCommand {
     var failback = Failback.next
 
     @Option(
-        help: ArgumentHelp("Go on trying for so long without receiving anything.", valueName: "time"))
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Keep trying for this long without receiving anything; each origin is asked once in any case.",
+            valueName: "time"))
     var giveUpAfter = TimeArgument(.seconds(30))
 
     @Option(
+        parsing: .unconditionalSingleValue,
         help: ArgumentHelp(
-            "Write a report when the stream is over, however it ended; .json. Repeatable.", valueName: "file"))
+            "Write a report when the stream is over, however it ended; .json, or - for standard output. Repeatable.",
+            valueName: "file|-"), completion: .file(extensions: ["json"]))
     var report: [String] = []
 
-    @Option(help: ArgumentHelp("Write each event as a line of JSON, when it happens.", valueName: "file|-"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Write each event as a line of JSON, when it happens.", valueName: "file|-"),
+        completion: .file())
     var events: String?
 
     @Flag(
@@ -122,9 +142,18 @@ struct Play: AsyncParsableCommand {
             Take commands from standard input, one a line: pause, resume, seek TIME, rate NUMBER (2 is twice as fast; -1, \
             down to -8, is backwards, over RTSP where the server can), bandwidth BITS (what an RTSP origin may send in a \
             second), migrate [URL|NUMBER] [at TIME] (go on from another origin, by its URL or its place counted from 0; \
-            the best other one if not named), stop.
+            the best other one if not named), status, stop, help. Each line is answered. When the input ends, a stream \
+            that stands paused goes on.
             """))
     var control = false
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            """
+            The line that shows the position: auto (on a terminal, unless standard output feeds a pipe) or never.
+            """, valueName: "when"))
+    var status = StatusChoice.auto
 
     @OptionGroup var options: OriginOptions
 
@@ -135,11 +164,20 @@ struct Play: AsyncParsableCommand {
     var verbose = false
 
     func validate() throws {
-        if output.filter({ $0 == "-" }).count + (events == "-" ? 1 : 0) > 1 {
-            throw ValidationError("standard output can be used once: by one --output - or by --events -")
+        let others = report + [events].compactMap { $0 }
+        for path in output + others where path.isEmpty {
+            throw ValidationError("an empty path cannot be written to")
         }
-        let written = (output + report + [events].compactMap { $0 }).filter { $0 != "-" && !$0.hasPrefix("/dev/") }
-        if Set(written).count < written.count { throw ValidationError("the same path is to be written twice") }
+        for path in output + others where path.hasPrefix("-") && path != "-" {
+            throw ValidationError(
+                "an option that names a file is followed by \(path); for a file of that name write ./\(path)")
+        }
+        let toStandardOutput = (output + others).filter { FileIdentity.isStandardOutput($0) }
+        if toStandardOutput.count > 1 {
+            throw ValidationError("standard output can be used once: by one --output -, --events - or --report -")
+        }
+        for path in report { try ReportFile.check(extensionOf: path) }
+        try checkFiles(output + others)
         if format.count > 1, format.count != output.count {
             throw ValidationError(
                 "there are \(format.count) formats for \(output.count) outputs; give one for all, or one for each")
@@ -148,11 +186,8 @@ struct Play: AsyncParsableCommand {
             throw ValidationError("--format says how to write; say where with --output")
         }
         if decode, output.isEmpty { throw ValidationError("--decode changes what is written; say where with --output") }
+        if overwrite, output.isEmpty { throw ValidationError("--overwrite is for outputs; name one with --output") }
         if quiet, verbose { throw ValidationError("--quiet and --verbose exclude each other") }
-        for path in report { try ReportFile.check(extensionOf: path) }
-        for path in output + report + [events].compactMap({ $0 }) where path.isEmpty {
-            throw ValidationError("an empty path cannot be written to")
-        }
         if origins.contains(where: { LocalAddress($0) == .standardInput }) {
             if control {
                 throw ValidationError("standard input can be used once: by the origin - or by --control")
@@ -163,57 +198,150 @@ struct Play: AsyncParsableCommand {
             }
         }
         do throws(StreamError) { try configuration.validate() } catch { throw ValidationError(error.message) }
-        for path in output where path != "-" {
-            if let origin = origins.first(where: { isSameFile(path, $0) }) {
-                throw ValidationError("--output \(path) would overwrite the origin \(origin)")
+    }
+
+    /// No file is written twice, and none that the stream comes from.
+    private func checkFiles(_ paths: [String]) throws {
+        let paths = paths.map { FileIdentity.isStandardOutput($0) ? "-" : $0 }
+        var taken: [FileIdentity: String] = [:]
+        for path in paths {
+            guard let identity = FileIdentity(path) else { continue }
+            if let other = taken.updateValue(path, forKey: identity) {
+                throw ValidationError("\(other) and \(path) are the same file, which would be written twice")
             }
+        }
+        for origin in origins {
+            guard case .path(let place) = LocalAddress(origin), let identity = FileIdentity(place) else { continue }
+            guard let path = taken[identity] else { continue }
+            let subject = path == "-" ? "standard output" : path
+            throw ValidationError("\(subject) would overwrite the origin \(origin); name another file")
         }
     }
 
     func run() async throws {
-        let console = Console()
-        let status = await play(console)
+        let console = Console(status: status)
+        let exitStatus = await play(console)
         console.close()
-        if status != 0 { throw ExitCode(status) }
+        if exitStatus != 0 { throw ExitCode(exitStatus) }
     }
 
     private func play(_ console: Console) async -> Int32 {
         func complain(_ text: String) { console.line("throughline: \(text.printable)") }
-        var reports: [ReportFile] = []
+        let (began, startedAt) = (Instant.now, WallClock.now)
+        var files: [ReportFile] = []
+        let player = Guarded<ResilientStream?>(nil)
         let eventWriter: LineWriter?
-        let stream: ResilientStream
         do {
-            for path in report { reports.append(try ReportFile(path: path)) }
-            eventWriter = try events.map { try openEvents($0) }
-            let words = EventWords(console: console, isVerbose: verbose)
-            let isQuiet = quiet
-            // Attempts before the stream is open are told once it is; until then the error may be all there is to tell.
-            let held = Guarded<[String]?>(verbose ? nil : [])
-            stream = try ResilientStream(configuration: configuration, outputs: outputs) { event in
-                eventWriter?.write(event.json)
-                guard !isQuiet else { return }
-                let lines = words.lines(for: event)
-                let isHeld = held.withLock { held in
-                    if case .attemptFailed = event.kind, held != nil {
-                        held?.append(contentsOf: lines)
-                        return true
-                    }
-                    return false
+            for path in report { files.append(try ReportFile(path: path)) }
+            // Where the events are all that is wanted, their reader ends the play by leaving.
+            let isOnlyOutput = output.isEmpty
+            eventWriter = try events.map { path in
+                try openEvents(path) { error in
+                    if error == EPIPE, isOnlyOutput { player.withLock { $0 }?.stop() }
                 }
-                if isHeld { return }
-                if case .opened = event.kind { for line in held.withLock({ $0.take() }) ?? [] { console.line(line) } }
-                for line in lines { console.line(line) }
             }
         } catch let error as ReportFile.Failure {
             complain(error.message)
             return StreamError.Code.outputFailed.exitStatus
-        } catch let error as StreamError {
-            complain(error.description)
-            return error.code.exitStatus
         } catch {
-            complain("\(error)")
-            return StreamError.Code.internalError.exitStatus
+            complain((error as? StreamError)?.description ?? "\(error)")
+            return StreamError.Code.outputFailed.exitStatus
         }
+
+        var summary: Summary
+        do throws(StreamError) {
+            let controls = control ? StreamControls { [quiet] in if !quiet { console.line($0) } } : nil
+            let stream = try stream(console, eventWriter, controls)
+            try findFiles(console)
+            player.withLock { $0 = stream }
+            summary = await watch(stream, console, controls)
+        } catch {
+            summary = Summary(notStarted: error, elapsed: Instant.now - began)
+            eventWriter?.write(Event(time: summary.elapsed, kind: .ended(npt: nil, error)).json)
+        }
+
+        let eventFailure = eventWriter?.close()
+        var exitStatus = summary.error?.code.exitStatus ?? 0
+        let readerHasLeft = summary.error?.code == .readerLeft || eventFailure == EPIPE && output.isEmpty
+        // Where nothing was played there is nothing to sum up, and for who has had enough one line is enough.
+        if !quiet, summary.startup != nil, !readerHasLeft || output.count > 1 {
+            for line in summaryLines(summary, console: console) { console.line(line) }
+        }
+        if let error = summary.error, error.code != .stopped { complain(errorLines(error)) }
+        func failed(_ error: StreamError.Code, _ text: String) {
+            complain(text)
+            if exitStatus == 0 || exitStatus == StreamError.Code.stopped.exitStatus,
+                error == .readerLeft || exitStatus == 0
+            {
+                exitStatus = error.exitStatus
+            }
+        }
+        if eventFailure == EPIPE {
+            failed(.readerLeft, "the reader of the events has left")
+        } else if let eventFailure {
+            failed(
+                .outputFailed, "cannot write the events to \(events ?? ""): \(String(cString: strerror(eventFailure)))")
+        }
+        let text =
+            files.isEmpty
+            ? ""
+            : Report(
+                summary, startedAt: startedAt, endedAt: WallClock.now,
+                arguments: Array(CommandLine.arguments.dropFirst())
+            ).json
+        for file in files {
+            do throws(ReportFile.Failure) {
+                try file.write(text)
+            } catch { failed(error.isClosedPipe ? .readerLeft : .outputFailed, error.message) }
+        }
+        return exitStatus
+    }
+
+    /// Says which local files are missing, before anybody waits for them.
+    private func findFiles(_ console: Console) throws(StreamError) {
+        let missing = origins.filter { origin in
+            guard case .path(let path) = LocalAddress(origin) else { return false }
+            return access(path, F_OK) != 0 && errno == ENOENT
+        }
+        if missing.isEmpty { return }
+        if missing.count == origins.count {
+            throw StreamError(
+                code: .noOriginUsable,
+                message: missing.map { "\($0): No such file or directory" }.joined(separator: "; ")
+                    + (missing.allSatisfy { $0.hasPrefix("/") }
+                        ? "" : "; a URL begins with http://, https:// or rtsp://"))
+        }
+        if quiet { return }
+        for path in missing { console.line("note: \(path): No such file or directory".printable) }
+    }
+
+    private func stream(
+        _ console: Console, _ eventWriter: LineWriter?, _ controls: StreamControls?
+    ) throws(StreamError) -> ResilientStream {
+        let words = EventWords(console: console, isVerbose: verbose)
+        let isQuiet = quiet
+        // Attempts before the stream is open are told once it is; until then the error may be all there is to tell.
+        let held = Guarded<[String]?>(verbose ? nil : [])
+        return try ResilientStream(configuration: configuration, outputs: outputs) { event in
+            eventWriter?.write(event.json)
+            controls?.noted(event)
+            guard !isQuiet else { return }
+            let lines = words.lines(for: event)
+            let isHeld = held.withLock { held in
+                if case .attemptFailed = event.kind, held != nil {
+                    held?.append(contentsOf: lines)
+                    return true
+                }
+                return false
+            }
+            if isHeld { return }
+            if case .opened = event.kind { for line in held.withLock({ $0.take() }) ?? [] { console.line(line) } }
+            for line in lines { console.line(line) }
+        }
+    }
+
+    /// Runs the stream to its end, with all that may tell it what to do.
+    private func watch(_ stream: ResilientStream, _ console: Console, _ controls: StreamControls?) async -> Summary {
         let isQuiet = quiet
         Interrupts.onFirst {
             if !isQuiet { console.line("stopping; press Ctrl-C again to leave at once") }
@@ -224,33 +352,12 @@ struct Play: AsyncParsableCommand {
                 try stream.migrate()
             } catch { console.line("throughline: \(error.message)") }
         }
-        if control { StreamControls.read(for: stream) { console.line("throughline: \($0)") } }
-        let startedAt = WallClock.now
-        let live = isQuiet || !console.isTerminal ? nil : Task { await LiveStatus(stream, console).run() }
+        controls?.read(for: stream)
+        let live = isQuiet ? nil : Task { await LiveStatus(stream, console).run() }
         let summary = await stream.run()
         live?.cancel()
         await live?.value
-
-        var status = summary.error?.code.exitStatus ?? 0
-        // Where nothing was played there is nothing to sum up.
-        if !isQuiet, summary.startup != nil {
-            for line in summaryLines(summary, console: console) { console.line(line) }
-        }
-        if let error = summary.error, error.code != .stopped { complain(errorLines(error)) }
-        if let failure = eventWriter?.close() {
-            complain("cannot write the events to \(events ?? ""): \(failure)")
-            if status == 0 { status = StreamError.Code.outputFailed.exitStatus }
-        }
-        let text = reports.isEmpty ? "" : Report(summary, startedAt: startedAt).json
-        for file in reports {
-            do throws(ReportFile.Failure) {
-                try file.write(text)
-            } catch {
-                complain(error.message)
-                if status == 0 { status = StreamError.Code.outputFailed.exitStatus }
-            }
-        }
-        return status
+        return summary
     }
 
     private var configuration: Configuration {
@@ -273,17 +380,21 @@ struct Play: AsyncParsableCommand {
     private var outputs: [Output] {
         output.enumerated().map { index, path in
             let format = format.count > 1 ? format[index] : format.first
-            return path == "-"
+            return FileIdentity.isStandardOutput(path)
                 ? .descriptor(STDOUT_FILENO, format: format ?? "mpegts", decoded: decode)
-                : .file(path: path, format: format, decoded: decode)
+                : .file(path: path, format: format, decoded: decode, overwrites: overwrite)
         }
     }
 
-    private func openEvents(_ path: String) throws(StreamError) -> LineWriter {
+    private func openEvents(
+        _ path: String, onFailure: @escaping @Sendable (Int32) -> Void
+    ) throws(StreamError) -> LineWriter {
         let leftOut = { @Sendable (count: Int) in
             #"{"count":\#(count),"event":"left-out","schema":"throughline-event/1"}"#
         }
-        if path == "-" { return LineWriter(STDOUT_FILENO, leftOutLine: leftOut) }
+        if FileIdentity.isStandardOutput(path) {
+            return LineWriter(STDOUT_FILENO, leftOutLine: leftOut, onFailure: onFailure)
+        }
         let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
         guard descriptor >= 0 else {
             throw StreamError(
@@ -291,50 +402,11 @@ struct Play: AsyncParsableCommand {
                 message: "cannot write the events to \(path): \(String(cString: strerror(errno))); choose another place"
             )
         }
-        return LineWriter(descriptor, owning: true, leftOutLine: leftOut)
-    }
-}
-
-/// Whether a path to write to is the file that an origin names.
-private func isSameFile(_ path: String, _ origin: String) -> Bool {
-    guard case .path(let other) = LocalAddress(origin) else { return false }
-    var (a, b) = (stat(), stat())
-    guard stat(path, &a) == 0, stat(other, &b) == 0, a.st_mode & S_IFMT == S_IFREG else { return false }
-    return a.st_dev == b.st_dev && a.st_ino == b.st_ino
-}
-
-/// The live line of a stream, five times a second, until its task is cancelled.
-struct LiveStatus {
-    let stream: ResilientStream
-    let console: Console
-
-    init(_ stream: ResilientStream, _ console: Console) {
-        self.stream = stream
-        self.console = console
-    }
-
-    func run() async {
-        // How much media came in, over the last two seconds.
-        var history: [(at: Instant, received: MediaTime)] = []
-        while !Task.isCancelled {
-            let (status, now) = (stream.status, Instant.now)
-            var rate: Double?
-            if let npt = status.npt {
-                history.append((now, npt + status.buffer))
-                while history.count > 1, now - history[0].at > .seconds(2) { history.removeFirst() }
-                let (first, last) = (history[0], history[history.count - 1])
-                let span = last.at - first.at
-                if span >= .milliseconds(500) {
-                    rate = max(0, (last.received - first.received).seconds) * 1e9 / Double(span.wholeNanoseconds)
-                }
-            }
-            console.live(statusLine(status, rate: rate, width: console.width))
-            try? await Task.sleep(for: .milliseconds(200))
-        }
-        console.live(nil)
+        return LineWriter(descriptor, owning: true, leftOutLine: leftOut, onFailure: onFailure)
     }
 }
 
 extension RTSPTransportChoice: ExpressibleByArgument {}
 extension Standby: ExpressibleByArgument {}
 extension Failback: ExpressibleByArgument {}
+extension StatusChoice: ExpressibleByArgument {}

@@ -21,13 +21,16 @@ struct ProbeCommand: AsyncParsableCommand {
             Exit status: 0 the first origin can be played; 64 usage; 65 it is not media; 69 it cannot be opened.
             """)
 
-    @Argument(help: ArgumentHelp("The stream, and where else it may be.", valueName: "origin"))
+    @Argument(
+        help: ArgumentHelp("The stream, and where else it may be.", valueName: "origin"), completion: .file())
     var origins: [String]
 
     @Flag(help: "Write JSON to standard output instead of text.")
     var json = false
 
-    @Option(help: ArgumentHelp("Silence of an origin that is borne.", valueName: "time"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("How long an origin may be silent.", valueName: "time"))
     var timeout = TimeArgument(.seconds(5))
 
     @OptionGroup var options: OriginOptions
@@ -42,10 +45,10 @@ struct ProbeCommand: AsyncParsableCommand {
             let probe = try Probe(
                 options.origins(origins), bound: timeout.duration, rtspTransport: options.rtspTransport)
             let findings = await probe.run()
-            put(json ? ProbeReport(findings).json : text(findings))
+            let unwritten = statusOfOutput(put(json ? ProbeReport(findings).json : text(findings)))
             let error = findings.origins[0].error
             if let error { put("throughline: \(error.description.printable)\n", to: STDERR_FILENO) }
-            status = error?.code.exitStatus ?? 0
+            status = error?.code.exitStatus ?? unwritten
         } catch {
             put("throughline: \(error.description.printable)\n", to: STDERR_FILENO)
             status = error.code.exitStatus

@@ -7,6 +7,10 @@ struct ReportFile {
 
     /// Whether the extension names a kind of report that can be written.
     static func check(extensionOf path: String) throws(ValidationError) {
+        // What is no file has no extension: standard output, the pipe of a shell.
+        var status = stat()
+        if FileIdentity.isStandardOutput(path) { return }
+        if stat(path, &status) == 0, ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT) { return }
         let name = path.split(separator: "/").last ?? ""
         let kind = name.lastIndex(of: ".").map { name[$0...].lowercased() } ?? ""
         guard kind == ".json" else {
@@ -17,14 +21,20 @@ struct ReportFile {
 
     struct Failure: Error {
         let message: String
+        let isClosedPipe: Bool
         init(_ path: String, _ code: Int32) {
-            message = "cannot write the report \(path): \(String(cString: strerror(code))); choose another place"
+            isClosedPipe = code == EPIPE
+            message =
+                code == EPIPE
+                ? "the reader of the report \(path) has left"
+                : "cannot write the report \(path): \(String(cString: strerror(code))); choose another place"
         }
     }
 
     /// Finds out, before anything is played, whether the report can be written.
     init(path: String) throws(Failure) {
         self.path = path
+        if FileIdentity.isStandardOutput(path) { return }
         if isSpecial {
             guard access(path, W_OK) == 0 else { throw Failure(path, errno) }
             return
@@ -51,6 +61,11 @@ struct ReportFile {
     }
 
     func write(_ text: String) throws(Failure) {
+        if FileIdentity.isStandardOutput(path) {
+            let error = put(text)
+            if error != 0 { throw Failure("on standard output", error) }
+            return
+        }
         let (descriptor, temporary): (Int32, String)
         if isSpecial {
             descriptor = open(path, O_WRONLY | O_CLOEXEC)

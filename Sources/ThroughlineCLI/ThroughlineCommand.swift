@@ -1,19 +1,50 @@
 internal import ArgumentParser
 import Glibc
+internal import Throughline
 
 /// Where the process begins.
 @main
 enum Entry {
     static func main() async {
-        // Started with a standard stream closed, a file opened later would take its number, and be written into.
-        while case let descriptor = open("/dev/null", O_RDWR), descriptor >= 0 {
+        // Started with a standard stream closed, a file opened later would take its number, and be written into. Not for
+        // writing: what was to be written is not taken, and that is told.
+        while case let descriptor = open("/dev/null", O_RDONLY), descriptor >= 0 {
             if descriptor > STDERR_FILENO {
                 close(descriptor)
                 break
             }
         }
         Interrupts.prepare()
-        await ThroughlineCommand.main()
+        exit(await run(Array(CommandLine.arguments.dropFirst())))
+    }
+
+    private static func run(_ arguments: [String]) async -> Int32 {
+        let commands = ThroughlineCommand.configuration.subcommands.filter { $0.configuration.shouldDisplay }
+        let names = commands.map { $0._commandName }
+        if let mistake = Mistakes.unknownCommand(arguments, known: names + ["help", Manual._commandName]) {
+            Mistakes.tell(mistake, command: nil, arguments: arguments)
+            return StreamError.Code.usage.exitStatus
+        }
+        do {
+            let command = try ThroughlineCommand.parseAsRoot(arguments)
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                var command = command
+                try command.run()
+            }
+            return 0
+        } catch let code as ExitCode {
+            return code.rawValue
+        } catch {
+            let code = ThroughlineCommand.exitCode(for: error)
+            // Help, the version, a completion script.
+            if code == .success { return statusOfOutput(put(ThroughlineCommand.fullMessage(for: error) + "\n")) }
+            let command = arguments.first.flatMap { names.contains($0) ? $0 : nil }
+            Mistakes.tell(
+                Mistakes.words(ThroughlineCommand.message(for: error)), command: command, arguments: arguments)
+            return StreamError.Code.usage.exitStatus
+        }
     }
 }
 
@@ -28,6 +59,6 @@ struct ThroughlineCommand: AsyncParsableCommand {
 
             See it work:   throughline demo
             """,
-        version: "throughline 0.1.0",
-        subcommands: [Play.self, ProbeCommand.self, Lab.self, Demo.self])
+        version: "throughline \(Release.version)",
+        subcommands: [Play.self, ProbeCommand.self, Lab.self, Demo.self, Manual.self])
 }

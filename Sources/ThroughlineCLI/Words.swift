@@ -34,9 +34,6 @@ extension Duration {
 extension MediaTime {
     /// As `Duration.words`.
     var words: String { duration.words }
-
-    /// `h:mm:ss.m`: one decimal is enough for what moves.
-    var short: String { String(MediaTime(flicks: flicks).description.dropLast(2)) }
 }
 
 extension String {
@@ -99,10 +96,10 @@ final class EventWords: Sendable {
                 ["\(change.detail); response: \(change.response.rawValue)"]
             )
         case .attemptFailed(_, let url, let reason):
-            return (.notice, reason.contains(url) ? "tried in vain: \(reason)" : "tried \(url): \(reason)", [])
+            return (.notice, reason.contains(url) ? "failed: \(reason)" : "failed: \(url): \(reason)", [])
         case .waiting(let time):
             guard isVerbose || time >= .milliseconds(200) else { return (.plain, "", []) }
-            return (.plain, "nobody to ask for the next \(time.words); waiting", [])
+            return (.plain, "no origin can be asked for the next \(time.words); waiting", [])
         case .handoff(let report):
             let place = report.to == report.from ? "the same origin again, \(report.toURL)," : report.toURL
             let kind = report.standby == .cold ? "" : "\(report.standby.rawValue) "
@@ -141,8 +138,14 @@ final class EventWords: Sendable {
         case .warning(let text): return (.notice, "note: \(text)", [])
         case .paused(let isPaused, let npt): return (.plain, "\(isPaused ? "paused" : "goes on") at \(npt)", [])
         case .sought(let npt): return (.plain, "went to \(npt)", [])
+        // What was asked for is said by what comes of it; this is what that does not say.
+        case .answered(let answer):
+            let text = answer.text.map { ": \($0)" } ?? ""
+            return answer.isAccepted
+                ? (.plain, "\(answer.line)\(text.isEmpty ? ": accepted" : text)", [])
+                : (.notice, "throughline: \(answer.text ?? "refused")", [])
         case .rateChanged(let rate): return (.plain, "plays at \(rate) times the normal rate", [])
-        case .ended(let npt): return (.plain, "ended at \(npt)", [])
+        case .ended(let npt, _): return (.plain, npt.map { "ended at \($0)" } ?? "", [])
         }
     }
 
@@ -259,36 +262,4 @@ func verdict(_ summary: Summary) -> String? {
     }
     if summary.gapTotal > .zero { parts.append("the viewer waited for \(summary.gapTotal.words)") }
     return "played to the end" + (parts.isEmpty ? "" : "; ") + parts.joined(separator: ", ")
-}
-
-/// Where a running stream is, on one line of at most `width` columns: what matters least is left out first.
-func statusLine(_ status: StreamStatus, rate: Double?, width: Int) -> String {
-    let position = (status.npt ?? .zero).short + (status.duration.map { " of \($0.short)" } ?? "")
-    var parts: [(rank: Int, text: String)] = [
-        (0, position), (3, shortened(status.origin ?? "connecting")),
-        (2, "buffer \(status.buffer.duration.decimals(1)) s"),
-    ]
-    if let rate {
-        let tenths = Int((rate * 10).rounded())
-        parts.append((5, "\(tenths / 10).\(tenths % 10)x"))
-    }
-    parts.append((4, counted(status.handoffs, "handoff")))
-    parts.append((1, "gap \(status.visibleGap.words)"))
-    while true {
-        let line = parts.map(\.text).joined(separator: "  ")
-        guard line.count >= width, parts.count > 1, let least = parts.map(\.rank).max() else {
-            return String(line.printable.prefix(width - 1))
-        }
-        parts.removeAll { $0.rank == least }
-    }
-}
-
-/// `127.0.0.1:8080/.../film.mp4`.
-private func shortened(_ url: String) -> String {
-    let rest = url.firstRange(of: "://").map { url[$0.upperBound...] } ?? url[...]
-    let path = rest.prefix { $0 != "?" && $0 != "#" }.split(separator: "/", omittingEmptySubsequences: false)
-    guard path.count > 2, let host = path.first, let name = path.last else {
-        return String(path.joined(separator: "/"))
-    }
-    return "\(host)/.../\(name)"
 }

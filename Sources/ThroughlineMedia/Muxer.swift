@@ -107,6 +107,21 @@ package final class Muxer: @unchecked Sendable {
         av_guess_format(format, name, nil) != nil
     }
 
+    /// libavformat's name of the muxer.
+    package static func containerName(format: String?, name: String?) -> String? {
+        av_guess_format(format, name, nil).map { String(cString: $0.pointee.name) }
+    }
+
+    /// Whether what it writes can be read by people, on a terminal.
+    package static func writesText(format: String?, name: String?) -> Bool {
+        containerName(format: format, name: name).map { textFormats.contains($0) } ?? false
+    }
+
+    private static let textFormats: Set<String> = [
+        "ass", "crc", "ffmetadata", "framecrc", "framehash", "framemd5", "hash", "jacosub", "lrc", "md5", "microdvd",
+        "null", "scc", "srt", "streamhash", "ttml", "uncodedframecrc", "webvtt",
+    ]
+
     private func canCarry(_ flow: FlowFormat) -> Bool {
         // The transport stream muxer takes any subtitle codec as private data that no player reads.
         if container == "mpegts", flow.kind == .subtitle {

@@ -40,13 +40,23 @@ struct CommandLineTests {
     @Test(arguments: [
         Mistake("play", 64, "<origin>"),
         Mistake("play ftp://example.invalid/film.mp4", 64, "ftp"),
-        Mistake("play FILM --buffer long", 64, "--buffer"),
+        Mistake("play FILM --buffer long", 64, "--buffer: 'long' is no time: write 90, 1:30, 500ms or 2s"),
+        Mistake("play FILM --buffer -1", 64, "'-1' is no time"),
+        Mistake("play FILM --give-up-after -5s", 64, "'-5s' is no time"),
+        Mistake("play FILM --standby lukewarm", 64, "write cold, warm or hot"),
+        Mistake("play FILM --output -x.ts", 64, "./-x.ts"),
+        Mistake("play http:///film.mp4", 64, "names no host"),
+        Mistake("play http:/host/film.mp4", 64, "http://host/path"),
+        Mistake("play rtsp://host:99999/film", 64, "1 to 65535"),
+        Mistake("film.mp4", 64, "did you mean \"throughline play film.mp4\"?"),
+        Mistake("plya FILM", 64, "did you mean \"throughline play\"?"),
         Mistake("play FILM --buffer 10ms", 64, "0.1 to 60"),
         Mistake("play FILM --from 5 --to 3", 64, "end"),
         Mistake("play FILM --from 1:39 --fast", 64, "0:12"),
         Mistake("play FILM --flows smell", 64, "video"),
         Mistake("play FILM --output FILM", 64, "overwrite"),
         Mistake("play FILM --output - --events -", 64, "standard output"),
+        Mistake("play FILM --output SCRATCH/a.ts --output SCRATCH/./a.ts", 64, "written twice"),
         Mistake("play FILM --report SCRATCH/report.pdf", 64, ".json"),
         Mistake("play ORIGIN/page.html", 65, "page.html"),
         Mistake("play ORIGIN/empty.mp4", 65, "empty"),
@@ -57,6 +67,7 @@ struct CommandLineTests {
         Mistake("play FILM --fast --output /nowhere/film.mp4", 74, "/nowhere/film.mp4"),
         Mistake("play FILM --fast --output /dev/full --format mpegts", 74, "space"),
         Mistake("play FILM --fast --output SCRATCH/film.what", 64, "--format"),
+        Mistake("play FILM --fast --output SCRATCH/film.webm", 64, "film.mkv"),
         Mistake("play FILM --events SCRATCH/events --output SCRATCH/film.what", 64, "--format"),
         Mistake("play FILM --report /nowhere/report.json", 74, "/nowhere/report.json"),
         Mistake("play FILM --events /nowhere/events", 74, "/nowhere/events"),
@@ -88,10 +99,93 @@ struct CommandLineTests {
         try await origin.stop()
     }
 
-    @Test func aClosedPipeIsAFailedOutput() async throws {
-        let outcome = try await CommandLineTool.run(["play", film, "--fast", "--output", "-"], isPipeClosed: true)
-        #expect(outcome.status == 74)
-        #expect(outcome.errors.contains("standard output"))
+    @Test func aReaderThatLeavesIsNoFailure() async throws {
+        for arguments in [
+            ["play", film, "--fast", "--output", "-"], ["play", film, "--fast", "--events", "-"],
+            ["play", film, "--fast", "--report", "-"], ["probe", film],
+        ] {
+            let outcome = try await CommandLineTool.run(arguments, isPipeClosed: true)
+            #expect(outcome.status == 141, "\(arguments) \(outcome.errors)")
+            let lines = outcome.errors.split(separator: "\n").filter { $0.hasPrefix("throughline: ") }
+            #expect(lines.count == 1 && lines.first?.contains("has left") == true, "\(outcome.errors)")
+        }
+    }
+
+    @Test func theOtherOutputStaysWholeWhenAReaderLeaves() async throws {
+        let (copy, path) = (scratch.file("film.mp4"), scratch.file("report.json"))
+        let outcome = try await CommandLineTool.run(
+            ["play", film, "--fast", "--output", "-", "--output", copy, "--report", path], isPipeClosed: true)
+        #expect(outcome.status == 141, "\(outcome.errors)")
+        let finding = await (try Probe([Origin(url: copy)])).run().origins[0]
+        #expect(finding.duration == .seconds(12), "\(outcome.errors)")
+        let report = try JSONDecoder().decode(Report.self, from: Data(Scratch.bytes(of: path)))
+        #expect(report.result.outcome == "reader-left" && report.flows.first?.packets == 300)
+    }
+
+    // MARK: - Files that are there
+
+    @Test func anExistingFileIsNotTouchedUnlessItMayBe() async throws {
+        let copy = scratch.file("film.mp4")
+        try Data("keep".utf8).write(to: URL(filePath: copy))
+        let refused = try await CommandLineTool.run(["play", film, "--fast", "--output", copy])
+        #expect(refused.status == 64 && refused.errors.contains("-y"), "\(refused.errors)")
+        let other = scratch.file("film.mp3")
+        try Data("keep".utf8).write(to: URL(filePath: other))
+        let impossible = try await CommandLineTool.run(["play", film, "--fast", "-y", "--output", other])
+        #expect(impossible.status == 64 && impossible.errors.contains("film.mkv"), "\(impossible.errors)")
+        for path in [copy, other] { #expect(Scratch.bytes(of: path) == Array("keep".utf8)) }
+        let replaced = try await CommandLineTool.run(["play", film, "--fast", "-y", "--output", copy])
+        #expect(replaced.status == 0 && Scratch.bytes(of: copy).count > 100_000, "\(replaced.errors)")
+    }
+
+    @Test func eventsDoNotOverwriteAnOrigin() async throws {
+        let copy = scratch.file("copy.mp4")
+        try Data(Scratch.bytes(of: film)).write(to: URL(filePath: copy))
+        for option in ["--events", "--output"] {
+            let outcome = try await CommandLineTool.run(["play", copy, "-y", option, "\(scratch.path)/./copy.mp4"])
+            #expect(outcome.status == 64, "\(outcome.errors)")
+        }
+        #expect(Scratch.bytes(of: copy) == Scratch.bytes(of: film))
+    }
+
+    // MARK: - The last event
+
+    @Test(arguments: [
+        ("play FILM --buffer -1", 64, "usage"), ("play FILM --from 5 --to 3", 64, "usage"),
+        ("play SCRATCH/gone.mp4", 69, "no-origin-usable"), ("play http://127.0.0.1:1/x", 69, "no-origin-usable"),
+        ("play FILM --output /nowhere/x.ts", 74, "output-failed"), ("play FILM --fast", 0, "played"),
+    ])
+    func theLastEventSaysHowItEnded(line: String, status: Int, outcome: String) async throws {
+        let arguments = line.split(separator: " ").map {
+            $0 == "FILM" ? film : $0.hasPrefix("SCRATCH") ? scratch.path + $0.dropFirst(7) : String($0)
+        }
+        let result = try await CommandLineTool.run(arguments + ["--events", "-"])
+        #expect(Int(result.status) == status, "\(result.errors)")
+        let last = try #require(result.output.split(separator: UInt8(ascii: "\n")).last)
+        let event = try JSONDecoder().decode(JSON.self, from: Data(last))
+        #expect(event["event"]?.text == "ended" && event["outcome"]?.text == outcome)
+        #expect(event["exitStatus"]?.number == Double(status))
+        #expect((event["message"]?.text == nil) == (status == 0))
+        try expectDocumented(event)
+    }
+
+    // MARK: - Commands on standard input
+
+    @Test func eachLineIsAnsweredAndTheEndOfInputLetsAPausedStreamGoOn() async throws {
+        let input = scratch.file("input")
+        try Data(" pause \r\nstatus\nrate 20\nrate 1\nnonsense\n\n".utf8).write(to: URL(filePath: input))
+        let outcome = try await CommandLineTool.run(
+            ["play", film, "--to", "1", "--control", "--events", "-"], input: input)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let events = try outcome.output.split(separator: UInt8(ascii: "\n"))
+            .map { try JSONDecoder().decode(JSON.self, from: Data($0)) }
+        let answers = events.filter { $0["event"]?.text == "control" }
+        #expect(answers.map { $0["line"]?.text } == ["pause", "status", "rate 20", "rate 1", "nonsense"])
+        #expect(answers.map { $0["accepted"]?.isTrue } == [true, true, true, true, false])
+        #expect(answers[1]["text"]?.text?.hasPrefix("paused at ") == true)
+        #expect(answers[2]["text"]?.text?.contains("limited to 8") == true)
+        #expect(events.contains { $0["event"]?.text == "resumed" })
+        for answer in answers { try expectDocumented(answer) }
     }
 
     @Test func passwordsAreNotShown() async throws {
@@ -179,6 +273,8 @@ struct CommandLineTests {
         #expect(report.missing == 0 && report.duplicate == 0)
         #expect(report.flows.first?.packets == 300)
         #expect(report.duration == 12)
+        #expect(report.arguments?.first == "play" && report.arguments?.contains("--fast") == true)
+        #expect(!report.version.isEmpty && report.startedAt != nil && report.endedAt != nil)
         try expectDocumented(JSONDecoder().decode(JSON.self, from: data))
         for origin in [first, second] { try await origin.stop() }
     }
@@ -344,6 +440,7 @@ private enum JSON: Decodable {
 
     subscript(name: String) -> JSON? { if case .object(let fields) = self { fields[name] } else { nil } }
     var text: String? { if case .text(let value) = self { value } else { nil } }
+    var isTrue: Bool? { if case .flag(let value) = self { value } else { nil } }
     var number: Double? { if case .number(let value) = self { value } else { nil } }
 
     /// The names of all fields, at every depth.

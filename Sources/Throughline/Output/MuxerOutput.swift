@@ -24,7 +24,11 @@ final class MuxerOutput: PacketOutput {
         let (format, path) = output.container
         do throws(MediaError) {
             return try Muxer(format: format, name: path, flows: flows, start: start, output: bytes)
-        } catch { throw bytes.failure ?? OutputError(message: "\(error); choose another with --format") }
+        } catch {
+            if let failure = bytes.failure { throw failure }
+            throw OutputError(
+                message: ContainerFit(format: format, name: path, flows: flows).refusal("\(error)"), isUsage: true)
+        }
     }
 
     func write(_ packet: borrowing Packet) throws(OutputError) {
@@ -40,20 +44,4 @@ final class MuxerOutput: PacketOutput {
     }
 
     private func failure(_ error: MediaError) -> OutputError { bytes.failure ?? OutputError(message: "\(error)") }
-}
-
-extension Output {
-    /// The container that was asked for, and the path that tells it otherwise.
-    var container: (format: String?, path: String?) {
-        switch self {
-        case .file(let path, let format, _): (format, path)
-        case .descriptor(_, let format, _): (format, nil)
-        }
-    }
-
-    var isDecoded: Bool {
-        switch self {
-        case .file(_, _, let decoded), .descriptor(_, _, let decoded): decoded
-        }
-    }
 }

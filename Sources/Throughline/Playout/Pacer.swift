@@ -4,18 +4,20 @@ internal import ThroughlineCore
 internal import ThroughlineMedia
 
 /// Presents packets when they are due: takes them from the playout buffer and hands them to the outputs, on a thread of
-/// its own.
+/// its own. An output that fails is let go, and the others go on.
 final class Pacer {
     /// Packets that are handed over at once at the most.
     static let batchLimit = 256
 
     private let buffer: PlayoutBuffer
-    private let outputs: [any PacketOutput]
+    private var outputs: [any PacketOutput]
     /// Called on the pacer's thread: before the first packet goes out, with the first picture (the first sound where there
     /// are none) after the start and after each restart of the buffer, and after each batch.
     private let firstOut: (MediaTime) -> Void
     private let firstShown: () -> Void
     private let batchOut: (inout PresentationAccount) -> Void
+    /// Called when an output failed while others go on.
+    private let outputFailed: (OutputError) -> Void
     private(set) var presented: [FlowAccount]
     /// What was missing, and what was damaged.
     private(set) var account: PresentationAccount
@@ -25,13 +27,14 @@ final class Pacer {
     init(
         buffer: PlayoutBuffer, outputs: [any PacketOutput], flows: [FlowFormat], played: [FlowFormat],
         firstOut: @escaping (MediaTime) -> Void, firstShown: @escaping () -> Void,
-        batchOut: @escaping (inout PresentationAccount) -> Void
+        batchOut: @escaping (inout PresentationAccount) -> Void, outputFailed: @escaping (OutputError) -> Void
     ) {
         self.buffer = buffer
         self.outputs = outputs
         self.firstOut = firstOut
         self.firstShown = firstShown
         self.batchOut = batchOut
+        self.outputFailed = outputFailed
         presented = Array(repeating: FlowAccount(), count: flows.count)
         account = PresentationAccount(flows.map(\.presentationKind))
         let hasPictures = played.contains { $0.kind == .video && !$0.isAttachedPicture }
@@ -39,6 +42,8 @@ final class Pacer {
     }
 
     /// Runs until the buffer is empty and ended, or aborted; then finishes the outputs.
+    ///
+    /// - Throws: what the last output failed with, where there were some and none is left.
     func run() throws(OutputError) {
         // A reader that closes its pipe is an error to report, not a reason to die.
         var signals = sigset_t()
@@ -76,12 +81,27 @@ final class Pacer {
                     packet.pts = packet.pts.map { $0 + shift }
                     packet.dts = packet.dts.map { $0 + shift }
                 }
-                for output in outputs { try output.write(packet) }
+                try withEach { output throws(OutputError) in try output.write(packet) }
             }
-            for output in outputs { try output.flush() }
+            try withEach { output throws(OutputError) in try output.flush() }
             batchOut(&account)
         }
-        for output in outputs { try output.finish() }
+        try withEach { output throws(OutputError) in try output.finish() }
+    }
+
+    /// Does something with every output; whoever fails is let go.
+    private func withEach(_ body: (any PacketOutput) throws(OutputError) -> Void) throws(OutputError) {
+        var index = 0
+        while index < outputs.count {
+            do throws(OutputError) {
+                try body(outputs[index])
+                index += 1
+            } catch {
+                outputs.remove(at: index)
+                if outputs.isEmpty { throw error }
+                outputFailed(error)
+            }
+        }
     }
 
     private func note(_ packet: borrowing Packet) {

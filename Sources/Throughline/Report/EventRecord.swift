@@ -26,6 +26,12 @@ struct EventRecord: Encodable {
     var indicator: Indicated?
     var decision: Report.Decision?
     var defect: Report.Defect?
+    var line: String?
+    var accepted: Bool?
+    var outcome: String?
+    var exitStatus: Int?
+    var message: String?
+    var attempts: [String]?
 
     /// A change that the stream announced.
     struct Indicated: Encodable {
@@ -121,6 +127,9 @@ struct EventRecord: Encodable {
         case .rateChanged(let rate):
             event = "rate-changed"
             self.text = rate.description
+        case .answered(let answer):
+            event = "control"
+            (line, accepted, text) = (answer.line, answer.isAccepted, answer.text)
         case .gap(let gap):
             event = "gap"
             npt = gap.npt.reported
@@ -132,9 +141,12 @@ struct EventRecord: Encodable {
         case .warning(let text):
             event = "warning"
             self.text = text
-        case .ended(let npt):
+        case .ended(let npt, let error):
             event = "ended"
-            self.npt = npt.reported
+            self.npt = npt?.reported
+            let result = Report.Result(error)
+            (outcome, exitStatus, message) = (result.outcome, result.exitStatus, result.message)
+            attempts = result.attempts
         }
     }
 }

@@ -162,7 +162,12 @@ public struct Report: Codable, Sendable {
     }
 
     public var schema = Report.schemaName
+    /// The release of Throughline that wrote it.
+    public var version: String
+    /// What the command was called with, without what may be secret; absent where there was no command.
+    public var arguments: [String]?
     public var startedAt: String?
+    public var endedAt: String?
     public var result: Result
     public var elapsed: Double
     public var startup: Double?
@@ -195,9 +200,15 @@ public struct Report: Codable, Sendable {
     public var defects: [Defect]
     public var warnings: [String]
 
-    /// - Parameter startedAt: when the stream was started, by the clock on the wall; in ISO 8601.
-    public init(_ summary: Summary, startedAt: String? = nil) {
+    /// - Parameters:
+    ///   - startedAt: when the stream was started, by the clock on the wall; in ISO 8601.
+    ///   - endedAt: when it was over, likewise.
+    ///   - arguments: of the command, if there was one. What may be secret in them is left out.
+    public init(_ summary: Summary, startedAt: String? = nil, endedAt: String? = nil, arguments: [String]? = nil) {
+        version = Release.version
+        self.arguments = arguments.map { redactedArguments($0) }
         self.startedAt = startedAt
+        self.endedAt = endedAt
         result = Result(summary.error)
         elapsed = summary.elapsed.reported
         startup = summary.startup?.reported
@@ -388,6 +399,7 @@ extension StreamError.Code {
         case .outputFailed: "output-failed"
         case .gaveUp: "gave-up"
         case .stopped: "stopped"
+        case .readerLeft: "reader-left"
         default: "internal-error"
         }
     }

@@ -102,6 +102,19 @@ public struct Summary: Sendable {
 }
 
 extension Summary {
+    /// Of a stream that could not be started.
+    ///
+    /// - Parameter elapsed: from the request to start it.
+    public init(notStarted error: StreamError, elapsed: Duration) {
+        self.init(
+            error: error, elapsed: elapsed, startup: nil, container: nil, duration: nil, end: nil, flows: [],
+            handoffs: [], handoffCount: 0, reopenCount: 0, gaps: [], gapCount: 0, gapTotal: .zero, playingTime: .zero,
+            seeks: SeekTimes(), presentation: PresentationFigures(), duplicate: .zero,
+            standby: StandbyCost(
+                standby: .cold, preparations: 0, failures: 0, held: .zero, packets: 0, bytes: 0),
+            warnings: [], origins: [])
+    }
+
     init(
         error: StreamError?, elapsed: Duration, startup: Duration?, container: String?, duration: MediaTime?, end: NPT?,
         flows: [Flow], handoffs: [HandoffReport], handoffCount: Int, reopenCount: Int, gaps: [VisibleGap],

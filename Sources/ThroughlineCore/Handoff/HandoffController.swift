@@ -223,7 +223,7 @@ package struct HandoffController: Sendable {
         }
         let origin = note(failure, of: index, in: &move, at: now, jitter: jitter)
         // The same origin, one grade lower; it answered, so nothing is held against it.
-        if case .differentObject = failure, !isTooLate(move, at: now) {
+        if case .differentObject = failure {
             return ask(origin, .lowerGrade, for: move, at: now)
         }
         return advance(move, at: now)
@@ -364,7 +364,11 @@ package struct HandoffController: Sendable {
         if move.isPlanned, let from = move.from { return advance(move, awayFrom: from, at: now) }
         let usable = roster.ids.filter { roster[$0].ruledOut == nil && !move.barred.contains($0) }
         guard !usable.isEmpty else { return giveUp(move, because: "no origin is left that could go on") }
-        if isTooLate(move, at: now) {
+        // Each that may be asked is asked once, however short the patience.
+        let isDone = { [roster] (origin: OriginID) in
+            move.attempts.contains { $0.origin == origin } || roster.isUnderPenalty(origin, at: now)
+        }
+        if isTooLate(move, at: now), usable.allSatisfy(isDone) {
             return giveUp(move, because: "nothing new was received for \(giveUpAfter.secondsText) s")
         }
         if let standby = move.standby, usable.contains(standby), !move.asked.contains(standby) {

@@ -23,6 +23,24 @@ package func redacted(_ url: String) -> String {
     return (scheme + rest + query).printable(limit: 256)
 }
 
+/// The arguments of a command for reports: URLs as `redacted` leaves them, and of header fields, users and passwords
+/// no more than the name in front.
+package func redactedArguments(_ arguments: [String]) -> [String] {
+    let secretOptions = ["--header", "--auth"]
+    func withoutValue(_ text: Substring) -> String { text.prefix { $0 != ":" } + (text.contains(":") ? ":..." : "") }
+    var isSecret = false
+    return arguments.map { argument in
+        defer { isSecret = secretOptions.contains(argument) }
+        if isSecret { return withoutValue(argument[...]).printable(limit: 256) }
+        if argument.hasPrefix("--"), let sign = argument.firstIndex(of: "=") {
+            let (name, value) = (argument[..<sign], argument[argument.index(after: sign)...])
+            let shown = secretOptions.contains(String(name)) ? withoutValue(value) : redacted(String(value))
+            return ("\(name)=" + shown).printable(limit: 256)
+        }
+        return redacted(argument)
+    }
+}
+
 extension StringProtocol {
     /// For messages: at most `limit` characters, control characters replaced.
     package func printable(limit: Int) -> String {

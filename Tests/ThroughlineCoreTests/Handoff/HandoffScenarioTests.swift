@@ -116,7 +116,45 @@ internal import ThroughlineCore
         var world = HandoffWorld(3, giveUpAfter: .seconds(2))
         for name in "ABC" { world.from(0, name, .silent) }
         world.start()
-        #expect(world.transcript() == "0.000 open A\n1.000 open B\n2.000 give up")
+        // Each is asked once all the same.
+        #expect(world.transcript() == "0.000 open A\n1.000 open B\n2.000 open C\n3.000 give up")
+    }
+
+    @Test func withoutPatienceEachIsStillAskedOnce() {
+        var world = HandoffWorld(3, giveUpAfter: .zero)
+        world.from(0, "A", .refuses)
+        world.from(0, "C", .otherObject)
+        world.start()
+        #expect(world.transcript() == "0.000 open A\n0.001 open B\n0.011 B plays")
+        world.play(until: 20)
+        world.from(20, "A", .refuses)
+        world.from(20, "B", .refuses)
+        world.fails(.silence)
+        #expect(
+            world.transcript() == """
+                20.000 B fails: silence
+                20.000 resume C
+                20.010 replace C
+                20.020 C plays
+                """)
+    }
+
+    @Test func withoutPatienceNobodyIsAskedTwice() {
+        var world = HandoffWorld(2, giveUpAfter: .zero)
+        world.start()
+        world.play(until: 20)
+        world.from(20, "A", .refuses)
+        world.from(20, "B", .refuses)
+        world.fails(.reset)
+        #expect(
+            world.transcript() == """
+                0.000 open A
+                0.010 A plays
+                20.000 A fails: reset
+                20.000 resume A
+                20.001 resume B
+                20.002 give up
+                """)
     }
 
     @Test func priorityComesFirst() {

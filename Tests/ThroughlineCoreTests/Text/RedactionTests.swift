@@ -15,6 +15,17 @@ internal import ThroughlineCore
     ])
     func whatIsShown(url: String, shown: String) { #expect(redacted(url) == shown) }
 
+    @Test(arguments: [
+        (["play", "http://u:p@h/x?token=1", "-o", "a b.ts"], ["play", "http://h/x?...", "-o", "a b.ts"]),
+        (["--header", "Authorization: Bearer s", "film.mp4"], ["--header", "Authorization:...", "film.mp4"]),
+        (["--header=Cookie: s", "--report=http.json"], ["--header=Cookie:...", "--report=http.json"]),
+        (["--auth", "basic:me:s"], ["--auth", "basic:..."]),
+        (["--events=-", "rtsp://u:p@h"], ["--events=-", "rtsp://h"]),
+    ])
+    func whatIsShownOfArguments(arguments: [String], shown: [String]) {
+        #expect(redactedArguments(arguments) == shown)
+    }
+
     @Test func isBounded() {
         #expect(redacted("http://host/" + String(repeating: "x", count: 1000)).count == 259)
     }

@@ -101,6 +101,76 @@ internal import ThroughlineMedia
         #expect(String(decoding: buffer[..<max(0, count)], as: UTF8.self) == "Xhort")
     }
 
+    @Test func aFileIsNotTouchedBeforeTheFirstByte() throws {
+        let path = "/tmp/throughline-untouched-\(getpid())"
+        defer { unlink(path) }
+        try Self.fill("keep", to: path)
+        do {
+            let output = try DescriptorOutput(.file(path: path), stop: .init())
+            #expect(try Self.text(of: path) == "keep")
+            #expect(Array("new".utf8).withUnsafeBytes { output.write($0) })
+        }
+        #expect(try Self.text(of: path) == "new")
+    }
+
+    @Test func aFileThatExistsIsRefusedUnlessItMayBeReplaced() throws {
+        let path = "/tmp/throughline-existing-\(getpid())"
+        defer { unlink(path) }
+        try Self.fill("keep", to: path)
+        let error = #expect(throws: OutputError.self) {
+            try DescriptorOutput(.file(path: path, overwrites: false), stop: .init())
+        }
+        #expect(error?.isUsage == true && error?.message.contains("-y") == true)
+        unlink(path)
+        // It appears between the look and the first byte.
+        let output = try DescriptorOutput(.file(path: path, overwrites: false), stop: .init())
+        try Self.fill("keep", to: path)
+        #expect(!Array("new".utf8).withUnsafeBytes { output.write($0) })
+        #expect(output.failure?.isUsage == true)
+        #expect(try Self.text(of: path) == "keep")
+    }
+
+    @Test(arguments: ["/dev/null", "fifo"]) func whatIsNoFileIsWrittenWithoutAsking(kind: String) throws {
+        let fifo = "/tmp/throughline-fifo-\(getpid())"
+        defer { unlink(fifo) }
+        let path = kind == "fifo" ? fifo : kind
+        if kind == "fifo" { try #require(mkfifo(fifo, 0o600) == 0) }
+        let reader = open(path, O_RDONLY | O_NONBLOCK)
+        defer { close(reader) }
+        let output = try DescriptorOutput(.file(path: path, overwrites: false), stop: .init())
+        #expect(!output.isSeekable)
+        #expect([UInt8]([1, 2, 3]).withUnsafeBytes { output.write($0) })
+    }
+
+    @Test func nobodyReadsTheFIFOUntilItIsStopped() throws {
+        let path = "/tmp/throughline-unread-\(getpid())"
+        defer { unlink(path) }
+        try #require(mkfifo(path, 0o600) == 0)
+        let stop = DescriptorOutput.StopFlag()
+        let writing = Blocking { () -> Bool? in
+            guard let output = try? DescriptorOutput(.file(path: path), stop: stop) else { return nil }
+            let isTaken = Self.bytes.withUnsafeBytes { output.write($0) }
+            return isTaken ? nil : output.failure?.isAborted
+        }
+        #expect(writing.isBlocked)
+        stop.set()
+        #expect(writing.value(within: .seconds(5)) == .some(true))
+        writing.join()
+    }
+
+    private static func fill(_ text: String, to path: String) throws {
+        let file = try #require(fopen(path, "w"))
+        fputs(text, file)
+        fclose(file)
+    }
+
+    private static func text(of path: String) throws -> String {
+        let file = try #require(fopen(path, "r"))
+        defer { fclose(file) }
+        var buffer = [UInt8](repeating: 0, count: 100)
+        return String(decoding: buffer[..<fread(&buffer, 1, 100, file)], as: UTF8.self)
+    }
+
     @Test func aFileThatCannotBeWrittenIsNamed() {
         #expect {
             _ = try DescriptorOutput(.file(path: "/nowhere/at/all.ts"), stop: .init())
