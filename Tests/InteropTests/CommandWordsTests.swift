@@ -11,7 +11,8 @@ internal import ThroughlineCore
     {
         StreamStatus(
             npt: .milliseconds(31_900), duration: duration.map { .seconds(Int64($0)) }, origin: origin,
-            buffer: .milliseconds(2300), bufferBytes: 0, handoffs: 1, gapTotal: .zero, missing: .zero, isPaused: paused, rate: .normal)
+            buffer: .milliseconds(2300), bufferBytes: 0, handoffs: 1, gapTotal: .zero,
+            missing: .zero, isPaused: paused, rate: .normal)
     }
 
     @Test(arguments: [
