@@ -54,10 +54,4 @@ extension Origin {
         else { return "the port is a number from 1 to 65535" }
         return nil
     }
-
-    /// The path of a local origin; nil for one that is reached over a network, and for standard input.
-    public var localPath: String? {
-        guard case .path(let path) = LocalAddress(url) else { return nil }
-        return path
-    }
 }

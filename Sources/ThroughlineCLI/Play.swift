@@ -212,11 +212,11 @@ struct Play: AsyncParsableCommand {
                 throw ValidationError("\(other) and \(path) are the same file, which would be written twice")
             }
         }
-        for origin in origins.map({ Origin(url: $0) }) {
-            guard let place = origin.localPath, let identity = FileIdentity(place) else { continue }
+        for origin in origins {
+            guard case .path(let place) = LocalAddress(origin), let identity = FileIdentity(place) else { continue }
             guard let path = taken[identity] else { continue }
             let subject = path == "-" ? "standard output" : path
-            throw ValidationError("\(subject) would overwrite the origin \(origin.url); name another file")
+            throw ValidationError("\(subject) would overwrite the origin \(origin); name another file")
         }
     }
 
@@ -302,7 +302,7 @@ struct Play: AsyncParsableCommand {
     /// Says which local files are missing, before anybody waits for them.
     private func findFiles(_ console: Console) throws(StreamError) {
         let missing = origins.filter { origin in
-            guard let path = Origin(url: origin).localPath else { return false }
+            guard case .path(let path) = LocalAddress(origin) else { return false }
             return access(path, F_OK) != 0 && errno == ENOENT
         }
         if missing.isEmpty { return }
