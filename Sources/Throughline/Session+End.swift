@@ -30,7 +30,8 @@ extension Session {
                     index: flow.index, reached: buffer.accounts[flow.index].end ?? start, stated: stated[flow.index],
                     frame: flow.frameLength)
             },
-            whole: ingest.statedEnd.map { $0 + line.timelineShift } ?? statedEnd, isLoose: ingest.isRealtime || isPart, limit: configuration.to)
+            whole: ingest.statedEnd.map { $0 + line.timelineShift } ?? statedEnd, isLoose: ingest.isRealtime || isPart,
+            limit: configuration.to)
         switch verdict {
         case .whole: return nil
         case .agreed(let shortage):
