@@ -135,7 +135,10 @@ final class RTPFlowReader {
                     : (bandwidth ?? declaredBandwidth).map { .media(bitsPerSecond: $0) }), at: now)
     }
 
-    func adjusted(_ adjustment: Adjustment, at now: Instant) { keeper.adjusted(adjustment, at: now) }
+    func adjusted(_ adjustment: Adjustment, at now: Instant) {
+        if adjustment.bandwidth != nil { isBandwidthAgreed = true }
+        keeper.adjusted(adjustment, at: now)
+    }
 
     func senderReported(ntpTime: UInt64, timestamp: UInt32, at now: Instant) {
         timeline.senderReported(ntpTime: ntpTime, timestamp: timestamp, at: now)

@@ -152,7 +152,8 @@ internal import ThroughlineProtocols
         #expect(server.reader.accounts(of: 0, at: server.now)?.position.basis == .timestamps)
         if !isTold { #expect(worst > .seconds(2)) }
         let findings = server.reader.takeFindings().compactMap { $0.finding.told?.subject }
-        #expect(findings == (isTold ? [] : [.accountsApart]))
+        // What the description says of the bandwidth is a guess: that the media have another is no news.
+        #expect(findings.isEmpty)
     }
 
     enum Fault: CaseIterable, Sendable {

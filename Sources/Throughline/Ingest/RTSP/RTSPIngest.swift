@@ -382,7 +382,11 @@ final class RTSPIngest: Ingest {
             }
             if let doubt { throw .changed(doubt) }
             if hasEnded { return nil }
-            if mustReopen { try reopen() }
+            if mustReopen {
+                try reopen()
+                // What came with the opening is there.
+                continue
+            }
             if abort.isAborted {
                 hasFailed = true
                 return nil
