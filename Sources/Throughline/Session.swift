@@ -687,7 +687,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         }
         let failure = lastFailure.flatMap { $0.origin == target ? " (\($0.text))" : nil } ?? ""
         let wish = event.cause == .failback ? "going back to" : "going on from"
-        return "\(wish) \(url(target)) failed\(failure), and no other origin could be joined: \(url(origin)) is played on"
+        let rest = "no other origin could be joined: \(url(origin)) is played on"
+        return "\(wish) \(url(target)) failed\(failure), and \(rest)"
     }
 
     func stayEnded(_ ingest: any Ingest) -> HandoffController.Order {

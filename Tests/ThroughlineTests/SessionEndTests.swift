@@ -50,7 +50,10 @@ internal import ThroughlineMedia
     @Test("The end that was asked for is no end to a viewer who goes back before it is presented")
     func beforeTheEndThatWasAskedFor() throws {
         let session = session(.realtime)
-        #expect(session.isAllDone, "no flow is waited for")
+        session.rangeEnd = RangeEnd(at: .seconds(1))
+        #expect(!session.isAllDone)
+        session.rangeEnd?.received(0, due: .seconds(1))
+        #expect(session.isAllDone)
         try push(0, into: session)
         session.control(.seek(.zero))
         #expect(session.viewerGoesOn())
