@@ -140,6 +140,7 @@ package final class Demuxer {
         if readsLittle, fillIn(context, from: options.expected) { return (context, isGrowing, false) }
         if name == "mpegts" { bytes.gauge = options.gauge }
         let found = findFlows(context, io, bytes, options)
+        if name.hasPrefix("mov") { findFrameSizes(context) }
         let isCutShort = bytes.isEnough
         bytes.gauge = nil
         if found >= 0, !isCutShort || knowsAll(context) { return (context, isGrowing, true) }
@@ -322,12 +323,30 @@ package final class Demuxer {
                     stream.pointee.r_frame_rate = stream.pointee.avg_frame_rate
                 }
             } else if parameters.pointee.codec_type == AVMEDIA_TYPE_AUDIO, parameters.pointee.sample_rate == 0 {
+                // Without the length of a frame those that share a time would have none.
+                if known.parameters.pointee.frame_size == 0 { isKnown = false }
                 parameters.pointee.sample_rate = known.parameters.pointee.sample_rate
                 parameters.pointee.frame_size = known.parameters.pointee.frame_size
                 av_channel_layout_copy(&parameters.pointee.ch_layout, &known.parameters.pointee.ch_layout)
             }
         }
         return isKnown
+    }
+
+    /// An MP4 file does not say how many samples a frame of sound has, and libavformat asks the decoder only where it reads
+    /// frames to know the flows. Its index tells it, too; another container can then be read with what is known here.
+    private static func findFrameSizes(_ context: UnsafeMutablePointer<AVFormatContext>) {
+        for index in 0..<Int(context.pointee.nb_streams) {
+            guard let stream = context.pointee.streams[index], let parameters = stream.pointee.codecpar,
+                parameters.pointee.codec_type == AVMEDIA_TYPE_AUDIO, parameters.pointee.frame_size == 0,
+                parameters.pointee.sample_rate > 0, av_get_bits_per_sample(parameters.pointee.codec_id) == 0,
+                let first = avformat_index_get_entry(stream, 0), let second = avformat_index_get_entry(stream, 1)
+            else { continue }
+            let samples = av_rescale_q(
+                second.pointee.timestamp - first.pointee.timestamp, stream.pointee.time_base,
+                AVRational(num: 1, den: parameters.pointee.sample_rate))
+            if (1...65_536).contains(samples) { parameters.pointee.frame_size = Int32(samples) }
+        }
     }
 
     /// Reads until the first picture is seen (the first sample where there are none), and counts NPT from there. What was

@@ -6,7 +6,7 @@ internal import ThroughlineLab
 /// Every example of the documentation is run, and writes what is shown.
 ///
 /// With `THROUGHLINE_RECORD=1` in the environment what is shown in the pages is replaced by what was written.
-@Suite(.timeLimit(.minutes(5)), .inSlots)
+@Suite(.timeLimit(.minutes(25)), .inSlots)
 struct DocumentationTests {
     private static let root = String(Fixtures.directory.dropLast("/Fixtures".count))
     /// `report.md` and `requirements.md` hold tables alone.

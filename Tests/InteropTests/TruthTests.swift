@@ -23,7 +23,7 @@ internal import ThroughlineLab
         "hevc.ts", "vfr.mp4", "vfr.mkv", "wrong.mp4", "subs.mkv", "audio.mp3", "audio.aac",
     ]
 
-    @Test("nothing is reported of media that is whole", .timeLimit(.minutes(5)), arguments: whole)
+    @Test("nothing is reported of media that is whole", .timeLimit(.minutes(25)), arguments: whole)
     func nothingIsInvented(_ file: String) async throws {
         let summary = try await Self.play(Fixtures.path(file))
         #expect(summary.error == nil && summary.missing == .zero && summary.damagedPackets == 0)
@@ -32,7 +32,7 @@ internal import ThroughlineLab
         #expect((summary.played - length).magnitude < .milliseconds(100), "\(summary.played)")
     }
 
-    @Test("a second cut out of a transport stream is a second missing", .timeLimit(.minutes(5)), arguments: [0, 57])
+    @Test("a second cut out of a transport stream is a second missing", .timeLimit(.minutes(25)), arguments: [0, 57])
     func aCutSecond(_ offset: Int) async throws {
         let place = try TemporaryDirectory()
         let file = place.path("cut.ts")
@@ -53,7 +53,7 @@ internal import ThroughlineLab
         #expect(summary.played < .milliseconds(11_200), "\(summary.played)")
     }
 
-    @Test("packets that lack in the middle of a picture are damage", .timeLimit(.minutes(5)))
+    @Test("packets that lack in the middle of a picture are damage", .timeLimit(.minutes(25)))
     func aPictureThatLacksPackets() async throws {
         let place = try TemporaryDirectory()
         let file = place.path("damaged.ts")
@@ -80,7 +80,7 @@ internal import ThroughlineLab
         #expect(summary.defects.map(\.kind) == [.damaged])
     }
 
-    @Test("what is played is what was presented", .timeLimit(.minutes(5)))
+    @Test("what is played is what was presented", .timeLimit(.minutes(25)))
     func played() async throws {
         let part = try await Self.play(Fixtures.path("main.mp4")) {
             $0.from = .seconds(4)
@@ -91,7 +91,7 @@ internal import ThroughlineLab
     }
 
     /// The origin falls silent for good, and the viewer leaves while waiting.
-    @Test("a wait that is not over counts", .timeLimit(.minutes(5)))
+    @Test("a wait that is not over counts", .timeLimit(.minutes(25)))
     func anOpenWait() async throws {
         let faults = try ["stall@20%", "refuse"].map { try Fault(parsing: $0) }
         let origin = try await HTTPOrigin.start(

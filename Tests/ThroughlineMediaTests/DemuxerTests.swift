@@ -269,6 +269,18 @@ extension MediaTests {
             #expect(demuxer.records() == whole)
         }
 
+        @Test(arguments: ["main.mp4", "main-faststart.mp4", "main-fragmented.mp4", "main.ts", "main.mkv"])
+        func whatOneContainerTellsOfSoundTimesThatOfAnother(_ name: String) throws {
+            var options = Demuxer.Options()
+            options.seeksAtOnce = true
+            options.expected = try Demuxer.opening(name).flows
+            let demuxer = try Demuxer(input: MemoryInput(try Fixture.bytes("main.ts")), options: options)
+            try demuxer.seek(to: .seconds(4), anyPacket: true)
+            let sound = demuxer.records().filter { demuxer.flows[$0.flow].kind == .audio }
+            #expect(sound.count > 700)
+            #expect(sound.allSatisfy { $0.pts != nil && $0.duration > .milliseconds(21) })
+        }
+
         @Test func aFileThatIsTooLongToKeepIsRefusedAtOnce() throws {
             let input = MemoryInput(try Fixture.bytes("main.mp4"), isSeekable: false)
             input.statedLength = 65 << 20

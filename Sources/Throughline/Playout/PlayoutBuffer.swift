@@ -174,11 +174,15 @@ final class PlayoutBuffer: Sendable {
     }
 
     /// A container that puts seconds of pictures before their sound needs that much more room: the next sound comes only
-    /// behind the pictures that follow.
+    /// behind the pictures that follow. So does the first, without which nothing is presented.
     private func noteSkew(_ state: inout State) {
         var (least, most): (MediaTime?, MediaTime?) = (nil, nil)
+        let isBeginning = limits.isPaced && !state.isRealtime && !state.clock.isRunning
         for lane in state.lanes where !lane.isSparse {
-            guard let end = lane.decodeEnd else { continue }
+            guard let end = lane.decodeEnd else {
+                if isBeginning, let head = startTime(state) { least = min(least ?? head, head) }
+                continue
+            }
             least = min(least ?? end, end)
             most = max(most ?? end, end)
         }

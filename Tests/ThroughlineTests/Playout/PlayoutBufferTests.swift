@@ -120,6 +120,15 @@ internal import ThroughlineCore
         #expect(out.map(\.due) == packets.map(\.due))
     }
 
+    @Test func theFirstSoundMayComeBehindMorePicturesThanTheBufferHolds() throws {
+        let buffer = Self.buffer("va", isPaced: true, milliseconds: 1000)
+        let pictures = (0..<50).map { (flow: 0, due: Int64($0) * 40) }
+        let sounds = (0..<50).map { (flow: 1, due: Int64($0) * 40) }
+        let out = try #require(Self.through(buffer, pictures + sounds, batch: 5))
+        #expect(out.count == 100)
+        #expect(buffer.gapTotal == .zero)
+    }
+
     @Test func aFlowFarBehindHoldsNobodyUp() throws {
         let buffer = Self.buffer("va", isPaced: false, packets: 256)
         let packets =
