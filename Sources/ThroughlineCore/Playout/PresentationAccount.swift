@@ -181,11 +181,11 @@ package struct PresentationAccount: Sendable {
         }
     }
 
-    /// Two flows that lack something at the same place prove it to each other.
+    /// Two flows that lack something at the same place prove it to each other, whichever of them is known first.
     private mutating func compareDoubts() {
         for flow in flows.indices {
             for range in flows[flow].continuity?.doubts ?? [] {
-                let isShared = flows.indices.contains { other in
+                let isShared = missed.touches(range) || flows.indices.contains { other in
                     other != flow
                         && flows[other].continuity?.doubts.contains {
                             $0.lowerBound <= range.upperBound && $0.upperBound >= range.lowerBound

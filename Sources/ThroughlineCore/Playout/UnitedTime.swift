@@ -57,6 +57,13 @@ package struct UnitedTime: Sendable {
         groups[index].add(range, flow: flow, packets: packets, isAtJoin: isAtJoin)
     }
 
+    /// Whether a stretch overlaps or meets one that may still grow.
+    package func touches(_ range: Range<MediaTime>) -> Bool {
+        groups.contains { open in
+            open.pieces.contains { $0.lowerBound <= range.upperBound && $0.upperBound >= range.lowerBound }
+        }
+    }
+
     /// Groups that end so far before a time that nothing more comes to them; nil for all.
     package mutating func close(before time: MediaTime?) -> [Group] {
         var index = 0

@@ -48,12 +48,16 @@ package struct PacketAligner: Sendable {
     package static let packetsThatShow = 8
     /// Packets that are searched at the most.
     package static let packetLimit = 20_000
+    /// Timelines of containers that agree are no further apart.
+    static let nearness: MediaTime = .milliseconds(250)
 
     /// Packets that arrived last, as places in a tail.
     private struct Run {
         var length = 0
         var span: MediaTime = .zero
-        /// Packets of it that occur once.
+        /// Packets of it that occur once in the tail.
+        var distinct = 0
+        /// Packets of it that occur once in all that is remembered.
         var unique = 0
     }
 
@@ -113,7 +117,10 @@ package struct PacketAligner: Sendable {
                 var run = runs[place - 1] ?? Run()
                 run.length += 1
                 run.span += packet.duration
-                if found.count == 1, !repeats(packet) { run.unique += 1 }
+                if found.count == 1 {
+                    run.distinct += 1
+                    if !repeats(packet) { run.unique += 1 }
+                }
                 next[place] = run
             }
             runs = next
@@ -244,11 +251,14 @@ package struct PacketAligner: Sendable {
         }
         // The run must prove itself: long enough, or as long as anything can be on a flow that has just begun.
         let needed = min(Self.provingRun, flow.tail.count)
-        for (place, run) in flow.runs where run.unique > 0 {
+        for (place, run) in flow.runs where run.distinct > 0 {
             let known = flow.tail[place]
             guard let ptsShift = difference(known.pts, packet.pts) ?? difference(known.dts, packet.dts) else {
                 continue
             }
+            // What was delivered long before, too, is told apart by where it should be.
+            let isNear = timelinesAgree && ptsShift.magnitude <= Self.nearness
+            guard run.unique > 0 || isNear else { continue }
             // So far from where it should be it must be beyond doubt.
             if timelinesAgree, ptsShift.magnitude > Self.greatestSkew, run.unique < Self.provingRun { continue }
             // Two packets are enough where their times say the same to the rounding of containers.

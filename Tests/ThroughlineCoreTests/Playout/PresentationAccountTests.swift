@@ -46,6 +46,15 @@ import Testing
         #expect(player.account.played == .seconds(20))
     }
 
+    @Test func aHoleThatIsKnownOfSoundFirstIsOneWithThatOfThePictures() {
+        var player = Player()
+        player.play(0..<20_000, without: [(1, 4920..<6920), (2, 4920..<6920), (0, 5000..<7000)])
+        player.end()
+        #expect(player.defects.map(\.flows) == [[0, 1, 2]])
+        #expect(player.defects.map(\.npt) == [.milliseconds(4920)])
+        #expect(player.account.missing == .milliseconds(2080))
+    }
+
     @Test func oneHoleInThreeFlowsIsOneHole() {
         var player = Player()
         player.play(0..<20_000, without: [(nil, 5000..<6000)])

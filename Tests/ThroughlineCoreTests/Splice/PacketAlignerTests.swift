@@ -103,6 +103,23 @@ internal import ThroughlineCore
     }
 
     /// Of the last packets each occurs once, in the minute before they all come again and again.
+    /// A programme of 40 packets that is played again and again.
+    @Test func whatRepeatsWithinTheMinuteIsToldApartByItsTime() {
+        let whole = (0..<240).map { index in
+            let time = MediaTime.milliseconds(Int64(index) * 40)
+            return PacketTrace(
+                pts: time, dts: time, duration: .milliseconds(40), isKey: false, fingerprint: UInt64(index % 40),
+                glance: UInt64(index % 40))
+        }
+        let memory = Recollection(
+            whole.map { DeliveredPacket(fingerprint: $0.glance!, pts: $0.pts!, dts: $0.dts!, duration: $0.duration) })
+        var aligner = PacketAligner(
+            tails: [FlowTail(packets: whole.suffix(30), isSparse: false, isEssential: true, memory: memory)],
+            timelinesAgree: true)
+        for packet in whole[215...] where aligner.status == .searching { aligner.arrived(packet, flow: 0) }
+        #expect(aligner.status == .aligned && aligner.timelineShift == .zero)
+    }
+
     @Test func whatRepeatsWithinTheMinuteProvesNothing() {
         let letters = (0..<240).map { $0 % 40 }
         let whole = letters.enumerated().map { index, letter in
