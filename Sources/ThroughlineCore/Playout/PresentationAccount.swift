@@ -185,12 +185,14 @@ package struct PresentationAccount: Sendable {
     private mutating func compareDoubts() {
         for flow in flows.indices {
             for range in flows[flow].continuity?.doubts ?? [] {
-                let isShared = missed.touches(range) || flows.indices.contains { other in
-                    other != flow
-                        && flows[other].continuity?.doubts.contains {
-                            $0.lowerBound <= range.upperBound && $0.upperBound >= range.lowerBound
-                        } ?? false
-                }
+                let isShared =
+                    missed.touches(range)
+                    || flows.indices.contains { other in
+                        other != flow
+                            && flows[other].continuity?.doubts.contains {
+                                $0.lowerBound <= range.upperBound && $0.upperBound >= range.lowerBound
+                            } ?? false
+                    }
                 guard isShared else { continue }
                 flows[flow].continuity?.proveMissing(near: range)
                 collect(flow)
