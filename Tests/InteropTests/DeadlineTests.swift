@@ -69,7 +69,7 @@ internal import ThroughlineLab
         #expect(!decision.text.isEmpty)
     }
 
-    @Test("a pause that the buffer hides is borne", .timeLimit(.minutes(25)), arguments: ["main.mp4", "main.ts"])
+    @Test("a pause that the buffer hides is borne", .timeLimit(.minutes(25)), arguments: ["main-faststart.mp4", "main.ts"])
     func pauseOverHTTP(file: String) async throws {
         let expected = try await References.shared.frames(file)
         // The level is 2 s at the most, and may be a little lower when the pause begins.
@@ -82,7 +82,7 @@ internal import ThroughlineLab
 
     @Test(
         "slow delivery is left while the origin still delivers", .timeLimit(.minutes(25)),
-        arguments: ["main.mp4", "main.ts"], [Rate(1, 2), Rate(7, 10)])
+        arguments: ["main-faststart.mp4", "main.ts"], [Rate(1, 2), Rate(7, 10)])
     func slow(file: String, rate: Rate) async throws {
         let expected = try await References.shared.frames(file)
         let lab = try await Lab(file, rate: rate)

@@ -254,6 +254,8 @@ final class SourceInput: ByteInput {
     private struct Growth {
         /// It was longer when it was asked for again.
         var isSeen = false
+        /// Its end, where it was found to grow no more: that is asked once.
+        var settled: Int64?
         var asked = Instant(nanoseconds: 0)
         /// It is asked for no more often, since whoever writes it does so bit by bit.
         static let interval: Duration = .milliseconds(500)
@@ -264,7 +266,8 @@ final class SourceInput: ByteInput {
     /// Asks for the object once more at its end, from a place before it, so that it is seen to be the same. An object that
     /// grows is waited for as long as it does.
     private func hasGrown(beyond length: Int64) -> Bool {
-        guard head.isSeekable, position == end, end == length else { return false }
+        guard head.isSeekable, position == end, end == length, growth.settled != length else { return false }
+        growth.settled = length
         let known = proof.evidence(before: end).adjacent.suffix(ByteTrial.shortProof)
         guard !known.bytes.isEmpty else { return false }
         let giveUp = Instant.now + (growth.isSeen ? Growth.patience : .zero)
