@@ -69,7 +69,9 @@ internal import ThroughlineLab
         #expect(!decision.text.isEmpty)
     }
 
-    @Test("a pause that the buffer hides is borne", .timeLimit(.minutes(25)), arguments: ["main-faststart.mp4", "main.ts"])
+    @Test(
+        "a pause that the buffer hides is borne", .timeLimit(.minutes(25)),
+        arguments: ["main-faststart.mp4", "main.ts"])
     func pauseOverHTTP(file: String) async throws {
         let expected = try await References.shared.frames(file)
         // The level is 2 s at the most, and may be a little lower when the pause begins.
