@@ -339,12 +339,13 @@ package final class Demuxer {
         for index in 0..<Int(context.pointee.nb_streams) {
             guard let stream = context.pointee.streams[index], let parameters = stream.pointee.codecpar,
                 parameters.pointee.codec_type == AVMEDIA_TYPE_AUDIO, parameters.pointee.frame_size == 0,
-                parameters.pointee.sample_rate > 0, av_get_bits_per_sample(parameters.pointee.codec_id) == 0,
-                let first = avformat_index_get_entry(stream, 0), let second = avformat_index_get_entry(stream, 1)
+                parameters.pointee.sample_rate > 0, av_get_bits_per_sample(parameters.pointee.codec_id) == 0
             else { continue }
+            // The first frame may stand alone, further before the others than it lasts.
+            let times = (0..<8).compactMap { avformat_index_get_entry(stream, $0)?.pointee.timestamp }
+            guard let step = zip(times, times.dropFirst()).map({ $1 - $0 }).filter({ $0 > 0 }).min() else { continue }
             let samples = av_rescale_q(
-                second.pointee.timestamp - first.pointee.timestamp, stream.pointee.time_base,
-                AVRational(num: 1, den: parameters.pointee.sample_rate))
+                step, stream.pointee.time_base, AVRational(num: 1, den: parameters.pointee.sample_rate))
             if (1...65_536).contains(samples) { parameters.pointee.frame_size = Int32(samples) }
         }
     }

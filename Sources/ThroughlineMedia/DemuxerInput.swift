@@ -30,7 +30,7 @@ final class DemuxerInput {
     /// What is kept beyond the bytes that a probe may read.
     static let slack: Int64 = 1 << 20
     /// So far ahead it is quicker to read on than to ask anew.
-    static let readsThrough: Int64 = 64 << 10
+    static let readsThrough: Int64 = 16 << 10
     /// So far behind what was kept nobody goes back to it.
     static let reach: Int64 = 2 << 20
 

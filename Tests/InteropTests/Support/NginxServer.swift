@@ -55,11 +55,10 @@ enum Fixtures {
     /// All last 12 s.
     static let seconds = 12
 
-    /// A pace as streaming servers have it: a quarter faster than the media, after a second at once. Of a file of fragments
-    /// the first fragment comes at once: its sound lies behind two seconds of pictures.
+    /// A pace as streaming servers have it: a quarter faster than the media, after a second at once.
     static func pace(_ name: String) throws -> (rate: Int, burst: Int) {
         let perSecond = try size(name) / seconds
-        return (perSecond * 5 / 4, name == "main-fragmented.mp4" ? perSecond * 2 : perSecond)
+        return (perSecond * 5 / 4, perSecond)
     }
 }
 
