@@ -242,7 +242,7 @@ internal import ThroughlineLab
         let expected = try await References.shared.frames("main.mp4")
         let (pair, others) = (try await Pair("main.mp4", "wrong.mp4"), try await Pair("main.mp4"))
         let play = try await play(pair.urls + [others.urls[0]], expected: expected) {
-            guard await $0.reaches(.seconds(8)) else { return }
+            guard await $0.reaches(.seconds(5)) else { return }
             pair.first.kill()
         }
         expectHot(play)
