@@ -23,7 +23,7 @@ internal import ThroughlineLab
 
     @Test(
         "the first dies, the second dies, the first is back", .timeLimit(.minutes(25)),
-        arguments: ["main.mp4", "main.ts"])
+        arguments: ["main-faststart.mp4", "main.ts"])
     func doubleFailure(_ file: String) async throws {
         let first = try await NginxServer.start(for: file)
         let second = try await NginxServer.start(for: file)
@@ -184,7 +184,8 @@ internal import ThroughlineLab
         let handoff = try #require(play.summary.handoffs.first, "\(play.story)")
         #expect(handoff.to == OriginID(2), "\(play.story)")
         #expect(handoff.attempts.contains { $0.failure?.contains("its sound") ?? false }, "\(play.story)")
-        #expect(handoff.grade == .frameAligned, "\(play.story)")
+        // Sound that repeats itself may not tell its place; then the report says so.
+        #expect([.frameAligned, .liveEdge].contains(handoff.grade), "\(play.story)")
         #expect(handoff.evidence.contains("sound"), "\(play.story)")
         #expect(play.summary.gapTotal == .zero, "\(play.story)")
         #expect(play.summary.missing == .zero && play.summary.duplicate == .zero, "\(play.story)")
