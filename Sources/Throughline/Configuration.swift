@@ -18,7 +18,7 @@ public struct Origin: Sendable, Hashable {
     public var certificateAuthorities: String?
     /// Lets redirects lead to other hosts.
     public var redirectsMayLeaveHost: Bool
-    /// What it has set of cookies while a stream is played.
+    /// Cookies that this origin has set since the stream was opened; sent to it alone.
     var cookies = OriginCookies()
 
     /// A header field.

@@ -6,8 +6,8 @@ internal import ThroughlineTransport
 /// A file, or what is piped into the process or comes out of a named pipe, a device or a socket: an origin that is always
 /// there, or one that a mount takes away.
 ///
-/// What has no length is read once, from where it stands, and cannot be sought in; asked for any other place it refuses
-/// before it is touched.
+/// A pipe, a device or a socket has no length: it is read once, from where it stands. A request for any other place is
+/// refused before the path is opened.
 final class FileSource: ByteSource {
     private enum Reader {
         case file(FileReader, length: Int64)

@@ -101,7 +101,8 @@ protocol Ingest: AnyObject {
     var speed: Rate { get }
     /// Ends a `read` that waits with `.interrupted`, now or the next time; may be kept, and called from any thread.
     var interrupter: (@Sendable () -> Void)? { get }
-    /// What is left of what was received, one packet at a time, once it has failed and nobody goes on.
+    /// Packets that the demuxer still holds after its origin has failed, one at a time; nil when there are no more. Asked
+    /// for only when no other origin goes on.
     func rest() -> Packet?
     /// The next packet; nil at the end, or when it has failed.
     func read() throws(IngestReadError) -> Packet?
@@ -115,7 +116,7 @@ protocol Ingest: AnyObject {
     func takeLosses() -> [Int: FlowLosses]
     /// Where a flow stands, by the accounts that are kept of it; nil where its packets' own times are all there is.
     func position(of flow: Int) -> FlowPosition?
-    /// What was noticed, for people, since the last time: each thing once; without a flow where it is of the origin itself.
+    /// Findings in words since the last call, each told once; `flow` is nil where a finding is about the whole origin.
     func takeFindings() -> [(flow: Int?, text: String)]
     /// Bytes that were received, whether packets were made of them already or not; nil where that is not counted.
     var bytesReceived: Int64? { get }

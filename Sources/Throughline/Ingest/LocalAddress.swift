@@ -2,7 +2,7 @@ internal import ThroughlineProtocols
 
 /// Where an origin on this machine lies.
 package enum LocalAddress: Hashable, Sendable {
-    /// What is piped into the process: `-`, and the names that the system has for it.
+    /// Standard input of this process: `-`, `/dev/stdin` and the other names that the system has for it.
     case standardInput
     /// A file, a named pipe, a device or a socket.
     case path(String)
@@ -11,7 +11,7 @@ package enum LocalAddress: Hashable, Sendable {
     package init?(_ url: String) {
         let path: String
         if url.lowercased().hasPrefix("file://") {
-            // What marks a query or a fragment elsewhere is part of the name of a file.
+            // `?` and `#` are part of the name of a file, and begin no query or fragment.
             let rest = url.dropFirst("file://".count)
             let host = rest.prefix { $0 != "/" }
             guard host.isEmpty || host.lowercased() == "localhost" else { return nil }

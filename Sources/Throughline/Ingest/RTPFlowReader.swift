@@ -561,8 +561,8 @@ final class RTPFlowReader {
         return media <= shown * Rate(5, 4) && media * Rate(2) >= shown
     }
 
-    /// What a description says of the bandwidth is a guess, or the most there can be: that the media have another is no
-    /// news.
+    /// Whether a finding is shown to people. A bandwidth from the description (`b=AS`) is a guess or an upper bound, so a
+    /// difference from it is shown only after a bandwidth was agreed on.
     private func isWorthTelling(_ finding: PositionKeeper.Finding?) -> Bool {
         if case .accountsApart = finding { return isBandwidthAgreed }
         return true

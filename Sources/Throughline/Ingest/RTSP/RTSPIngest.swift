@@ -51,7 +51,7 @@ final class RTSPIngest: Ingest {
     private var refused: Set<Int> = []
     /// By flow, when something of it came last since PLAY.
     private var lastHeard: [Int: Instant] = [:]
-    /// What was noticed of the server, for people.
+    /// Warnings about the server that have not been told yet.
     private var remarks: [String] = []
     /// Media is waited for; reports and notices are none.
     private var awaitsMedia = false
