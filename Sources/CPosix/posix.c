@@ -1,12 +1,25 @@
 #define _GNU_SOURCE
 #include "CPosix.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 
 void tl_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
+
+long long tl_monotonic_nanoseconds(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1000000000LL + time.tv_nsec;
+}
+
+int tl_condition_wait(void *condition, void *mutex, long long nanoseconds) {
+    struct timespec time = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
+    return pthread_cond_timedwait(condition, mutex, &time);
+}
 
 int tl_event_create(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 

@@ -10,6 +10,13 @@
 /// Names the calling thread, at most 15 bytes.
 void tl_name_thread(const char *name);
 
+/// Nanoseconds on the monotonic clock, since an arbitrary fixed moment.
+long long tl_monotonic_nanoseconds(void);
+
+/// `pthread_cond_timedwait` up to a moment in nanoseconds on the clock of the condition: a `pthread_cond_t` and the
+/// `pthread_mutex_t` that the caller has locked. 0, or the error.
+int tl_condition_wait(void *condition, void *mutex, long long nanoseconds);
+
 /// A new event, to be woken by in `poll`: a descriptor, or -1 and `errno`. Nothing done with it blocks.
 int tl_event_create(void);
 

@@ -1,3 +1,4 @@
+internal import CPosix
 internal import Glibc
 
 /// A value behind a lock, with a condition to wait on: the one place where the project locks.
@@ -69,10 +70,7 @@ package final class Guarded<State>: @unchecked Sendable {
             if deadline == .never {
                 pthread_cond_wait(condition, mutex)
             } else {
-                var time = timespec(
-                    tv_sec: Int(deadline.nanoseconds / 1_000_000_000),
-                    tv_nsec: Int(deadline.nanoseconds % 1_000_000_000))
-                pthread_cond_timedwait(condition, mutex, &time)
+                _ = tl_condition_wait(condition, mutex, deadline.nanoseconds)
             }
         }
     }

@@ -1,4 +1,4 @@
-import Glibc
+internal import Glibc
 
 /// What a run of sound is like: its loudness in each of some bands of frequency, block by block.
 ///

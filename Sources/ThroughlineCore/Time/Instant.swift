@@ -1,4 +1,4 @@
-internal import Glibc
+internal import CPosix
 
 /// A moment on the monotonic clock. State machines are given instants; only those who run them read the clock.
 public struct Instant: Hashable, Comparable, Sendable {
@@ -11,11 +11,7 @@ public struct Instant: Hashable, Comparable, Sendable {
     public static let never = Instant(nanoseconds: .max)
 
     /// Reads the clock (`CLOCK_MONOTONIC`).
-    public static var now: Instant {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Instant(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
-    }
+    public static var now: Instant { Instant(nanoseconds: tl_monotonic_nanoseconds()) }
 
     public static func < (a: Instant, b: Instant) -> Bool { a.nanoseconds < b.nanoseconds }
 
