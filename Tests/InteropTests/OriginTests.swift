@@ -184,8 +184,7 @@ internal import ThroughlineLab
         let handoff = try #require(play.summary.handoffs.first, "\(play.story)")
         #expect(handoff.to == OriginID(2), "\(play.story)")
         #expect(handoff.attempts.contains { $0.failure?.contains("its sound") ?? false }, "\(play.story)")
-        // Sound that repeats itself may not tell its place; then the report says so.
-        #expect([.frameAligned, .liveEdge].contains(handoff.grade), "\(play.story)")
+        #expect(handoff.grade == .frameAligned, "\(play.story)")
         #expect(handoff.evidence.contains("sound"), "\(play.story)")
         #expect(play.summary.gapTotal == .zero, "\(play.story)")
         #expect(play.summary.missing == .zero && play.summary.duplicate == .zero, "\(play.story)")

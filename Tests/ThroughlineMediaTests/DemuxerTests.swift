@@ -269,6 +269,25 @@ extension MediaTests {
             #expect(demuxer.records() == whole)
         }
 
+        @Test(arguments: [
+            "audio.mp3", "audio-other.mp3", "audio.aac", "main.mp4", "main-faststart.mp4", "main.ts", "main.mkv",
+        ])
+        func packetsStandWhereTheyStoodHoweverOftenSought(_ name: String) throws {
+            let demuxer = try Demuxer.opening(name)
+            var places: [[UInt8]: Set<MediaTime>] = [:]
+            for record in demuxer.records() { places[record.payload, default: []].insert(record.pts ?? .zero) }
+            for place in [3.7, 2.1, 8.0, 0.5, 2.1, 2.0] {
+                try demuxer.seek(to: .milliseconds(Int64(place * 1000)))
+                let records = demuxer.records(limit: 60).filter { $0.pts != nil }
+                let moved = records.filter { record in
+                    places[record.payload].map { known in
+                        !known.contains { ($0 - record.pts!).magnitude < .milliseconds(2) }
+                    } ?? false
+                }
+                #expect(moved.isEmpty, "\(place): \(moved.count) of \(records.count)")
+            }
+        }
+
         @Test(arguments: ["main.mp4", "main-faststart.mp4", "main-fragmented.mp4", "main.ts", "main.mkv"])
         func whatOneContainerTellsOfSoundTimesThatOfAnother(_ name: String) throws {
             var options = Demuxer.Options()

@@ -108,8 +108,15 @@ package struct SoundPrint: Sendable {
 
     /// Likeness from which on two sounds count as the same.
     package static let same: Float = 0.6
-    /// So much worse it must fit elsewhere.
+    /// So much worse it must fit elsewhere,
     private static let margin: Float = 0.05
+    /// or, where the sound changes slowly, so much worse, and so many times as far from a perfect fit.
+    private static let (leastMargin, contrast): (Float, Float) = (0.003, 8)
+
+    private static func isClearlyWorse(_ rival: Float, than likeness: Float) -> Bool {
+        let lead = likeness - rival
+        return lead >= margin || lead >= leastMargin && 1 - rival >= contrast * (1 - likeness)
+    }
 
     /// Looks for this print in another one, at every shift at which enough of both is there.
     ///
@@ -117,22 +124,24 @@ package struct SoundPrint: Sendable {
     ///   - offset: blocks by which this print begins after the other, by the timelines.
     ///   - slack: blocks by which that may be wrong.
     ///   - reach: blocks by which it is looked for beyond that, either way.
-    ///   - skipped: blocks at the start of each that do not count: decoders begin with an incomplete sound.
+    ///   - skipped: blocks at the start of the sound of each that do not count: decoders begin with an incomplete sound.
+    ///     Silence before it does not count either: in mid-stream, MP3 decodes to nothing until its bit reservoir is there.
     /// - Returns: nil where one of them is silent, or they have too little in common.
     package func placement(
         in other: SoundPrint, offset: Int, slack: Int, reach: Int, skipped: Int
     ) -> Placement? {
         let height = min(bands.count, other.bands.count)
-        guard count > skipped, other.count > skipped, let mine = Self.levels(energies[...], bands: height),
+        let (begin, otherBegin) = (firstSounding + skipped, other.firstSounding + skipped)
+        guard count > begin, other.count > otherBegin, let mine = Self.levels(energies[...], bands: height),
             let others = Self.levels(other.energies[...], bands: height)
         else { return nil }
-        let fewest = max(Self.fewestBlocks, (count - skipped) / 2)
+        let fewest = max(Self.fewestBlocks, (count - begin) / 2)
         var fits: [(shift: Int, likeness: Float, isSteady: Bool)] = []
         for shift in (offset - slack - reach)...(offset + slack + reach) {
             let distance = abs(shift - offset)
             // Away from where it should be, every third block is near enough.
             guard distance <= slack || distance % 3 == 0 else { continue }
-            let first = max(skipped, skipped - shift)
+            let first = max(begin, otherBegin - shift)
             let end = min(count, other.count - shift)
             guard end - first >= fewest else { continue }
             let a = Array(mine[(first * height)..<(end * height)])
@@ -147,7 +156,7 @@ package struct SoundPrint: Sendable {
         func isAlone(_ fit: (shift: Int, likeness: Float, isSteady: Bool)) -> Bool {
             let rivals = fits.filter { abs($0.shift - fit.shift) > slack }
             return !fit.isSteady && !rivals.isEmpty
-                && rivals.allSatisfy { $0.likeness <= fit.likeness - Self.margin }
+                && rivals.allSatisfy { Self.isClearlyWorse($0.likeness, than: fit.likeness) }
         }
         if let near, near.likeness >= Self.same, isAlone(near) { return .here(likeness: near.likeness) }
         if abs(best.shift - offset) > slack, isAlone(best) {
@@ -155,6 +164,11 @@ package struct SoundPrint: Sendable {
         }
         guard let near, near.likeness >= Self.same else { return .different(likeness: near?.likeness ?? 0) }
         return .untold(likeness: near.likeness)
+    }
+
+    /// The first block that is more than silence.
+    private var firstSounding: Int {
+        energies.firstIndex { $0.contains { $0 > Self.silence } } ?? count
     }
 
     /// Levels in log2, block by block and band by band; nil for silence.

@@ -4,7 +4,9 @@ internal import ThroughlineCore
 
 @Suite struct SoundPrintTests {
     /// A second and a half of a tone that sweeps from one frequency to another, in Hz.
-    private func sweep(_ from: Double, _ to: Double, rate: Int, shift: Double = 0, noise: Float = 0) -> SoundPrint {
+    private func sweep(_ from: Double, _ to: Double, rate: Int, shift: Double = 0, noise: Float = 0, silent: Double = 0)
+        -> SoundPrint
+    {
         guard var print = SoundPrint(sampleRate: rate) else { preconditionFailure("a usual rate") }
         var seed: UInt64 = 1
         var phase = 0.0
@@ -13,6 +15,7 @@ internal import ThroughlineCore
                 let time = Double(index) / Double(rate) + shift
                 phase += 2 * .pi * (from + (to - from) * time / 1.5) / Double(rate)
                 seed = seed &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+                guard time - shift >= silent else { return 0 }
                 return Float(sin(phase)) / 2 + noise * (Float(seed >> 40) / 0x1p24 - 0.5)
             })
         return print
@@ -41,6 +44,18 @@ internal import ThroughlineCore
             return
         }
         #expect(abs(Double(blocks) + shift * 100) <= 4 && likeness > 0.8)
+    }
+
+    @Test(arguments: [0, 0.15, -0.15])
+    func silenceThatADecoderBeginsWithTellsNoPlace(_ shift: Double) {
+        let (whole, other) = (
+            sweep(430, 700, rate: 44_100, silent: 0.14), sweep(430, 700, rate: 44_100, shift: shift, silent: 0.16)
+        )
+        guard case .here(let likeness) = placement(whole, other, offset: Int(-shift * 100)) else {
+            Issue.record("\(String(describing: placement(whole, other)))")
+            return
+        }
+        #expect(likeness > 0.95)
     }
 
     @Test func steadySoundTellsNoPlace() {
