@@ -13,6 +13,7 @@ package import ThroughlineCore
 /// Used by one thread at a time.
 package final class ControlConnection {
     private let name: String
+    private let host: String
     private let port: UInt16
     private let abort: AbortSwitch
     /// `nil` when closed.
@@ -44,6 +45,7 @@ package final class ControlConnection {
     package init(
         host: String, port: UInt16, usesTLS: Bool, caFile: String? = nil, abort: AbortSwitch
     ) throws(TransportError) {
+        self.host = host
         self.port = port
         self.usesTLS = usesTLS
         self.abort = abort
@@ -178,19 +180,22 @@ package final class ControlConnection {
     }
 
     private func failureOfConnecting(_ result: CURLcode, _ handle: CurlHandle) -> TransportError {
-        let answer = handle.number(CURLINFO_HTTP_CONNECTCODE)
-        if answer >= 300 { return fail(.unreachable, "the proxy answered \(answer)") }
+        let explanation = handle.explanation(of: result, host: host, port: Int(port))
+        if handle.number(CURLINFO_HTTP_CONNECTCODE) >= 300 { return fail(.unreachable, explanation) }
         let code = TransportError.Code(result, systemError: handle.systemError)
         // libcurl's words for this tell how long it took, but not why.
-        let hasReason = result == CURLE_COULDNT_CONNECT && handle.systemError != 0
-        return fail(
-            code, hasReason ? String(cString: strerror(handle.systemError)) : handle.explanation(of: result))
+        let hasReason =
+            result == CURLE_COULDNT_CONNECT && handle.systemError != 0 && !explanation.contains("proxy")
+        return fail(code, hasReason ? String(cString: strerror(handle.systemError)) : explanation)
     }
 
     private func failureOfUse(_ result: CURLcode, _ handle: CurlHandle) -> TransportError {
         let systemError = handle.systemError == errorOfConnecting ? 0 : handle.systemError
         let code = TransportError.Code(result, systemError: systemError)
-        return fail(code, systemError == 0 ? handle.explanation(of: result) : String(cString: strerror(systemError)))
+        return fail(
+            code,
+            systemError == 0
+                ? handle.explanation(of: result, host: host, port: Int(port)) : String(cString: strerror(systemError)))
     }
 
     private func fail(_ code: TransportError.Code, _ what: String) -> TransportError {

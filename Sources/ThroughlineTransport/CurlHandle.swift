@@ -1,4 +1,5 @@
 internal import CCurl
+internal import Glibc
 internal import ThroughlineCore
 
 /// One `CURLM` with its one `CURL`, and what all our connections have in common: TLS is verified, giving up is prompt,
@@ -148,10 +149,17 @@ final class CurlHandle {
     /// The system's error behind a failure; 0 when it had no part in it.
     var systemError: Int32 { Int32(truncatingIfNeeded: number(CURLINFO_OS_ERRNO)) }
 
-    /// libcurl's own words for what went wrong.
-    func explanation(of code: CURLcode) -> String {
+    /// What went wrong on the way to a host, for people.
+    func explanation(of code: CURLcode, host: String, port: Int) -> String {
+        CurlWords.text(of: failure(code, host: host, port: port))
+    }
+
+    private func failure(_ code: CURLcode, host: String, port: Int) -> CurlWords.Failure {
         errorText[Int(CURL_ERROR_SIZE) - 1] = 0
         let text = String(cString: errorText)
-        return (text.isEmpty ? String(cString: curl_easy_strerror(code)) : text).printable(limit: 200)
+        return CurlWords.Failure(
+            result: code, text: text.isEmpty ? String(cString: curl_easy_strerror(code)) : text,
+            certificate: number(CURLINFO_SSL_VERIFYRESULT), proxyAnswer: number(CURLINFO_HTTP_CONNECTCODE),
+            host: host, port: port, mayBeProxied: CurlWords.proxyVariables.contains { getenv($0) != nil })
     }
 }

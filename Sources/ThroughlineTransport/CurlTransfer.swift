@@ -158,9 +158,9 @@ final class CurlTransfer {
     /// The system's error behind a failure; 0 when it had no part in it.
     var systemError: Int32 { socketError ?? handle.systemError }
 
-    /// libcurl's own words for what went wrong.
-    func explanation(of code: CURLcode) -> String {
+    /// What went wrong on the way to a host, for people.
+    func explanation(of code: CURLcode, host: String, port: Int) -> String {
         if let socketError { return "Recv failure: \(String(cString: strerror(socketError)))" }
-        return handle.explanation(of: code)
+        return handle.explanation(of: code, host: host, port: port)
     }
 }

@@ -270,8 +270,9 @@ package final class HTTPClient {
                 described(
                     sendsPassword(to: target)
                         ? "answered 401: it does not take this user and password"
-                        : "answered 401: it asks for a user and a password; give them with --netrc, or in the URL",
+                        : "answered 401: it asks for a user and a password; \(passwordPlaces)",
                     at: target))
+        case 407: throw TransportError(.httpStatus(407), described(CurlWords.answer(ofProxy: 407), at: target))
         default:
             let error = TransportError(
                 .httpStatus(header.status), described("answered \(header.status)", at: target),
@@ -670,8 +671,11 @@ package final class HTTPClient {
         }
         // libcurl takes a header without an end for a response without a body.
         if result == CURLE_OK { return failure(.closedEarly, "closed within the header", at: target) }
-        let code = TransportError.Code(result, systemError: transfer.systemError)
-        return failure(code, transfer.explanation(of: result), at: target)
+        let code =
+            transfer.number(CURLINFO_HTTP_CONNECTCODE) >= 300
+            ? .unreachable : TransportError.Code(result, systemError: transfer.systemError)
+        let (host, port) = { ($0.host, $0.port) }(target ?? settled ?? address)
+        return failure(code, transfer.explanation(of: result, host: host, port: port), at: target)
     }
 }
 

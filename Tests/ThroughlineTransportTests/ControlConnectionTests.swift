@@ -251,6 +251,12 @@ struct ControlConnectionTests {
                 other.request()
                 other.send("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
                 other.awaitClose()
+                for _ in 0..<2 {
+                    let third = listener.accept()
+                    third.request()
+                    third.send("HTTP/1.1 407 Who\r\nContent-Length: 0\r\n\r\n")
+                    third.awaitClose()
+                }
             }
             setenv("http_proxy", "http://somebody:secret@127.0.0.1:\(proxy.port)", 1)
             let connection = try ControlConnection(
@@ -269,6 +275,34 @@ struct ControlConnectionTests {
             #expect(error?.code == .unreachable)
             #expect(error?.message == "rtsp://origin.example:554: the proxy answered 403")
             refused.close()
+
+            setenv("https_proxy", "http://127.0.0.1:\(proxy.port)", 1)
+            for url in ["http://origin.example/film", "https://origin.example/film"] {
+                let client = try HTTPClient(url: url, abort: AbortSwitch())
+                let error = failure { () throws(TransportError) in try client.open() }
+                #expect(error?.message.contains("http_proxy=http://user:password@") == true)
+            }
+        }
+    }
+
+    /// What libcurl says of a proxy that cannot be used has the user and the password in it.
+    @Test(arguments: [
+        "http://somebody:secret@[bad", "joe:secret@127.0.0.1:xx", "foo://joe:secret@127.0.0.1:1",
+        "http://joe:secret word@127.0.0.1:1", "http://joe:secret@127.0.0.1:1", "socks9://joe:secret@127.0.0.1:2",
+    ])
+    func aProxyThatCannotBeUsed(proxy: String) async {
+        await #expect(processExitsWith: .success) { [proxy] in
+            setenv("http_proxy", proxy, 1)
+            let connection = try ControlConnection(
+                host: "origin.example", port: 554, usesTLS: false, abort: AbortSwitch())
+            let client = try HTTPClient(url: "http://origin.example/film", abort: AbortSwitch())
+            for error in [
+                failure { () throws(TransportError) in try connection.connect(deadline: .now + .seconds(5)) },
+                failure { () throws(TransportError) in try client.open() },
+            ] {
+                let text = error?.message ?? ""
+                #expect(text.contains("http_proxy") && !text.contains("secret"), "\(text)")
+            }
         }
     }
 

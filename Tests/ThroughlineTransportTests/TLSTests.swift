@@ -87,11 +87,16 @@ struct TLSTests {
 
         let wary = try client("https://127.0.0.1:\(port)/object", trusting: nil)
         let error = failure { () throws(TransportError) in try wary.open() }
-        #expect(error?.code == .tls, "\(error?.message ?? "none")")
+        #expect(error?.code == .tls && error?.message.contains("--ca-file") == true, "\(error?.message ?? "none")")
 
         let otherName = try client("https://localhost:\(port)/object", trusting: certificate)
         let nameError = failure { () throws(TransportError) in try otherName.open() }
         #expect(nameError?.code == .tls, "\(nameError?.message ?? "none")")
+        #expect(nameError?.message.contains("--ca-file") == false)
+
+        let useless = try client("https://127.0.0.1:\(port)/object", trusting: key)
+        let fileError = failure { () throws(TransportError) in try useless.open() }
+        #expect(fileError?.message.contains("--ca-file") == true, "\(fileError?.message ?? "none")")
     }
 
     /// A server that answers every line with its letters in reverse order.
@@ -119,6 +124,7 @@ struct TLSTests {
         }
         #expect(error?.code == .tls, "\(error?.message ?? "none")")
         #expect(error?.message.hasPrefix("rtsps://127.0.0.1:\(port): ") == true)
+        #expect(error?.message.contains("--ca-file") == true, "\(error?.message ?? "none")")
         let nameError = connecting(try connection("localhost", trusting: certificate))
         #expect(nameError?.code == .tls, "\(nameError?.message ?? "none")")
 

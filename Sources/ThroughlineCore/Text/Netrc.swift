@@ -90,6 +90,10 @@ package struct Netrc: Sendable {
     }
 }
 
+/// Where a user and a password may come from, for messages that ask for them.
+package let passwordPlaces =
+    "give them with --netrc, in THROUGHLINE_USER and THROUGHLINE_PASSWORD, or in the URL: //user:password@host/"
+
 /// A URL with a user and a password in it, percent-encoded; those that it names itself stay.
 package func withCredentials(_ url: String, user: String, password: String) -> String {
     guard let separator = url.firstRange(of: "://") else { return url }

@@ -461,7 +461,7 @@ package struct RTSPSession: Sendable {
 
     private mutating func challenged(_ request: Pending, _ response: RTSPResponse, at now: Instant) {
         guard let user = settings.user else {
-            let wants = "it wants a user and a password: give them as in rtsp://user:password@host/"
+            let wants = "it asks for a user and a password; \(passwordPlaces)"
             fail(.rtspStatus, settings.bearerToken == nil ? wants : "it refuses the token")
             return
         }
