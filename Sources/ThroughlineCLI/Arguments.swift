@@ -55,6 +55,12 @@ struct HeaderArgument: ExpressibleByArgument {
 
 /// How requests to the origins are made, for every command that makes some.
 struct OriginOptions: ParsableArguments {
+    /// For the help of the commands that have these options.
+    static let proxies = """
+        Proxies come from the environment: http_proxy for http: and rtsp:, https_proxy for https: and rtsps:, all_proxy \
+        for both; no_proxy lists hosts that are asked directly. RTSP goes over TCP then.
+        """
+
     @Option(
         parsing: .unconditionalSingleValue,
         help: ArgumentHelp(
@@ -74,7 +80,7 @@ struct OriginOptions: ParsableArguments {
             """)
     var netrc = false
 
-    @Option(help: ArgumentHelp("The same from this file.", valueName: "file"))
+    @Option(help: ArgumentHelp("The same from this file.", valueName: "file"), completion: .file())
     var netrcFile: String?
 
     @Option(
@@ -98,6 +104,11 @@ struct OriginOptions: ParsableArguments {
 struct IndicatorArgument: ExpressibleByArgument {
     let kind: Indicator.Kind
     let response: IndicatorPolicy.Response
+
+    /// Each that can be written.
+    static let all = Indicator.Kind.allCases.flatMap { kind in
+        IndicatorPolicy.Response.allCases.map { "\(kind.rawValue)=\($0.rawValue)" }
+    }
 
     init?(argument: String) {
         let words = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)

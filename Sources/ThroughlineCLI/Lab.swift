@@ -95,7 +95,7 @@ struct Lab: AsyncParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("With --rtsp: how a client may have it: tcp, udp, or both if not given.", valueName: "way"))
+        help: ArgumentHelp("With --rtsp: how a client may have it; both ways if not given.", valueName: "way"))
     var transport: LabTransport?
 
     @Option(
@@ -351,7 +351,7 @@ extension HTTPOrigin: LabOrigin {}
 extension RTSPOrigin: LabOrigin {}
 
 /// How a client may have its media.
-enum LabTransport: String, ExpressibleByArgument {
+enum LabTransport: String, ExpressibleByArgument, CaseIterable {
     case tcp, udp
 }
 

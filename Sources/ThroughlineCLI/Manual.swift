@@ -51,6 +51,7 @@ enum ManualPages {
         let names: [Name]?
         let valueName: String?
         let defaultValue: String?
+        let allValues: [String]?
         let abstract: String?
     }
 
@@ -73,6 +74,8 @@ enum ManualPages {
         let arguments = (command.arguments ?? []).filter { $0.shouldDisplay }
         var lines = [
             ".TH \(name.uppercased()) 1 \"\" \"throughline \(Release.version)\" \"User Commands\"",
+            // No word is broken, so that options, names and addresses can be copied.
+            ".nh",
             ".SH NAME", "\(escaped(name)) \\- \(escaped(command.abstract ?? ""))",
             ".SH SYNOPSIS", ".B \(escaped(name.split(separator: "-").joined(separator: " ")))",
         ]
@@ -102,8 +105,10 @@ enum ManualPages {
         }
         let head =
             names.isEmpty ? value : names.joined(separator: ", ") + (argument.kind == "option" ? " " + value : "")
-        let usual = argument.defaultValue.map { " (default: \($0))" } ?? ""
-        return [".TP", head, escaped((argument.abstract ?? "") + usual)]
+        let values = argument.allValues.map { "values: " + $0.joined(separator: ", ") }
+        let notes = [values, argument.defaultValue.map { "default: \($0)" }].compactMap { $0 }
+        let more = notes.isEmpty ? "" : " (\(notes.joined(separator: "; ")))"
+        return [".TP", head, escaped((argument.abstract ?? "") + more)]
     }
 
     /// Paragraphs as they are; lines that are indented keep their form.

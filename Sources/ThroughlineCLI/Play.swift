@@ -21,6 +21,8 @@ struct Play: AsyncParsableCommand {
             one leaves at once. SIGUSR1 makes the stream go on from the best other origin (kill -USR1). Standard output \
             carries what --output -, --events - or --report - asks for and nothing else.
 
+            \(OriginOptions.proxies)
+
             Exit status: 0 played to the end; 64 usage; 65 not media; 69 no origin usable; 70 internal; 74 an output \
             failed; 75 gave up midway; 130 interrupted; 141 the reader of the output left.
             """)
@@ -66,7 +68,8 @@ struct Play: AsyncParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Play all flows, or these kinds: video,audio,subtitle,data.", valueName: "kinds"))
+        help: ArgumentHelp("Play all flows, or these kinds: video,audio,subtitle,data.", valueName: "kinds"),
+        completion: .list(["all"] + FlowKind.allCases.map(\.rawValue)))
     var flows = FlowsArgument(.all)
 
     @Flag(help: "As fast as possible instead of in real time.")
@@ -102,7 +105,7 @@ struct Play: AsyncParsableCommand {
             What to do when the stream itself announces a change: KIND is sei or id3 (Throughline's own messages), \
             scte-35, ts-discontinuity or ts-program; HOW is leave (for the origin named, or the best other one), stay or \
             ignore. sei and id3 are left for unless said here, the others stayed for. Repeatable.
-            """, valueName: "kind=how"))
+            """, valueName: "kind=how"), completion: .list(IndicatorArgument.all))
     var indicator: [IndicatorArgument] = []
 
     @Flag(help: "Let the stream send the player to origins that were not given here.")

@@ -18,6 +18,8 @@ struct ProbeCommand: AsyncParsableCommand {
               live-edge      no overlap: joined at the nearest key frame, and something is missing
               none           it cannot go on, and why
 
+            \(OriginOptions.proxies)
+
             Exit status: 0 the first origin can be played; 64 usage; 65 it is not media; 69 it cannot be opened.
             """)
 

@@ -203,6 +203,33 @@ struct CommandLineTests {
 
     // MARK: - Standard output
 
+    private struct HelpDump: Decodable { let command: Command }
+    private struct Command: Decodable {
+        let commandName: String
+        let subcommands: [Command]?
+        let arguments: [Argument]?
+    }
+    private struct Argument: Decodable {
+        let valueName: String?
+        let completionKind: [String: [String: [String]]]?
+    }
+
+    /// What follows an option that names a file, or has words to choose from, is completed by the shells.
+    @Test func whatCanBeCompletedIs() async throws {
+        let dump = try await CommandLineTool.run(["--experimental-dump-help"])
+        let tool = try JSONDecoder().decode(HelpDump.self, from: Data(dump.output))
+        var kinds: [String: Set<String>] = [:]
+        for command in tool.command.subcommands ?? [] {
+            for argument in command.arguments ?? [] {
+                guard let name = argument.valueName else { continue }
+                kinds[name, default: []].formUnion(argument.completionKind.map { Array($0.keys) } ?? ["none"])
+            }
+        }
+        for name in ["file", "path|-", "file|-", "origin"] { #expect(kinds[name] == ["file"], "\(name)") }
+        for name in ["how", "when", "way", "kinds", "kind=how"] { #expect(kinds[name] == ["list"], "\(name)") }
+        #expect(kinds["directory"] == ["directory"])
+    }
+
     @Test func standardOutputCarriesTheMediaAlone() async throws {
         let (first, second) = (try await origin(faults: ["reset@50%", "refuse"]), try await origin())
         let outcome = try await CommandLineTool.run(

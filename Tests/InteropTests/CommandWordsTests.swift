@@ -88,6 +88,8 @@ internal import ThroughlineCore
             #expect(page.text.contains("\\-\\-help") && page.text.contains(".SH SEE ALSO"))
         }
         #expect(pages[1].text.contains("\\fB\\-y\\fR, \\fB\\-\\-overwrite\\fR"))
+        #expect(pages[1].text.contains("values: cold, warm, hot; default: cold"))
+        for page in pages[1...2] { #expect(page.text.contains("http_proxy") && page.text.contains("\\-\\-netrc")) }
         #expect(ManualPages.escaped(".a\\b") == "\\&.a\\eb")
     }
 }
