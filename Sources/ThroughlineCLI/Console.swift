@@ -51,6 +51,12 @@ final class Console: Sendable {
         writer.show(live: isForeground && width >= 10 ? text.map { $0(width - 1) } : nil, width: width)
     }
 
+    /// As `close`, for so long at the most, where the process ends at once.
+    func leave(within duration: Duration) {
+        live(nil)
+        writer.flush(atMost: duration)
+    }
+
     /// Writes what waits, and takes the live line away.
     func close() { writer.close() }
 

@@ -67,12 +67,17 @@ private final class DemoRun: Sendable {
             directory = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
         }
         let files = ["uninterrupted.framehash", "failure.framehash"].map { "\(directory)/\($0)" }
-        defer {
-            if kept == nil {
-                for file in files { unlink(file) }
-                rmdir(directory)
-            }
+        let cleansUp = kept == nil
+        let cleanUp: @Sendable () -> Void = {
+            guard cleansUp else { return }
+            for file in files { unlink(file) }
+            rmdir(directory)
         }
+        Interrupts.onLeaving { [console] in
+            cleanUp()
+            console.leave(within: .milliseconds(100))
+        }
+        defer { cleanUp() }
         do {
             return try await demonstrate(directory, files[0], files[1])
         } catch let failure as Failure {

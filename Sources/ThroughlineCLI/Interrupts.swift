@@ -10,8 +10,9 @@ enum Interrupts {
     static let exitStatus: Int32 = 130
 
     private struct State {
-        var isInterrupted = false
+        var count = InterruptCount()
         var action: (@Sendable () -> Void)?
+        var farewell: (@Sendable () -> Void)?
         var userAction: (@Sendable () -> Void)?
     }
 
@@ -40,12 +41,16 @@ enum Interrupts {
                     state.withLock { $0.userAction }?()
                     continue
                 }
-                let (isFirst, action) = state.withLock { state in
-                    defer { state.isInterrupted = true }
-                    return (!state.isInterrupted, state.action)
+                let (meaning, action, farewell) = state.withLock { state in
+                    (state.count.taken(at: .now), state.action, state.farewell)
                 }
-                guard isFirst, let action else { _exit(exitStatus) }
-                action()
+                switch meaning {
+                case .first where action != nil: action?()
+                case .echo where action != nil: continue
+                default:
+                    farewell?()
+                    _exit(exitStatus)
+                }
             }
         }
         var handler = sigaction()
@@ -102,6 +107,13 @@ enum Interrupts {
     /// - Parameter action: called on the thread of the signals.
     static func onFirst(_ action: @escaping @Sendable () -> Void) {
         state.withLock { $0.action = action }
+    }
+
+    /// What is done before the process is left at once; must not take long.
+    ///
+    /// - Parameter action: called on the thread of the signals.
+    static func onLeaving(_ action: @escaping @Sendable () -> Void) {
+        state.withLock { $0.farewell = action }
     }
 
     /// Waits for the first interrupt.

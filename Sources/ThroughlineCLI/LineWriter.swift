@@ -16,6 +16,7 @@ final class LineWriter: Sendable {
         /// Columns of what stands on the terminal's last line; nil where nothing does.
         var shown: Int?
         var hasLiveChanged = false
+        var isWriting = false
         var isClosed = false
         /// Error number of a line that was not taken; nothing is written after it.
         var failure: Int32?
@@ -73,6 +74,13 @@ final class LineWriter: Sendable {
         }
     }
 
+    /// Waits until what waits has been written, or for so long.
+    func flush(atMost duration: Duration) {
+        _ = state.wait(until: .now + duration) { state in
+            state.failure != nil || state.pending.isEmpty && !state.hasLiveChanged && !state.isWriting ? () : nil
+        }
+    }
+
     /// Nobody closed it: what it was for could not begin.
     deinit { if thread.withLock({ $0 != nil }) { close() } }
 
@@ -107,6 +115,7 @@ final class LineWriter: Sendable {
                 if let live = state.live { bytes += Array(live.utf8) }
                 state.shown = state.live?.columns
                 state.hasLiveChanged = false
+                state.isWriting = true
                 return bytes
             }
             guard let bytes else { return }
@@ -125,6 +134,7 @@ final class LineWriter: Sendable {
                     rest = []
                 }
             }
+            state.withLockAndWake { $0.isWriting = false }
         }
     }
 

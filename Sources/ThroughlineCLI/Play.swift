@@ -235,15 +235,16 @@ struct Play: AsyncParsableCommand {
         let (began, startedAt) = (Instant.now, WallClock.now)
         var files: [ReportFile] = []
         let player = Guarded<ResilientStream?>(nil)
-        let eventWriter: LineWriter?
+        let eventLines: EventLines?
         do {
             for path in report { files.append(try ReportFile(path: path)) }
             // Where the events are all that is wanted, their reader ends the play by leaving.
             let isOnlyOutput = output.isEmpty
-            eventWriter = try events.map { path in
-                try openEvents(path) { error in
-                    if error == EPIPE, isOnlyOutput { player.withLock { $0 }?.stop() }
-                }
+            eventLines = try events.map { path in
+                EventLines(
+                    try openEvents(path) { error in
+                        if error == EPIPE, isOnlyOutput { player.withLock { $0 }?.stop() }
+                    })
             }
         } catch let error as ReportFile.Failure {
             complain(error.message)
@@ -256,16 +257,20 @@ struct Play: AsyncParsableCommand {
         var summary: Summary
         do throws(StreamError) {
             let controls = control ? StreamControls { [quiet] in if !quiet { console.line($0) } } : nil
-            let stream = try stream(console, eventWriter, controls)
+            let stream = try stream(console, eventLines, controls)
+            Interrupts.onLeaving {
+                eventLines?.leave(at: Instant.now - began, npt: stream.status.npt, within: .milliseconds(100))
+                console.leave(within: .milliseconds(100))
+            }
             try findFiles(console)
             player.withLock { $0 = stream }
             summary = await watch(stream, console, controls)
         } catch {
             summary = Summary(notStarted: error, elapsed: Instant.now - began)
-            eventWriter?.write(Event(time: summary.elapsed, kind: .ended(npt: nil, error)).json)
+            eventLines?.write(Event(time: summary.elapsed, kind: .ended(npt: nil, error)))
         }
 
-        let eventFailure = eventWriter?.close()
+        let eventFailure = eventLines?.close()
         var exitStatus = summary.error?.code.exitStatus ?? 0
         let readerHasLeft = summary.error?.code == .readerLeft || eventFailure == EPIPE && output.isEmpty
         // Where nothing was played there is nothing to sum up, and for who has had enough one line is enough.
@@ -321,14 +326,14 @@ struct Play: AsyncParsableCommand {
     }
 
     private func stream(
-        _ console: Console, _ eventWriter: LineWriter?, _ controls: StreamControls?
+        _ console: Console, _ eventLines: EventLines?, _ controls: StreamControls?
     ) throws(StreamError) -> ResilientStream {
         let words = EventWords(console: console, isVerbose: verbose)
         let isQuiet = quiet
         // Attempts before the stream is open are told once it is; until then the error may be all there is to tell.
         let held = Guarded<[String]?>(verbose ? nil : [])
         return try ResilientStream(configuration: configuration, outputs: outputs) { event in
-            eventWriter?.write(event.json)
+            eventLines?.write(event)
             controls?.noted(event)
             guard !isQuiet else { return }
             let lines = words.lines(for: event)

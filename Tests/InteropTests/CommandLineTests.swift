@@ -360,8 +360,8 @@ struct CommandLineTests {
                 path,
             ]
         ) { [sent = Once()] output, process in
-            // In real time this is before the end.
-            if output.count > 20_000, sent.isFirst { kill(process, signal) }
+            // In real time this is before the end. Twice, as timeout(1) and others do: to the process, and to its group.
+            if output.count > 20_000, sent.isFirst { for signal in [signal, SIGHUP] { kill(process, signal) } }
         }
         #expect(outcome.status == 130, "\(outcome.errors)")
         expectTransportStream(outcome.output)

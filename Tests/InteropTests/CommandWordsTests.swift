@@ -92,4 +92,14 @@ internal import ThroughlineCore
         for page in pages[1...2] { #expect(page.text.contains("http_proxy") && page.text.contains("\\-\\-netrc")) }
         #expect(ManualPages.escaped(".a\\b") == "\\&.a\\eb")
     }
+
+    @Test func oneInterruptThatArrivesTwiceIsNoSecondOne() {
+        let start = Instant.now
+        var count = InterruptCount()
+        #expect(count.taken(at: start) == .first)
+        #expect(count.taken(at: start) == .echo)
+        #expect(count.taken(at: start + .milliseconds(99)) == .echo)
+        #expect(count.taken(at: start + .milliseconds(100)) == .again)
+        #expect(count.taken(at: start + .seconds(9)) == .again)
+    }
 }
