@@ -20,11 +20,13 @@ final class Console: Sendable {
     private let descriptor: Int32
     private let writer: LineWriter
 
-    init(_ descriptor: Int32 = STDERR_FILENO, status: StatusChoice = .auto) {
+    /// - Parameter isTypedOn: commands are read from standard input. Where that is a terminal, what is typed would stand
+    ///   behind the live line, and go away with it.
+    init(_ descriptor: Int32 = STDERR_FILENO, status: StatusChoice = .auto, isTypedOn: Bool = false) {
         self.descriptor = descriptor
         let terminal = getenv("TERM").map { String(cString: $0) } ?? ""
         isTerminal = isatty(descriptor) == 1 && !["", "dumb"].contains(terminal)
-        showsLive = isTerminal && status == .auto && !Self.feedsPipe
+        showsLive = isTerminal && status == .auto && !Self.feedsPipe && !(isTypedOn && isatty(STDIN_FILENO) == 1)
         // no-color.org: present and not empty.
         let refusal = getenv("NO_COLOR").map { String(cString: $0) } ?? ""
         usesColour = isTerminal && refusal.isEmpty

@@ -139,14 +139,15 @@ final class LineWriter: Sendable {
     }
 
     /// What takes the live line away. Where the window has become narrower, terminals break it into several rows, and the
-    /// cursor stands on the last of them.
-    private static func erasing(_ columns: Int, width: Int) -> [UInt8] {
+    /// cursor stands on the last of them. Row by row: to clear all from the first row of the screen on is to clear the
+    /// screen, which tmux keeps for scrolling back.
+    static func erasing(_ columns: Int, width: Int, reflows: Bool = reflows) -> [UInt8] {
         let rows = reflows ? max(0, columns - 1) / max(1, width) : 0
-        return Array(((rows > 0 ? "\u{1B}[\(rows)A" : "") + "\r\u{1B}[J").utf8)
+        return Array(("\r\u{1B}[2K" + String(repeating: "\u{1B}[A\u{1B}[2K", count: rows)).utf8)
     }
 
     /// Linux's console, GNU screen and xterm cut a line instead.
-    private static let reflows: Bool = {
+    static let reflows: Bool = {
         let terminal = getenv("TERM").map { String(cString: $0) } ?? ""
         if getenv("TMUX") != nil { return true }
         return terminal != "linux" && !terminal.hasPrefix("screen") && getenv("XTERM_VERSION") == nil

@@ -155,7 +155,8 @@ struct Play: AsyncParsableCommand {
         parsing: .unconditional,
         help: ArgumentHelp(
             """
-            The line that shows the position: auto (on a terminal, unless standard output feeds a pipe) or never.
+            The line that shows the position: auto (on a terminal, unless standard output feeds a pipe or commands are \
+            typed there) or never.
             """, valueName: "when"))
     var status = StatusChoice.auto
 
@@ -224,7 +225,7 @@ struct Play: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let console = Console(status: status)
+        let console = Console(status: status, isTypedOn: control)
         let exitStatus = await play(console)
         console.close()
         if exitStatus != 0 { throw ExitCode(exitStatus) }

@@ -102,4 +102,15 @@ internal import ThroughlineCore
         #expect(count.taken(at: start + .milliseconds(100)) == .again)
         #expect(count.taken(at: start + .seconds(9)) == .again)
     }
+
+    /// On a terminal of so many columns, which breaks lines or cuts them.
+    @Test(arguments: [(60, 100, 1), (60, 30, 2), (60, 29, 3), (1, 10, 1), (79, 8, 10)])
+    func theLiveLineIsErasedRowByRow(columns: Int, width: Int, rows: Int) {
+        let text = String(decoding: LineWriter.erasing(columns, width: width, reflows: true), as: UTF8.self)
+        #expect(text.split(separator: "\u{1B}[2K", omittingEmptySubsequences: false).count - 1 == rows)
+        #expect(text.split(separator: "\u{1B}[A", omittingEmptySubsequences: false).count == rows)
+        #expect(!text.contains("\u{1B}[J"))
+        let cut = String(decoding: LineWriter.erasing(columns, width: width, reflows: false), as: UTF8.self)
+        #expect(cut == "\r\u{1B}[2K")
+    }
 }
