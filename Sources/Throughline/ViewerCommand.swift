@@ -179,7 +179,7 @@ extension Rate {
 extension StreamStatus {
     /// On one line, for people.
     public var words: String {
-        let place = (npt ?? .zero).description + (duration.map { " of \($0)" } ?? "")
+        let place = max(npt ?? .zero, .zero).description + (duration.map { " of \($0)" } ?? "")
         return "\(isPaused ? "paused" : "plays") at \(place) from \(origin ?? "no origin yet"), buffer "
             + "\(buffer.duration.secondsText) s, \(handoffs) handoff\(handoffs == 1 ? "" : "s"), gap "
             + "\(visibleGap.secondsText) s"

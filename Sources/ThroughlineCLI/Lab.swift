@@ -300,7 +300,7 @@ struct Lab: AsyncParsableCommand {
             &thread, nil,
             { context in
                 let orders = Unmanaged<Orders>.fromOpaque(context!).takeRetainedValue()
-                while let line = readLine() { orders.carryOut(line) }
+                InputLines.forEach { orders.carryOut($0) }
                 return nil
             }, orders.toOpaque())
         // It may wait for a line for ever: the end of the process is its end.

@@ -136,7 +136,8 @@ final class EventWords: Sendable {
                     + (defect.duration > .zero ? " (\(defect.duration.words))" : "")
             return (.bad, "\(what), \(whose) (\(flows))", [])
         case .warning(let text): return (.notice, "note: \(text)", [])
-        case .paused(let isPaused, let npt): return (.plain, "\(isPaused ? "paused" : "goes on") at \(npt)", [])
+        case .paused(let isPaused, let npt):
+            return (.plain, "\(isPaused ? "paused" : "goes on") at \(max(npt, .zero))", [])
         case .sought(let npt): return (.plain, "went to \(npt)", [])
         // What was asked for is said by what comes of it; this is what that does not say.
         case .answered(let answer):
