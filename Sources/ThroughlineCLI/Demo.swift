@@ -58,6 +58,16 @@ private final class DemoRun: Sendable {
                 return fail("cannot make \(kept): \(String(cString: strerror(errno)))", 74)
             }
             directory = kept
+            // Its own from another time is the same film.
+            if let other = fopen("\(kept)/film.mp4", "r") {
+                defer { fclose(other) }
+                var bytes = [UInt8](repeating: 0, count: tl_demo_film_length() + 1)
+                let count = fread(&bytes, 1, bytes.count, other)
+                let film = UnsafeBufferPointer(start: tl_demo_film(), count: tl_demo_film_length())
+                guard bytes[..<count].elementsEqual(film) else {
+                    return fail("\(kept)/film.mp4 exists, and is another film; name another directory", 64)
+                }
+            }
         } else {
             var template = Array(
                 "\(getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp")/throughline-demo-XXXXXX".utf8CString)

@@ -110,7 +110,7 @@ enum Mistakes {
 
     /// Nothing else on the command line is the same file: the mistake may be that something is.
     private static func isFree(_ path: String, in arguments: [String]) -> Bool {
-        if path.isEmpty { return false }
+        if path.isEmpty || !LogFile.isReplaceable(path) { return false }
         guard let identity = FileIdentity(path) else { return true }
         let paths = arguments.map { argument in
             argument.hasPrefix("-")

@@ -41,7 +41,7 @@ struct Play: AsyncParsableCommand {
             valueName: "path|-"), completion: .file())
     var output: [String] = []
 
-    @Flag(name: [.customShort("y"), .long], help: "Let outputs replace files that exist.")
+    @Flag(name: [.customShort("y"), .long], help: "Let outputs replace files that exist, and events and reports any file.")
     var overwrite = false
 
     @Option(
@@ -183,6 +183,10 @@ struct Play: AsyncParsableCommand {
         }
         for path in report { try ReportFile.check(extensionOf: path) }
         try checkFiles(output + others)
+        if !overwrite, let path = others.first(where: { !LogFile.isReplaceable($0) }) {
+            throw ValidationError(
+                "\(path) exists and holds neither events nor a report; name another file, or add -y to replace it")
+        }
         if format.count > 1, format.count != output.count {
             throw ValidationError(
                 "there are \(format.count) formats for \(output.count) outputs; give one for all, or one for each")
@@ -191,7 +195,9 @@ struct Play: AsyncParsableCommand {
             throw ValidationError("--format says how to write; say where with --output")
         }
         if decode, output.isEmpty { throw ValidationError("--decode changes what is written; say where with --output") }
-        if overwrite, output.isEmpty { throw ValidationError("--overwrite is for outputs; name one with --output") }
+        if overwrite, output.isEmpty, others.isEmpty {
+            throw ValidationError("--overwrite is for files that are written; name one with --output")
+        }
         if quiet, verbose { throw ValidationError("--quiet and --verbose exclude each other") }
         if origins.contains(where: { LocalAddress($0) == .standardInput }) {
             if control {

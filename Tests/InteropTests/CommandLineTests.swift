@@ -148,6 +148,26 @@ struct CommandLineTests {
         #expect(Scratch.bytes(of: copy) == Scratch.bytes(of: film))
     }
 
+    @Test func aFileThatIsNoListOfEventsIsNotReplaced() async throws {
+        let keep = Array("not events".utf8)
+        for name in ["film.ts", "film.json"] { try Data(keep).write(to: URL(filePath: scratch.file(name))) }
+        let (other, json) = (scratch.file("film.ts"), scratch.file("film.json"))
+        for arguments in [
+            ["play", film, "--fast", "--events", other], ["play", film, "--events", other, "--buffer", "-1"],
+            ["play", film, "--fast", "--report", json], ["play", film, "--report", json, "--buffer", "-1"],
+        ] {
+            let outcome = try await CommandLineTool.run(arguments)
+            #expect(outcome.status == 64, "\(outcome.errors)")
+            #expect(Scratch.bytes(of: other) == keep && Scratch.bytes(of: json) == keep, "\(arguments)")
+        }
+        let events = scratch.file("events")
+        for arguments in [["--events", events], ["--events", events], ["--events", other, "-y"]] {
+            let outcome = try await CommandLineTool.run(["play", film, "--fast", "--to", "1"] + arguments)
+            #expect(outcome.status == 0, "\(outcome.errors)")
+        }
+        #expect(Scratch.bytes(of: other).first == UInt8(ascii: "{"))
+    }
+
     // MARK: - The last event
 
     @Test(arguments: [
