@@ -33,7 +33,7 @@ public struct MediaIndex: Sendable {
         var duration = ingest.demuxer.duration ?? .zero
         while true {
             let packet: Packet?
-            do throws(IngestReadError) { packet = try ingest.read() } catch { break }
+            do throws(IngestReadError) { packet = try ingest.read() ?? ingest.rest() } catch { break }
             guard let packet else { break }
             let flow = ingest.demuxer.flows[packet.flow]
             guard let time = packet.pts ?? packet.dts else { continue }

@@ -1,10 +1,13 @@
 internal import ThroughlineCore
 internal import ThroughlineMedia
+internal import ThroughlineProtocols
+internal import ThroughlineTransport
 
 /// Whether the end of an origin is the end of the stream.
 extension Session {
     /// Nobody goes on: what was received and is still in the demuxer is played all the same.
     func playOut(_ ingest: any Ingest) {
+        if isBackward { return }
         while let packet = ingest.rest() {
             guard isPlayed(packet.flow) else { continue }
             if !accept(packet, of: ingest) { return }
@@ -33,7 +36,7 @@ extension Session {
             whole: ingest.statedEnd.map { $0 + line.timelineShift } ?? statedEnd, isLoose: ingest.isRealtime || isPart,
             limit: configuration.to)
         switch verdict {
-        case .whole: return nil
+        case .whole: return longerElsewhere(ingest, played)
         case .agreed(let shortage):
             warn(
                 "\(url(ingest.origin)) ends at \(shortage.reached), its header says \(shortage.stated), and no origin has more: \(shortage.missing) missing"
@@ -48,5 +51,132 @@ extension Session {
                         "\(url(ingest.origin)): its media\(flow) ends at \(shortage.reached), its header says \(shortage.stated)"
                 ), canResume: false)
         }
+    }
+
+    // MARK: - What others hold
+
+    /// The origin that delivers has no more. What is buffered plays on meanwhile, and the answer is there before it ends.
+    func endCame() -> EndInquiry? {
+        guard !isBackward, !isReadingOn, line != nil else { return nil }
+        let now = Instant.now
+        let others = shared.withLock { state in
+            // Whoever has ended before its time says nothing of the end.
+            state.controller.alternates(at: now)?.filter { state.controller.roster[$0.origin].lastCause != .endedShort }
+        }
+        let askable = (others ?? []).filter { $0.notBefore == nil && !origins.isReadOnce($0.origin) }.map(\.origin)
+        guard !askable.isEmpty else { return nil }
+        buffer.mayHaveEnded(true)
+        let bound = level.map { min(max($0 - Self.joinTime, .milliseconds(150)), .seconds(3)) } ?? .seconds(1)
+        return EndInquiry(asking: askable, until: now + bound)
+    }
+
+    /// The object may have grown by then; if it has not, it has ended.
+    ///
+    /// - Returns: false when the session is to stop.
+    func awaitGrowth(until moment: Instant) -> Bool {
+        flush()
+        buffer.mayHaveEnded(true)
+        return shared.wait { state, deadline in
+            if state.isStopped { return false }
+            if Instant.now >= moment { return true }
+            deadline = moment
+            return nil
+        }
+    }
+
+    /// What is left of the buffer for a handoff, once it is known that somebody has more.
+    private static let joinTime: Duration = .milliseconds(500)
+
+    /// All was received that the origin knows of: whether another one has more. Where that one cannot be joined, the end
+    /// stands.
+    private func longerElsewhere(_ ingest: any Ingest, _ played: [FlowFormat]) -> HandoffController.Order? {
+        guard joinsEnded != joins else { return nil }
+        joinsEnded = joins
+        var ends: [FlowKind: NPT] = [:]
+        for flow in played { ends[flow.kind] = max(ends[flow.kind] ?? start, buffer.accounts[flow.index].end ?? start) }
+        let reached = ends.values.min() ?? start
+        if let limit = configuration.to, reached >= limit { return nil }
+        var asked: [OriginID]?
+        switch ingest.compareEnds() {
+        case .stands: return nil
+        case .unknown(let differing): asked = differing
+        // An object that goes on elsewhere is gone on with before its end is told.
+        case .goesOn, nil: break
+        }
+        guard asked != [], let open = endCame() else { return nil }
+        let inquiry = EndInquiry(asking: asked ?? open.asked, until: open.deadline)
+        let question = LengthQuestion(
+            flows: configuration.flows, reached: ends, measures: ingest.statedEnd == nil, limit: configuration.to,
+            transport: configuration.rtspTransport, bound: max(.milliseconds(100), inquiry.deadline - .now))
+        let targets = Dictionary(uniqueKeysWithValues: inquiry.asked.map { ($0, origins[$0]) })
+        let verdict = EndSurvey.run(inquiry, abort: abort) { origin, abort in
+            targets[origin].map { question.ask($0, abort: abort) } ?? .silent
+        }
+        guard case .goesOn(let origin) = verdict else { return nil }
+        (leaving, endStands) = (ingest, true)
+        return observe(
+            ChangeEvent(
+                cause: .endedShort,
+                detail: "\(url(ingest.origin)): its media ends at \(reached), and goes on at \(url(origin))"),
+            canResume: false, isPlanned: true, target: origin, isTargetOnly: true)
+    }
+
+    /// Another origin seemed to have more, and could not be joined.
+    func endStood(_ ingest: any Ingest) {
+        (endStands, endedIngest) = (false, nil)
+        playOut(ingest)
+        let target = observed?.target
+        let why = lastFailure.flatMap { $0.origin == target ? ": \($0.text)" : nil } ?? ""
+        warn(
+            "\(url(ingest.origin)) ends at \(position ?? .zero); \(target.map { url($0) } ?? "another origin") says that it has more, and could not be joined\(why)"
+        )
+    }
+}
+
+/// Asks an origin by its own word whether the presentation goes on behind an NPT.
+struct LengthQuestion: Sendable {
+    /// Those that are played.
+    let flows: Configuration.FlowSelection
+    /// Up to where the flows of each kind were received.
+    let reached: [FlowKind: NPT]
+    /// Where no header says how long it is, the end is looked at.
+    let measures: Bool
+    let limit: NPT?
+    let transport: RTSPTransportChoice
+    let bound: Duration
+
+    func ask(_ origin: Origin, abort: AbortSwitch) -> EndInquiry.Answer {
+        do {
+            if RTSPAddress.isRTSP(origin.url) {
+                let ingest = try RTSPIngest.forProbing(
+                    origin, bound: bound, abort: abort, transport: transport, start: .zero, isExact: false)
+                return answer(stated: ingest.statedEnd, ingest.flows)
+            }
+            let input = try SourceInput(
+                origin: OriginID(0), supervisor: ProbeSupervisor([origin], bound: bound), abort: abort)
+            guard input.length != nil || input.isSeekable else { return .silent }
+            var options = Demuxer.Options()
+            options.measuresDuration = measures
+            let demuxer = try Demuxer(input: input, options: options)
+            let ends = demuxer.flows.filter(isPlayed).map { ($0.kind, demuxer.statedEnd(of: $0.index)) }
+            guard !ends.isEmpty, ends.allSatisfy({ $1 != nil }) else {
+                return answer(stated: demuxer.statedEnd, demuxer.flows)
+            }
+            let goesOn = ends.contains { kind, end in
+                guard let reached = reached[kind] else { return false }
+                return EndInquiry.answer(stated: end, reached: reached, isLoose: false, limit: limit) == .goesOn
+            }
+            return goesOn ? .goesOn : .endsThere
+        } catch { return .silent }
+    }
+
+    private func isPlayed(_ flow: FlowFormat) -> Bool {
+        flows.includes(flow) && !flow.isSparse && !flow.isAttachedPicture
+    }
+
+    /// Only the end of all flows together is known.
+    private func answer(stated: NPT?, _ all: [FlowFormat]) -> EndInquiry.Answer {
+        EndInquiry.answer(
+            stated: stated, reached: reached.values.max() ?? .zero, isLoose: !all.allSatisfy(isPlayed), limit: limit)
     }
 }

@@ -56,6 +56,10 @@ extension Session {
     ) {
         shared.withLock { state in
             let move = state.controller.joined(at: .now)
+            // One that has more than the one before tells where the presentation ends.
+            if move.event.cause == .endedShort, let duration = state.opened?.duration, let longer = ingest.duration {
+                state.opened?.duration = max(duration, longer)
+            }
             state.pending = PendingHandoff(
                 move: move, to: ingest.origin, grade: grade, evidence: evidence, byteOffset: nil,
                 standby: ingest.standby)
@@ -69,6 +73,7 @@ extension Session {
         flush()
         replacement = ingest
         (leaving, cut, failedMeanwhile) = (nil, nil, nil)
+        (endStands, endedIngest) = (false, nil)
     }
 
     /// Another ingest goes on: how long it took tells what it will take again.
@@ -104,6 +109,7 @@ extension Session {
         isTargetOnly: Bool = false
     ) -> HandoffController.Order {
         staysUntil = .never
+        if !endStands { buffer.mayHaveEnded(false) }
         if hasPending {
             noteAcceptance()
             reportHandoff()

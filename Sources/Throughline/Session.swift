@@ -156,6 +156,12 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// When findings were last asked for.
     var lastFindings = Instant.now
     var endOfMedia = EndOfMedia()
+    /// It has ended before its time: what it still holds is played where nobody goes on.
+    var endedIngest: (any Ingest)?
+    /// It has ended, and is left only for another origin that can be joined.
+    var endStands = false
+    /// By the count of joins, where others were asked for more at the end.
+    var joinsEnded: Int?
     /// Where the presentation ends by what the first origin says.
     var statedEnd: NPT?
     /// A handoff was made and is not yet reported.
@@ -275,6 +281,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 }
                 order = next
             case .giveUp(let reason):
+                if let ingest = endedIngest.take() { playOut(ingest) }
                 giveUp(reason)
                 break run
             case .resume:
@@ -666,6 +673,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     func stay(until moment: Instant) -> HandoffController.Order? {
         guard let ingest = leaving else { preconditionFailure("nothing to stay on") }
         leaving = nil
+        if endStands {
+            endStood(ingest)
+            return nil
+        }
         if let event = failedMeanwhile {
             failedMeanwhile = nil
             cut = nil
@@ -739,7 +750,12 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             // Whoever fails says why, and is replaced; where that did not happen it is no end of the stream all the same.
             return .giveUp(reason: "\(url(ingest.origin)): reading it failed")
         }
-        return endedShort(ingest)
+        let order = endedShort(ingest)
+        switch order {
+        case nil, .giveUp: playOut(ingest)
+        default: endedIngest = ingest
+        }
+        return order
     }
 
     /// Hands the batch to the buffer, waiting for room. False when the stream is over.

@@ -459,6 +459,17 @@ package final class Demuxer {
         return packet
     }
 
+    /// All bytes were read: what comes now is what the demuxer still holds.
+    package var isDrained: Bool { io.pointee.eof_reached != 0 && io.pointee.buf_ptr >= io.pointee.buf_end }
+
+    /// The end of the bytes was met since the last seek: what comes now may be cut off.
+    package var hasMetEnd: Bool { bytes.hasMetEnd }
+
+    /// What the container calls the stream of a flow: in a transport stream its PID.
+    package func streamID(of flow: Int) -> Int? {
+        flowOfStream.firstIndex(of: flow).map { Int(context.pointee.streams[$0]!.pointee.id) }
+    }
+
     /// Where a transport stream went on under other PIDs, libavformat keeps the last unit of each former one until the end.
     /// By then its place has long been passed.
     private func isStale(_ packet: borrowing Packet, of flow: Int) -> Bool {
@@ -466,7 +477,6 @@ package final class Demuxer {
         guard container == "mpegts", time != tl_no_timestamp else { return false }
         while lastDecode.count <= flow { lastDecode.append(nil) }
         let base = flows[flow].timeBase
-        let isDrained = io.pointee.eof_reached != 0 && io.pointee.buf_ptr >= io.pointee.buf_end
         if isDrained, let last = lastDecode[flow], let behind = MediaTime(value: last - time, timeBase: base),
             behind > .milliseconds(500)
         {
@@ -482,6 +492,7 @@ package final class Demuxer {
     package func seek(to npt: NPT, anyPacket: Bool = false) throws(MediaError) {
         lastDecode = []
         ahead = UniqueDeque()
+        bytes.hasMetEnd = false
         let flags = AVSEEK_FLAG_BACKWARD | (anyPacket ? AVSEEK_FLAG_ANY : 0)
         func go(to place: MediaTime) -> Int32 {
             av_seek_frame(context, -1, (place + start).value(in: TimeBase(1, AV_TIME_BASE)), flags)
@@ -504,7 +515,8 @@ package final class Demuxer {
         return MediaTime(flicks: frame.flicks * Int64(min(video.reorderDepth, 16)))
     }
 
-    /// The NPT at which a flow ends, where the container tells that of the flow itself: in its index, or its tags.
+    /// The NPT at which a flow ends, where the container tells that of the flow itself: in its index, or its tags, or by what
+    /// was measured.
     package func statedEnd(of flow: Int) -> NPT? {
         guard let index = flowOfStream.firstIndex(of: flow), let stream = context.pointee.streams[index] else {
             return nil
@@ -514,10 +526,14 @@ package final class Demuxer {
         if let text = av_dict_get(stream.pointee.metadata, "DURATION", nil, 0) {
             return MediaTime(clock: String(cString: text.pointee.value)).map { $0 - start }
         }
-        guard container.hasPrefix("mov"), stream.pointee.duration > 0, duration != nil else { return nil }
+        let tells = container.hasPrefix("mov") || container == "mpegts"
+        guard tells, stream.pointee.duration > 0, duration != nil else { return nil }
         let first = stream.pointee.start_time == tl_no_timestamp ? 0 : stream.pointee.start_time
         return MediaTime(value: first + stream.pointee.duration, timeBase: base).map { $0 - start }
     }
+
+    /// Whether the container itself says how long it is; a transport stream does not, though it can be measured.
+    package var statesDuration: Bool { duration != nil && container != "mpegts" }
 
     /// The NPT at which the presentation ends, where that is stated or was measured.
     package var statedEnd: NPT? {

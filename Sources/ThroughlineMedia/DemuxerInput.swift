@@ -52,6 +52,8 @@ final class DemuxerInput {
     private var end: Int64 = 0
     /// Set once the input has failed: what libavformat still hands out may be cut in half.
     private(set) var failed = false
+    /// There was nothing more to be read, until this is taken back.
+    var hasMetEnd = false
     /// The input cannot go back, and all of it is kept so that the demuxer can.
     private(set) var holdsAll = false
     /// It is longer than what may be kept.
@@ -79,6 +81,7 @@ final class DemuxerInput {
 
     /// The flows are known: no more is kept, and what is kept is given away as it is passed.
     func opened() {
+        hasMetEnd = false
         isKeeping = false
         gauge = nil
     }
@@ -101,7 +104,11 @@ final class DemuxerInput {
         }
         if isKept(position) { return read(into: buffer) }
         let result = readOn(into: buffer, limit: nextExtent(after: position).map { $0 - position })
-        if case .bytes(let count) = result { position += Int64(count) }
+        switch result {
+        case .bytes(let count): position += Int64(count)
+        case .end: hasMetEnd = true
+        case .failed: break
+        }
         drop()
         return result
     }

@@ -95,6 +95,10 @@ package struct Packet: ~Copyable, @unchecked Sendable {
     package var isDiscarded: Bool { av.pointee.flags & AV_PKT_FLAG_DISCARD != 0 }
     /// The container says that the payload is damaged.
     package var isCorrupt: Bool { av.pointee.flags & AV_PKT_FLAG_CORRUPT != 0 }
+    /// Says whether the payload is damaged, for containers that do not.
+    package mutating func markCorrupt(_ isCorrupt: Bool) {
+        if isCorrupt { av.pointee.flags |= AV_PKT_FLAG_CORRUPT } else { av.pointee.flags &= ~AV_PKT_FLAG_CORRUPT }
+    }
     /// Payload size in bytes.
     package var byteCount: Int { Int(av.pointee.size) }
     /// Byte position in the container, -1 where it is not known.

@@ -18,6 +18,8 @@ final class ByteIngest: Ingest {
     private var beginning: (time: NPT, flow: Int)?
     /// Of the last packet that was read.
     private var lastRead: NPT?
+    /// The last packets of flows that may be cut off, since the bytes ended there: kept until nobody goes on with them.
+    private var tail = UniqueDeque<Packet>()
     /// Flows that are not wanted.
     private var unwanted: Set<Int> = []
     /// How long reading up to a place may take where nothing else leads there.
@@ -77,6 +79,7 @@ final class ByteIngest: Ingest {
         }
         // Some demuxers open with what had come before the bytes broke off; there is nothing to be read after that.
         if let event = input.openingFailure { throw IngestOpenError(.undelivered(event)) }
+        input.isEndUnknown = !demuxer.statesDuration
         hasTags = demuxer.container == "mp3"
         watch?.recognised(demuxer.container)
         forms = Array(repeating: nil, count: demuxer.flows.count)
@@ -111,7 +114,9 @@ final class ByteIngest: Ingest {
                     forms[packet.flow] = demuxer.flows[packet.flow].payloadForm(firstPacket: packet)
                 }
                 if let watch, let form = forms[packet.flow] { watch.look(at: packet, form: form) }
-                return packet
+                guard demuxer.hasMetEnd || reachesEnd(packet) else { return packet }
+                if !mayBeCutOff(&packet) { return packet }
+                if let whole = keepTail(packet) { return whole }
             } catch {
                 errorsInARow += 1
                 if errorsInARow > Self.errorLimit { throw .broken(error) }
@@ -119,12 +124,64 @@ final class ByteIngest: Ingest {
         }
     }
 
+    /// Whether a packet stands last among the bytes; libavformat may read none behind it.
+    private func reachesEnd(_ packet: borrowing Packet) -> Bool {
+        guard let length = input.length, packet.bytePosition >= 0 else { return false }
+        return packet.bytePosition + Int64(packet.byteCount) >= length
+    }
+
+    /// Whether a packet that came once the end of the bytes was met may be cut off; where that is known it is marked.
+    private func mayBeCutOff(_ packet: inout Packet) -> Bool {
+        if isCutOff(packet) {
+            packet.markCorrupt(true)
+        } else if demuxer.isDrained, forms[packet.flow] == .adts {
+            // What carried several frames is broken; those before the last are not.
+            packet.markCorrupt(false)
+        }
+        // A transport stream tells where a picture ends only by the next one.
+        let isLast = container == "mpegts" && demuxer.isDrained && demuxer.flows[packet.flow].kind == .video
+        return packet.isCorrupt || isLast
+    }
+
+    /// Keeps the last packet of its flow.
+    ///
+    /// - Returns: the one of the flow before it, which is whole.
+    private func keepTail(_ packet: consuming Packet) -> Packet? {
+        let flow = packet.flow
+        tail.append(packet)
+        for _ in 1..<tail.count {
+            let next = tail.removeFirst()
+            if next.flow == flow { return next }
+            tail.append(next)
+        }
+        return nil
+    }
+
+    /// Whether a packet is shorter than it says itself: libavformat does not always tell.
+    private func isCutOff(_ packet: borrowing Packet) -> Bool {
+        let form = form(of: packet.flow)
+        return packet.withPayload { payload in
+            switch form {
+            case .lengthPrefixed, .adts: !payload.isEmpty && Fingerprint.of(payload: payload, form: form) == nil
+            case .annexB, .rawAAC: false
+            case .opaque: hasTags && MPEGAudioHeader(payload).map { $0.frameLength > payload.count } ?? false
+            }
+        }
+    }
+
     func rest() -> Packet? {
-        guard let packet = demuxer.rest() else { return nil }
+        if !tail.isEmpty {
+            var packet = tail.removeFirst()
+            let cut = container == "mpegts" ? input.endInTransportPacket : nil
+            if let cut, cut.pid == nil || cut.pid == demuxer.streamID(of: packet.flow) { packet.markCorrupt(true) }
+            return packet
+        }
+        guard var packet = demuxer.rest() else { return nil }
         while forms.count < demuxer.flows.count { forms.append(nil) }
         if forms[packet.flow] == nil {
             forms[packet.flow] = demuxer.flows[packet.flow].payloadForm(firstPacket: packet)
         }
+        if isCutOff(packet) { packet.markCorrupt(true) }
         return packet
     }
 
@@ -154,6 +211,7 @@ final class ByteIngest: Ingest {
     var duration: MediaTime? { demuxer.duration }
     var statedEnd: NPT? { demuxer.statedEnd }
     func statedEnd(of flow: Int) -> NPT? { demuxer.statedEnd(of: flow) }
+    func compareEnds() -> EndInquiry.Verdict? { input.compareEnds() }
     let isRealtime = false
     let makesDecodeTimes = false
     let interrupter: (@Sendable () -> Void)? = nil
@@ -174,7 +232,6 @@ final class ByteIngest: Ingest {
     var hasFailed: Bool { demuxer.inputFailed }
     func opened() {
         input.isOpening = false
-        input.mayGrow = demuxer.duration == nil || container == "mpegts"
     }
     var canResume: Bool { input.isSeekable }
     func follow(_ order: HandoffController.Order) -> HandoffController.Order? { input.follow(order) }
@@ -226,6 +283,7 @@ final class ByteIngest: Ingest {
 
     private func forgetPlace() {
         staged = UniqueDeque()
+        tail = UniqueDeque()
         beginning = nil
     }
 

@@ -15,6 +15,8 @@ protocol Ingest: AnyObject {
     var statedEnd: NPT? { get }
     /// The NPT at which a flow ends, where that is known of the flow itself.
     func statedEnd(of flow: Int) -> NPT?
+    /// What other origins hold by comparison with what was read, byte by byte; nil where that cannot be told.
+    func compareEnds() -> EndInquiry.Verdict?
     /// The origin delivers no faster than the media is played: what is not buffered ahead is never caught up with.
     var isRealtime: Bool { get }
     /// Whether `seek` leads anywhere.
@@ -131,6 +133,7 @@ extension Ingest {
     var statedEnd: NPT? { duration }
     func rest() -> Packet? { nil }
     func statedEnd(of flow: Int) -> NPT? { nil }
+    func compareEnds() -> EndInquiry.Verdict? { nil }
     var playedFrom: NPT? { nil }
     var askedFrom: NPT? { nil }
     var mayPlayBackwards: Bool { false }

@@ -21,6 +21,10 @@ protocol SourceSupervisor: AnyObject {
     ///
     /// - Returns: nil when it was joined and this input is to end; otherwise what to do next.
     func replace(on origin: OriginID) -> HandoffController.Order?
+    /// The origin that delivers has no more: who could say whether that is the end, and until when; nil for nobody.
+    func endCame() -> EndInquiry?
+    /// Waits for an object to grow; false when the session is to stop.
+    func awaitGrowth(until moment: Instant) -> Bool
     /// Whether anyone but the current origin could be asked now.
     var hasAlternative: Bool { get }
     /// Bytes flow again, from this origin.
@@ -57,6 +61,8 @@ protocol SourceSupervisor: AnyObject {
 }
 
 extension SourceSupervisor {
+    func endCame() -> EndInquiry? { nil }
+    func awaitGrowth(until moment: Instant) -> Bool { sleep(until: moment) }
     // Where no failure is healed, nobody is asked.
     func hedging(_ pick: OriginID) -> HedgedOpening { HedgedOpening([.init(pick, expected: .zero)], dryAt: nil) }
     func hedged(with origin: OriginID) {}
@@ -93,8 +99,13 @@ final class SourceInput: ByteInput {
     /// While it is played; at full speed from when the demuxer has gone back once, since most never do.
     private var window: ByteWindow?
     private var head: SourceHead
-    /// The object may have grown once its end is reached: its container does not say how long it is.
-    var mayGrow = false
+    /// The container does not say how long it is: once the end of the object is reached, it may have grown, or be longer
+    /// elsewhere.
+    var isEndUnknown = false
+    /// What other origins hold by comparison at the end of the object, once they were asked.
+    private(set) var endVerdict: EndInquiry.Verdict?
+    /// Where the object ended that another's goes on from.
+    private var shortEnd: Int64?
     private var growth = Growth()
     /// A source is open and stands at `end`.
     private var isOpen = true
@@ -186,7 +197,7 @@ final class SourceInput: ByteInput {
     func read(into buffer: UnsafeMutableRawBufferPointer) -> ByteInputResult {
         if pendingOrder != nil { return .failed }
         if let length = head.length, position >= length {
-            guard mayGrow, !isOpening, hasGrown(beyond: length) else { return .end }
+            guard isEndUnknown, !isOpening, hasGrown(beyond: length) || goesOnElsewhere() else { return ending }
         }
         var began = Instant.now
         readBegan = began
@@ -212,7 +223,10 @@ final class SourceInput: ByteInput {
                     into: room, deadline: deadline(since: began), beforeBlocking: waitBegins)
                 arrived()
                 if count == 0 {
-                    guard let length = head.length, end < length else { return .end }
+                    guard let length = head.length, end < length else {
+                        guard isEndUnknown, !isOpening, goesOnElsewhere() else { return ending }
+                        continue
+                    }
                     throw TransportError(.closedEarly, "the object ended at byte \(end) of \(length)")
                 }
                 if waited { mayHaveIdled = false }
@@ -246,7 +260,7 @@ final class SourceInput: ByteInput {
 
     /// Whether the object has only grown.
     private func isLonger(_ now: SourceHead) -> Bool {
-        guard mayGrow, let length = head.length, let longer = now.length else { return false }
+        guard isEndUnknown, let length = head.length, let longer = now.length else { return false }
         return longer > length
     }
 
@@ -274,7 +288,7 @@ final class SourceInput: ByteInput {
         while true {
             if growth.isSeen {
                 supervisor.nothingIsAwaited()
-                guard supervisor.sleep(until: growth.asked + Growth.interval) else { return false }
+                guard supervisor.awaitGrowth(until: growth.asked + Growth.interval) else { return false }
             }
             growth.asked = .now
             do throws(TransportError) {
@@ -285,7 +299,7 @@ final class SourceInput: ByteInput {
                     if Instant.now >= giveUp { return false }
                     continue
                 }
-                guard try known.isNext(of: source, within: bound) else { return false }
+                guard try known.isNext(of: source, until: .now + bound) else { return false }
                 head.length = longer
                 growth.isSeen = true
                 isOpen = true
@@ -295,6 +309,77 @@ final class SourceInput: ByteInput {
                 return false
             }
         }
+    }
+
+    /// Nothing more comes: because that is the end, or because going on elsewhere failed.
+    private var ending: ByteInputResult { pendingOrder == nil && !isBroken ? .end : .failed }
+    private var isBroken = false
+
+    /// Asks other origins at the end of the object, once, and goes on with the one whose object does.
+    private func goesOnElsewhere() -> Bool {
+        guard endVerdict == nil, case .goesOn(let origin) = compareEnds(mayGoOn: true), let length = longerLength else {
+            return false
+        }
+        let here = end
+        (head.length, shortEnd) = (length, here)
+        isOpen = false
+        supervisor.nothingIsAwaited()
+        let target = supervisor.origin(origin).url
+        let event = ChangeEvent(
+            cause: .endedShort,
+            detail:
+                "\(redacted(supervisor.origin(originID).url)): its object ends at byte \(here), and goes on to byte "
+                + "\(length) at \(redacted(target))", target: target)
+        isBroken = !goOn(supervisor.sourceFailed(event, canResume: true))
+        return !isBroken
+    }
+
+    /// The length of the object that goes on elsewhere.
+    private var longerLength: Int64?
+
+    /// Compares the object with those of other origins; asked for once more, it tells the same.
+    ///
+    /// - Parameter mayGoOn: it ended at `end`, and may go on there.
+    @discardableResult
+    func compareEnds(mayGoOn: Bool = false) -> EndInquiry.Verdict? {
+        if let endVerdict { return endVerdict }
+        let (adjacent, others) = proof.evidence(before: end)
+        // A container may be read elsewhere last, such as in its index.
+        let piece = (mayGoOn || !adjacent.bytes.isEmpty ? adjacent : others.first ?? adjacent).suffix(
+            ByteTrial.shortProof)
+        guard !piece.bytes.isEmpty, let length = head.length ?? (mayGoOn ? end : nil) else { return nil }
+        supervisor.aboutToWait()
+        guard let inquiry = supervisor.endCame() else { return nil }
+        if !isOpening { supervisor.nothingIsAwaited() }
+        let object = ObjectEnd(length: length, piece: piece, mayGoOn: mayGoOn)
+        let targets = Dictionary(uniqueKeysWithValues: inquiry.asked.map { ($0, supervisor.origin($0)) })
+        let lengths = Guarded<[OriginID: Int64]>([:])
+        let deadline = inquiry.deadline
+        let verdict = EndSurvey.run(inquiry, abort: abort) { origin, abort in
+            guard let target = targets[origin] else { return .silent }
+            if RTSPAddress.isRTSP(target.url) { return .differs }
+            let (answer, length) = object.compare(with: target, until: deadline, abort: abort)
+            lengths.withLock { $0[origin] = length }
+            return answer
+        }
+        if case .goesOn(let origin) = verdict { longerLength = lengths.withLock { $0[origin] } }
+        endVerdict = verdict
+        return verdict
+    }
+
+    struct TransportCut { let pid: Int? }
+
+    /// Where the object has ended within a packet of a transport stream, its PID, as far as that came.
+    var endInTransportPacket: TransportCut? {
+        let bytes = proof.evidence(before: end).adjacent.bytes.suffix(188 * 6)
+        guard bytes.count == 188 * 6 else { return nil }
+        let last = bytes.endIndex
+        // Packets begin with a sync byte (ISO/IEC 13818-1 section 2.4.3.2).
+        let cut = (0..<188).first { cut in
+            (cut == 0 || bytes[last - cut] == 0x47) && (1...5).allSatisfy { bytes[last - cut - $0 * 188] == 0x47 }
+        }
+        guard let cut, cut > 0 else { return nil }
+        return TransportCut(pid: cut < 3 ? nil : Int(bytes[last - cut + 1] & 0x1F) << 8 | Int(bytes[last - cut + 2]))
     }
 
     /// The demuxer gets what lies in its buffer.
@@ -327,7 +412,12 @@ final class SourceInput: ByteInput {
         if mayHaveIdled, event.cause.isBrokenConnection || event.cause == .refused, reopenQuietly() { return true }
         mayHaveIdled = false
         isOpen = false
-        var order = supervisor.sourceFailed(event, canResume: head.isSeekable)
+        return goOn(supervisor.sourceFailed(event, canResume: head.isSeekable))
+    }
+
+    /// Carries out an order, and those that follow from it. False when the demuxer must end.
+    private func goOn(_ order: HandoffController.Order) -> Bool {
+        var order = order
         while true {
             switch order {
             case .resume(let next):
@@ -408,7 +498,11 @@ final class SourceInput: ByteInput {
         source = outcome.source
         originID = next
         isOpen = true
-        let length = "same length (\(head.length ?? 0) bytes)"
+        let length =
+            shortEnd == end
+            ? "its object goes on where the other one ended (\(head.length ?? 0) bytes)"
+            : "same length (\(head.length ?? 0) bytes)"
+        endVerdict = nil
         supervisor.resumed(
             on: next, at: end, standby: standby,
             evidence: known != nil
@@ -480,23 +574,6 @@ final class SourceInput: ByteInput {
 
     /// It is kept no more.
     func coolDown() { warm = nil }
-}
-
-extension ByteProof.Piece {
-    /// Whether a source brings these bytes next.
-    fileprivate func isNext(of source: any ByteSource, within bound: Duration) throws(TransportError) -> Bool {
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 16)
-        defer { buffer.deallocate() }
-        var done = 0
-        while done < bytes.count {
-            let count = try source.read(
-                into: UnsafeMutableRawBufferPointer(rebasing: buffer[done...]), deadline: .now + bound,
-                beforeBlocking: nil)
-            if count == 0 { return false }
-            done += count
-        }
-        return buffer.elementsEqual(bytes)
-    }
 }
 
 extension HandoffController.AttemptFailure {

@@ -83,6 +83,8 @@ final class PlayoutBuffer: Sendable {
         var place: NPT?
         /// Nothing more comes until the next restart.
         var isComplete = false
+        /// What was received may be all there is.
+        var mayHaveEnded = false
         /// Something went out since the last restart.
         var hasReleased = false
         /// Packets that nobody needs any more. The ingest's thread frees them: it allocated them, and the allocator
@@ -138,6 +140,7 @@ final class PlayoutBuffer: Sendable {
                 return
             }
             if state.firstArrival == nil { state.firstArrival = now }
+            state.mayHaveEnded = false
             while !batch.isEmpty {
                 let packet = batch.removeFirst()
                 let lane = state.lanes[packet.flow]
@@ -212,11 +215,16 @@ final class PlayoutBuffer: Sendable {
     /// Up to where there is media, where more is to come: a viewer who is further waits. A flow that ended long before the
     /// others is not waited for.
     private func awaited(_ state: State) -> MediaTime? {
-        guard limits.isPaced, !state.isEnded, !state.isComplete, !state.isAborted else { return nil }
+        guard limits.isPaced, !state.isEnded, !state.isComplete, !state.mayHaveEnded, !state.isAborted else {
+            return nil
+        }
         let ends = state.lanes.filter { !$0.isSparse }.compactMap(\.decodeEnd)
         guard let furthest = ends.max() else { return nil }
         return ends.filter { $0 >= furthest - Self.greatestSkew }.min()
     }
+
+    /// Whether what was received may be all there is: a viewer who has seen it waits for nothing, unless more comes.
+    func mayHaveEnded(_ mayHave: Bool) { state.withLock { $0.mayHaveEnded = mayHave } }
 
     /// No more packets will come.
     func end() {

@@ -34,7 +34,7 @@ internal import ThroughlineTransport
         var played = Played(repeating: [], count: flows.count)
         var batch = UniqueDeque<Packet>()
         for _ in 0..<count {
-            guard var packet = try first.read() else { return (played, nil) }
+            guard var packet = try first.read() ?? first.rest() else { return (played, nil) }
             let form = first.form(of: packet.flow)
             if line.pass(&packet, form: form) {
                 note(packet, line, in: &played)
@@ -49,7 +49,7 @@ internal import ThroughlineTransport
             expectedDuration: nil, start: .zero, url: other, acceptsLoss: true)
         let result = try join.run(into: &batch)
         while let packet = batch.popFirst() { note(packet, line, in: &played) }
-        while var packet = try next.read() {
+        while var packet = try next.read() ?? next.rest() {
             let form = next.form(of: packet.flow)
             if line.pass(&packet, form: form) { note(packet, line, in: &played) }
         }
@@ -158,7 +158,7 @@ internal import ThroughlineTransport
             ingest: next, line: line, buffer: buffer, outputs: flows, flowCount: flows.count,
             expectedDuration: duration, start: .zero, url: other, acceptsLoss: true)
         presented.result = try join.run(into: &batch)
-        while var packet = try next.read() {
+        while var packet = try next.read() ?? next.rest() {
             let form = next.form(of: packet.flow)
             if line.pass(&packet, form: form) { batch.append(packet) }
         }

@@ -157,6 +157,9 @@ final class HotIngest: Ingest {
 
     /// The ingest, where it can be used on this thread.
     private var settled: (any Ingest)? { isSettled && isLeft ? inner : nil }
+    func rest() -> Packet? { settled?.rest() }
+    func statedEnd(of flow: Int) -> NPT? { settled?.statedEnd(of: flow) }
+    func compareEnds() -> EndInquiry.Verdict? { settled?.compareEnds() }
 
     /// The same, where only an ingest that is not held back by waiting for bytes has anything to do for it.
     private var controllable: (any Ingest)? {

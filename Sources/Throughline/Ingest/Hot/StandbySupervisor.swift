@@ -54,6 +54,8 @@ final class StandbySupervisor: SourceSupervisor, @unchecked Sendable {
     }
     func reopened(_ origin: OriginID, at byte: Int64) { player?.reopened(origin, at: byte) }
     func sleep(until moment: Instant) -> Bool { player?.sleep(until: moment) ?? false }
+    func endCame() -> EndInquiry? { player?.endCame() }
+    func awaitGrowth(until moment: Instant) -> Bool { player?.awaitGrowth(until: moment) ?? false }
     func aboutToWait() { player?.aboutToWait() }
     func origin(_ id: OriginID) -> Origin { session.origin(id) }
     func mediaIsAwaited() { player?.mediaIsAwaited() }
