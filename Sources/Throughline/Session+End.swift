@@ -24,6 +24,7 @@ extension Session {
             guard let output = line.output(of: flow), let end = ingest.statedEnd(of: flow) else { continue }
             stated[output] = end + line.shift(of: flow)
         }
+        flowEnds = stated
         // What is known of all flows together says little of some, or where captions may be the last to end.
         let isPart = outputFlows.contains { $0.isSparse || !configuration.flows.includes($0) }
         let verdict = endOfMedia.judge(

@@ -156,7 +156,7 @@ extension Session {
         if let note, shared.withLock({ $0.firstPresented == nil }) { warn("seek: \(note)") }
         cut = nil
         line?.restart(isBackward: isBackward)
-        buffer.restart(at: isBackward ? target : nil, isBackward: isBackward)
+        buffer.restart(at: isBackward ? target : nil, isBackward: isBackward, for: isBackward ? nil : target)
         start = target
         do throws(MediaError) {
             try ingest.seek(to: target)

@@ -164,6 +164,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var joinsEnded: Int?
     /// Where the presentation ends by what the first origin says.
     var statedEnd: NPT?
+    /// By flow of the output, where it ends by what the container says that was read last.
+    var flowEnds: [Int: NPT] = [:]
     /// A handoff was made and is not yet reported.
     var hasPending = false
     /// Where the stream begins, or where the viewer went last.
@@ -299,7 +301,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         if hasPending { reportHandoff() }
         buffer.end()
         pacerThread?.join()
-        pacer?.finish(isWhole: shared.withLock { !$0.isStopped })
+        pacer?.finish(isWhole: shared.withLock { !$0.isStopped }, ends: flowEnds)
         for gap in buffer.takeNewGaps(isOver: true) { send(.gap(gap)) }
         playingTime = buffer.playingTime
         noteExcess()
@@ -515,6 +517,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         for warning in opened.flatMap(\.warnings) { warn(warning) }
         let pacer = Pacer(
             buffer: buffer, outputs: opened, flows: outputFlows, played: flows,
+            from: start > .zero ? start : nil,
             firstOut: { [unowned self] npt in send(.playing(npt: npt)) },
             firstShown: { [unowned self] in nowShown() },
             batchOut: { [unowned self] account in

@@ -20,7 +20,8 @@ internal import ThroughlineLab
         "main.mp4", "main-faststart.mp4", "main-fragmented.mp4", "main.ts", "main.mkv", "offset.ts", "wrap.ts",
         "data.ts",
         "klv.ts", "edits.mp4", "other.mp4", "other.ts", "opengop.mp4", "opengop.ts", "other-opengop.mp4", "hevc.mp4",
-        "hevc.ts", "vfr.mp4", "vfr.mkv", "wrong.mp4", "subs.mkv", "audio.mp3", "audio.aac",
+        "hevc.ts", "vfr.mp4", "vfr.mkv", "wrong.mp4", "subs.mkv", "audio.mp3", "audio-other.mp3", "audio-wrong.mp3",
+        "audio.aac",
     ]
 
     @Test("nothing is reported of media that is whole", .timeLimit(.minutes(25)), arguments: whole)
@@ -88,6 +89,30 @@ internal import ThroughlineLab
         }
         // The last picture is shown up to 5.52 s.
         #expect(part.played == .milliseconds(1520) && part.missing == .zero, "\(part.played)")
+        // The key frame before lies at 4 s.
+        let middle = try await Self.play(Fixtures.path("main.mp4")) {
+            $0.from = .seconds(5)
+            $0.to = .milliseconds(6500)
+        }
+        #expect(middle.played == .milliseconds(1520) && middle.missing == .zero, "\(middle.played)")
+        #expect(middle.flows[0].packets > 38, "the pictures from the key frame on are put out")
+    }
+
+    @Test("sound that ends before the pictures is missing where nothing says that it was to", .timeLimit(.minutes(25)))
+    func soundThatEnds() async throws {
+        let place = try TemporaryDirectory()
+        let file = place.path("early.ts")
+        let bytes = [UInt8](try Data(contentsOf: URL(filePath: Fixtures.path("main.ts"))))
+        let packets = stride(from: 0, to: bytes.count - 187, by: 188).map { bytes[$0..<($0 + 188)] }
+        let kept = packets.enumerated().filter { index, packet in
+            let pid = Int(packet[packet.startIndex + 1] & 0x1F) << 8 | Int(packet[packet.startIndex + 2])
+            return pid != 0x101 || index < packets.count / 3 * 2
+        }
+        try Data(kept.flatMap(\.element)).write(to: URL(filePath: file))
+        let summary = try await Self.play(file)
+        #expect(summary.error == nil && summary.defects.map(\.flows) == [[1]], "\(summary.defects)")
+        #expect((summary.missing - .seconds(4)).magnitude < .milliseconds(600), "\(summary.missing)")
+        #expect(summary.flows[1].missing == summary.missing && summary.flows[0].missing == .zero)
     }
 
     /// The origin falls silent for good, and the viewer leaves while waiting.

@@ -25,7 +25,7 @@ final class Pacer {
     private let isShown: [Bool]
 
     init(
-        buffer: PlayoutBuffer, outputs: [any PacketOutput], flows: [FlowFormat], played: [FlowFormat],
+        buffer: PlayoutBuffer, outputs: [any PacketOutput], flows: [FlowFormat], played: [FlowFormat], from begin: NPT?,
         firstOut: @escaping (MediaTime) -> Void, firstShown: @escaping () -> Void,
         batchOut: @escaping (inout PresentationAccount) -> Void, outputFailed: @escaping (OutputError) -> Void
     ) {
@@ -36,7 +36,7 @@ final class Pacer {
         self.batchOut = batchOut
         self.outputFailed = outputFailed
         presented = Array(repeating: FlowAccount(), count: flows.count)
-        account = PresentationAccount(flows.map(\.presentationKind))
+        account = PresentationAccount(flows.map(\.presentationKind), from: begin)
         let hasPictures = played.contains { $0.kind == .video && !$0.isAttachedPicture }
         isShown = flows.map { $0.kind == (hasPictures ? .video : .audio) && !$0.isAttachedPicture }
     }
@@ -60,7 +60,10 @@ final class Pacer {
             case .batch(let wanted, let begins):
                 shift = wanted
                 if let begins {
-                    account.restarted(isBackward: begins == .backwards)
+                    switch begins {
+                    case .forwards(let place): account.restarted(isBackward: false, from: place)
+                    case .backwards: account.restarted(isBackward: true)
+                    }
                     isAwaited = true
                 }
             }
@@ -112,9 +115,11 @@ final class Pacer {
 
     /// Nothing more is presented; once the thread has returned.
     ///
-    /// - Parameter isWhole: all was presented that was received.
-    func finish(isWhole: Bool) {
-        account.finish(isWhole: isWhole)
+    /// - Parameters:
+    ///   - isWhole: all was presented that was received.
+    ///   - ends: by flow, where it was to end by what its container says.
+    func finish(isWhole: Bool, ends: [Int: NPT]) {
+        account.finish(isWhole: isWhole, ends: ends)
         batchOut(&account)
     }
 }

@@ -24,7 +24,11 @@ final class PlayoutBuffer: Sendable {
     }
 
     /// The viewer went elsewhere in the presentation.
-    enum Beginning: Sendable { case forwards, backwards }
+    enum Beginning: Sendable {
+        /// What was asked for begins at a place; nil for wherever it begins.
+        case forwards(from: NPT?)
+        case backwards
+    }
 
     /// How much is in the buffer.
     struct Level: Sendable {
@@ -264,7 +268,7 @@ final class PlayoutBuffer: Sendable {
     /// - Parameters:
     ///   - place: where the viewer is shown to be until then; nil for where the last packet stood.
     ///   - isBackward: what comes is played backwards: pictures alone, whose times are NPT with the sign turned round.
-    func restart(at place: NPT? = nil, isBackward: Bool = false) {
+    func restart(at place: NPT? = nil, isBackward: Bool = false, for wanted: NPT? = nil) {
         nonisolated(unsafe) var bin = PacketBin()
         state.withLockAndWake { state in
             swap(&bin, &state.bin)
@@ -282,7 +286,7 @@ final class PlayoutBuffer: Sendable {
             state.isComplete = false
             state.hasReleased = false
             state.isShiftUnknown = state.outputEnd != nil
-            state.beginning = isBackward ? .backwards : .forwards
+            state.beginning = isBackward ? .backwards : .forwards(from: wanted)
         }
         bin.empty()
     }

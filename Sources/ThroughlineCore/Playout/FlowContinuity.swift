@@ -9,6 +9,8 @@
 /// pictures at a higher scale), nor where steps of all lengths are usual (screens that are recorded, cameras in the dark).
 /// A hole of pictures alone, with nothing else to prove it, is held back for some time to see whether more of them come:
 ///
+/// Where another connection goes on right after such steps, and the flow with it as it was before, they were holes after all.
+///
 ///     shown at (ms)    0 40 80 120 160 400 440 480 ...          hole of 200 ms
 ///                      0 40 80 120 160 280 400 520 640 ...      from 160 on fewer pictures a second: no hole
 ///                      0 40 120 160 240 400 440 600 680 ...     steps of all lengths: no hole
@@ -42,6 +44,8 @@ package struct FlowContinuity: Sendable {
     static let doubtReach = 250
     /// It is so for so many steps after the last of them.
     static let habitReach = 1000
+    /// What lacks so few steps before another connection goes on, lacks because of that.
+    static let joinReach = 16
 
     private struct Shown {
         var start: MediaTime
@@ -70,6 +74,8 @@ package struct FlowContinuity: Sendable {
     private var stated: (longest: MediaTime, age: Int) = (.zero, 0)
     /// The step before the last may have been a hole: the last one tells.
     private var suspect: (hole: Hole, step: MediaTime, isCertain: Bool)?
+    /// Longer steps in a row, which are the flow's way unless it goes on as before once another connection does.
+    private var detour: (holes: [Hole], former: MediaTime, at: Int, isAtJoin: Bool)?
     /// Holes that nothing else proves, and at which step each was.
     private var doubtful: [(hole: Hole, step: MediaTime, at: Int)] = []
     /// The flow pauses now and then, for so long at the most, until this step.
@@ -79,13 +85,29 @@ package struct FlowContinuity: Sendable {
     /// From the first to the end of the last, in every stretch that was presented.
     private var extent: MediaTime = .zero
 
+    /// What the viewer asked for begins here: what leads up to it is there for the decoder.
+    private var begin: MediaTime?
+
     /// Media time of all holes.
     package private(set) var missing: MediaTime = .zero
 
-    package init(_ kind: Kind) { self.kind = kind }
+    /// - Parameter begin: what is asked for begins here; nil where all that comes was asked for.
+    package init(_ kind: Kind, from begin: MediaTime? = nil) {
+        self.kind = kind
+        self.begin = begin
+    }
 
-    /// Media time that was presented.
-    package var presented: MediaTime { max(.zero, extent + (last.map { length(of: $0) } ?? .zero) - missing) }
+    /// Media time that was presented, from where it was asked for.
+    package var presented: MediaTime { max(.zero, extent + lastLength - missing) }
+    private var lastLength: MediaTime {
+        last.map { wanted($0.start..<$0.start + length(of: $0)) } ?? .zero
+    }
+
+    /// How much of a range was asked for.
+    private func wanted(_ range: Range<MediaTime>) -> MediaTime {
+        max(.zero, range.upperBound - max(range.lowerBound, begin ?? range.lowerBound))
+    }
+
     /// Up to where it was presented without a break in order.
     package var end: MediaTime? { last.map { $0.start + length(of: $0) } }
     /// Up to where it is known what is missing.
@@ -93,6 +115,8 @@ package struct FlowContinuity: Sendable {
     /// Where the last that was presented came from.
     package var provenance: Provenance? { (pending.last ?? last)?.provenance }
     package var hasDoubts: Bool { !doubtful.isEmpty }
+    /// It has gone on by equal steps, and does not pause now and then: where it ends, it was to go on.
+    package var isSteady: Bool { isSettled && usual > .zero && steps >= habit.until && kind != .soundWithPauses }
     package var hasFound: Bool { !found.isEmpty }
 
     /// A packet is presented.
@@ -137,13 +161,14 @@ package struct FlowContinuity: Sendable {
         let step = next.start - before.start
         guard step > .zero else { return }
         last = next
-        extent += step
+        extent += wanted(before.start..<next.start)
         steps += 1
         let own = length(of: before)
         let slack = usual > .zero ? usual : longest
         let covers = kind == .pictures ? max(own, stated.longest) : own
         let limit = max(covers, usual, longest) + MediaTime(flicks: slack.flicks / 8 * 5)
         guard isSettled || usual == .zero else { return run(on: step) }
+        follow(detour: before, next, step)
         guard isJudged, step > limit, usual > .zero || longest > .zero else {
             if let suspect { confirm(suspect.hole, step: suspect.step, isCertain: suspect.isCertain) }
             suspect = nil
@@ -154,6 +179,10 @@ package struct FlowContinuity: Sendable {
             // Twice in a row, and nothing proves either: that is how the flow goes on.
             if !suspect.isCertain, !next.isCorrupt, step.flicks >= suspect.step.flicks / 4 * 3 {
                 self.suspect = nil
+                if usual > .zero {
+                    let second = hole(from: before, own: own, to: next)
+                    detour = ([suspect.hole, second], usual, steps, suspect.hole.isAtJoin || second.isAtJoin)
+                }
                 (usual, longest) = (.zero, max(suspect.step, step))
                 let known = longest
                 doubtful.removeAll { $0.step <= known }
@@ -161,10 +190,35 @@ package struct FlowContinuity: Sendable {
             }
             confirm(suspect.hole, step: suspect.step, isCertain: suspect.isCertain)
         }
-        let start = before.start + min(max(own, usual), step)
-        let hole = Hole(
+        suspect = (hole(from: before, own: own, to: next), step, before.isCorrupt || next.isCorrupt)
+    }
+
+    private func hole(from before: Shown, own: MediaTime, to next: Shown) -> Hole {
+        let start = before.start + min(max(own, usual), next.start - before.start)
+        return Hole(
             range: start..<next.start, provenance: next.provenance, isAtJoin: before.provenance != next.provenance)
-        suspect = (hole, step, before.isCorrupt || next.isCorrupt)
+    }
+
+    /// While it is open whether longer steps are the flow's way.
+    private mutating func follow(detour before: Shown, _ next: Shown, _ step: MediaTime) {
+        guard let open = detour else { return }
+        if before.provenance != next.provenance { detour?.isAtJoin = true }
+        guard open.isAtJoin || steps - open.at <= Self.joinReach else {
+            detour = nil
+            return
+        }
+        guard step > open.former + MediaTime(flicks: open.former.flicks / 8 * 5) else { return }
+        let start = before.start + open.former
+        detour?.holes.append(
+            Hole(range: start..<next.start, provenance: next.provenance, isAtJoin: before.provenance != next.provenance)
+        )
+    }
+
+    /// What is usual is known again.
+    private mutating func endDetour() {
+        guard let detour = detour.take() else { return }
+        guard detour.isAtJoin, usual == .zero || usual.flicks <= detour.former.flicks / 4 * 5 else { return }
+        for hole in detour.holes { add(hole) }
     }
 
     private mutating func learn(_ step: MediaTime) {
@@ -182,6 +236,7 @@ package struct FlowContinuity: Sendable {
         run.count += 1
         guard run.count == Self.usualRun, run.step > Self.leastStep else { return }
         (usual, isSettled) = (run.step, true)
+        endDetour()
     }
 
     private static let rounding: MediaTime = .milliseconds(1)
@@ -207,6 +262,11 @@ package struct FlowContinuity: Sendable {
     }
 
     private mutating func add(_ hole: Hole) {
+        var hole = hole
+        if let begin {
+            guard hole.range.upperBound > begin else { return }
+            hole.range = max(hole.range.lowerBound, begin)..<hole.range.upperBound
+        }
         missing += hole.length
         found.append(hole)
     }
@@ -229,7 +289,7 @@ package struct FlowContinuity: Sendable {
     /// The flow has gone missing: up to a time nothing of it comes any more.
     package mutating func missesAll(to time: MediaTime, provenance: Provenance, isAtJoin: Bool) {
         guard let end, end < time else { return }
-        extent += time - end
+        extent += wanted(end..<time)
         add(Hole(range: end..<time, provenance: provenance, isAtJoin: isAtJoin))
     }
 
@@ -245,7 +305,8 @@ package struct FlowContinuity: Sendable {
     ///   - isWhole: all was presented that came; otherwise pictures may lack that were to be shown before the last ones that
     ///     were decoded.
     ///   - isJudged: whether what comes next goes on by steps that tell something.
-    package mutating func restart(isWhole: Bool, isJudged: Bool = true) {
+    ///   - begin: where what comes next is asked for; nil where all of it is.
+    package mutating func restart(isWhole: Bool, isJudged: Bool = true, from begin: MediaTime? = nil) {
         for shown in pending {
             if !isWhole, let last, shown.start - last.start > length(of: last) + MediaTime(flicks: usual.flicks / 2) {
                 break
@@ -255,10 +316,12 @@ package struct FlowContinuity: Sendable {
         pending = []
         if let suspect { confirm(suspect.hole, step: suspect.step, isCertain: suspect.isCertain) }
         suspect = nil
+        endDetour()
         for doubt in doubtful { add(doubt.hole) }
         doubtful = []
-        if let last { extent += length(of: last) }
+        extent += lastLength
         last = nil
+        self.begin = begin
         (run, isSettled) = ((.zero, 0), false)
         self.isJudged = isJudged
     }

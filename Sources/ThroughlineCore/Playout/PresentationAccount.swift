@@ -28,7 +28,7 @@ package struct PresentationAccount: Sendable {
         }
     }
 
-    /// A flow that ends this long before the others, after another connection went on, is lost.
+    /// A flow that ends this long before the others is lost.
     static let lostAfter: MediaTime = .milliseconds(500)
     /// A flow that is this far behind is waited for no longer.
     static let skew: MediaTime = .seconds(5)
@@ -52,9 +52,10 @@ package struct PresentationAccount: Sendable {
     package private(set) var origins: [OriginID: Tally] = [:]
     package private(set) var damagedPackets = 0
 
-    package init(_ kinds: [Kind]) {
+    /// - Parameter begin: where the viewer asked to begin; nil for the start of the presentation.
+    package init(_ kinds: [Kind], from begin: MediaTime? = nil) {
         flows = kinds.map { kind in
-            if case .continuous(let kind) = kind { Flow(continuity: FlowContinuity(kind)) } else { Flow() }
+            if case .continuous(let kind) = kind { Flow(continuity: FlowContinuity(kind, from: begin)) } else { Flow() }
         }
         earlier = Array(repeating: .zero, count: kinds.count)
     }
@@ -122,16 +123,19 @@ package struct PresentationAccount: Sendable {
     ///
     /// - Parameter isBackward: it is played backwards; times are NPT with the sign turned round, and pictures alone come, far
     ///   apart.
-    package mutating func restarted(isBackward: Bool) {
-        endStretch(isWhole: false, isJudged: !isBackward)
+    /// - Parameter begin: where the viewer wanted to go; nil where that is not known.
+    package mutating func restarted(isBackward: Bool, from begin: MediaTime? = nil) {
+        endStretch(isWhole: false, isJudged: !isBackward, from: isBackward ? nil : begin)
         self.isBackward = isBackward
     }
 
     /// Nothing more is presented.
     ///
-    /// - Parameter isWhole: all was presented that was received.
-    package mutating func finish(isWhole: Bool) {
-        if !isBackward { noteLostFlows() }
+    /// - Parameters:
+    ///   - isWhole: all was presented that was received.
+    ///   - ends: by flow, where it was to end by what its container says.
+    package mutating func finish(isWhole: Bool, ends: [Int: MediaTime] = [:]) {
+        if !isBackward { noteLostFlows(isWhole: isWhole, ends) }
         endStretch(isWhole: isWhole, isJudged: true)
     }
 
@@ -145,9 +149,9 @@ package struct PresentationAccount: Sendable {
         }
     }
 
-    private mutating func endStretch(isWhole: Bool, isJudged: Bool) {
+    private mutating func endStretch(isWhole: Bool, isJudged: Bool, from begin: MediaTime? = nil) {
         for flow in flows.indices {
-            flows[flow].continuity?.restart(isWhole: isWhole, isJudged: isJudged)
+            flows[flow].continuity?.restart(isWhole: isWhole, isJudged: isJudged, from: begin)
             collect(flow)
         }
         playedBefore += playedSince
@@ -155,17 +159,24 @@ package struct PresentationAccount: Sendable {
         close(before: nil)
     }
 
-    /// Another connection went on, and a flow did not come with it.
-    private mutating func noteLostFlows() {
+    /// Another connection went on, and a flow did not come with it; or it ended while the others went on, and nothing says
+    /// that it was to.
+    private mutating func noteLostFlows(isWhole: Bool, _ ends: [Int: MediaTime]) {
         let furthest = flows.compactMap { flow in
             flow.continuity.flatMap { flow in flow.end.map { (end: $0, from: flow.provenance) } }
         }.max { $0.end < $1.end }
         guard let furthest, let provenance = furthest.from else { return }
         for flow in flows.indices {
             guard let continuity = flows[flow].continuity, let end = continuity.end,
-                furthest.end - end > Self.lostAfter, let from = continuity.provenance, from != provenance
+                furthest.end - end > Self.lostAfter, let from = continuity.provenance
             else { continue }
-            flows[flow].continuity?.missesAll(to: furthest.end, provenance: provenance, isAtJoin: true)
+            let isAtJoin = from != provenance
+            var lostTo = furthest.end
+            if !isAtJoin {
+                if let stated = ends[flow] { lostTo = min(lostTo, stated) }
+                guard isWhole, continuity.isSteady, lostTo - end > Self.lostAfter else { continue }
+            }
+            flows[flow].continuity?.missesAll(to: lostTo, provenance: provenance, isAtJoin: isAtJoin)
             collect(flow)
         }
     }

@@ -150,6 +150,49 @@ import Testing
         #expect(flow.missing == .zero && flow.presented == .from(1640))
     }
 
+    /// Steps in milliseconds; after `joined` of them another connection goes on.
+    private static func found(_ steps: [Double], joined: Int, stated: Double = 40) -> [Double] {
+        var flow = FlowContinuity(.pictures)
+        var time = 0.0
+        for index in 0...steps.count {
+            flow.present(
+                pts: .from(time), dts: .from(time), duration: .from(stated), isCorrupt: false,
+                provenance: Provenance(origin: OriginID(index > joined ? 1 : 0), joins: index > joined ? 1 : 0))
+            if index < steps.count { time += steps[index] }
+        }
+        flow.restart(isWhole: true)
+        return flow.takeFound().map { ($0.length.seconds * 1000).rounded() }
+    }
+
+    @Test(
+        "Pictures that lack right before another connection goes on are missing, however many in turn",
+        arguments: [
+            // steps between, the join among them counted from the first of these, holes
+            ([80, 80], 2, [40, 40]), ([80, 80], 1, [40, 40]), ([80, 80], 0, [40, 40]),
+            ([80, 80, 80], 3, [40, 40, 40]),
+            ([80, 80, 80, 40], 3, [40, 40, 40]), ([120, 80], 2, [80, 40]), ([80, 40, 80], 2, [40, 40]),
+            ([80], 1, [40]), ([80, 80, 40, 40, 40], 4, [40, 40]),
+        ] as [([Double], Int, [Double])])
+    func lostAtAJoin(_ steps: [Double], _ join: Int, _ holes: [Double]) {
+        let (before, after) = (Array(repeating: 40.0, count: 50), Array(repeating: 40.0, count: 50))
+        #expect(Self.found(before + steps + after, joined: 50 + join) == holes)
+        // The same inside one connection is how a flow may go on.
+        if steps.allSatisfy({ $0 > 40 }), steps.count == 2, steps[0] == steps[1] {
+            #expect(Self.found(before + steps + after, joined: 1000).isEmpty)
+        }
+    }
+
+    @Test("A join into a stretch of fewer pictures is no hole, nor one behind it")
+    func joinsAtAnotherRate() {
+        let steady = Array(repeating: 40.0, count: 50)
+        let slow = Array(repeating: 120.0, count: 8)
+        #expect(Self.found(steady + slow + steady, joined: 51).isEmpty)
+        #expect(Self.found(steady + slow + steady, joined: 54).isEmpty)
+        #expect(Self.found(steady + slow + steady + steady, joined: 90).isEmpty)
+        // Where the container says how long each lasts, nothing is in doubt.
+        #expect(Self.found(steady + [80, 80] + steady, joined: 52, stated: 80).isEmpty)
+    }
+
     @Test func timesFromNowhereAreBorne() {
         var flow = FlowContinuity(.pictures)
         let extremes = [Int64.min, .max, 0, .min / 2, .max / 2, -1, 1]

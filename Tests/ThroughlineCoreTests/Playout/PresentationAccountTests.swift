@@ -31,8 +31,8 @@ import Testing
             }
         }
 
-        mutating func end(isWhole: Bool = true) {
-            account.finish(isWhole: isWhole)
+        mutating func end(isWhole: Bool = true, ends: [Int: MediaTime] = [:]) {
+            account.finish(isWhole: isWhole, ends: ends)
             defects += account.takeDefects()
         }
     }
@@ -53,6 +53,60 @@ import Testing
         #expect(player.defects.map(\.flows) == [[0, 1, 2]])
         #expect(player.defects.map(\.npt) == [.milliseconds(4920)])
         #expect(player.account.missing == .milliseconds(2080))
+    }
+
+    @Test func aFlowThatEndsEarlyWasToGoOn() {
+        var player = Player()
+        player.play(0..<8000)
+        player.play(8000..<12_000, flows: [0, 2])
+        player.end()
+        #expect(player.account.missing == .seconds(4) && player.account.tally(of: 1).missing == .seconds(4))
+        #expect(player.defects.map(\.flows) == [[1]] && player.defects.map(\.isAtJoin) == [false])
+        #expect(player.account.origins[OriginID(0)]?.missing == .seconds(4))
+        // Pictures too.
+        player = Player()
+        player.play(0..<8000)
+        player.play(8000..<12_000, flows: [1, 2])
+        player.end()
+        #expect(player.defects.map(\.flows) == [[0]])
+    }
+
+    @Test(arguments: [(8000, 0), (8400, 0), (10_000, 2000), (12_000, 4000), (60_000, 4000)] as [(Int64, Int64)])
+    func whereItsContainerSaysThatItEndsThereNothingIsMissing(stated: Int64, missing: Int64) {
+        var player = Player()
+        player.play(0..<8000)
+        player.play(8000..<12_000, flows: [0, 2])
+        player.end(ends: [1: .milliseconds(stated)])
+        #expect(player.account.missing == .milliseconds(missing))
+    }
+
+    @Test func aPlayThatWasEndedTellsNothingOfTheFlowsThatLagBehind() {
+        var player = Player()
+        player.play(0..<8000)
+        player.play(8000..<12_000, flows: [0, 2])
+        player.end(isWhole: false)
+        #expect(player.account.missing == .zero)
+        // Nor does a single picture with sound to it.
+        player = Player()
+        player.play(0..<20)
+        player.play(20..<12_000, flows: [1, 2])
+        player.end()
+        #expect(player.account.missing == .zero)
+    }
+
+    @Test func whatLeadsUpToThePlaceThatWasAskedForIsNotPlayed() {
+        var player = Player()
+        player.account = PresentationAccount(
+            [.continuous(.pictures), .continuous(.sound), .continuous(.sound), .sparse], from: .milliseconds(10_500))
+        player.play(10_000..<12_000)
+        #expect(player.account.played == .milliseconds(1500))
+        player.account.restarted(isBackward: false, from: .milliseconds(30_300))
+        player.play(28_000..<31_000, without: [(nil, 29_000..<29_500)])
+        #expect(player.account.played == .milliseconds(2200))
+        player.account.restarted(isBackward: false)
+        player.play(28_000..<31_000)
+        player.end()
+        #expect(player.account.played == .milliseconds(5200) && player.account.missing == .zero)
     }
 
     @Test func oneHoleInThreeFlowsIsOneHole() {
@@ -116,14 +170,6 @@ import Testing
         player.play(7000..<12_000, from: Provenance(origin: OriginID(0), joins: 2))
         player.end()
         #expect(player.account.missing == .seconds(2) && player.account.tally(of: 2).missing == .seconds(2))
-    }
-
-    @Test func aFlowMayBeShorterThanAnother() {
-        var player = Player()
-        player.play(0..<5000)
-        player.play(5000..<12_000, flows: [0])
-        player.end()
-        #expect(player.account.missing == .zero && player.account.played == .seconds(12))
     }
 
     @Test func damageIsCountedByPacketsAndInTime() {
