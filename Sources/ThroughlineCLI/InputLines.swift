@@ -3,11 +3,11 @@ internal import ThroughlineCore
 
 /// The lines of standard input, as they come, to its end.
 enum InputLines {
-    static func forEach(_ body: (String) -> Void) {
+    static func read(_ body: (String) -> Void) {
         var splitter = LineSplitter()
         var bytes = [UInt8](repeating: 0, count: 16 << 10)
         while true {
-            let count = read(STDIN_FILENO, &bytes, bytes.count)
+            let count = Glibc.read(STDIN_FILENO, &bytes, bytes.count)
             if count > 0 {
                 for line in splitter.take(bytes[..<count]) { body(line) }
             } else if count < 0, errno == EINTR {

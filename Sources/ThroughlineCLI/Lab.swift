@@ -14,15 +14,16 @@ struct Lab: AsyncParsableCommand {
             A fault is WHAT[,OPTION...][@WHEN[,OPTION...]]:
               what     reset  close  refuse  stall  silent  short  corrupt
                        throttle=200k  delay=150ms  status=503
-              when     @2s (from the first byte served)  @byte=100000  @50%  @npt=4.5  @requests=2
+              when     @2s (from the first byte served)  @byte=100000  @50%
+                       @npt=4.5  @requests=2
               option   once  for=5s  path=/film.mp4  retry-after=3 (with status)
             Without a when it strikes at once or, behind another fault, after that one.
 
-              reset@byte=100000                          resets at that byte, every time
-              reset@50%,once                             resets one response half way through the file
-              stall@2s,for=5s                            two seconds in, five seconds of silence
-              status=503,retry-after=3@npt=4.5,for=5s    overloaded for 5 s once the media of 4.5 s is due
-              --fault reset@50% --fault refuse           dies in mid-stream, and stays dead
+              reset@byte=100000                 resets at that byte, every time
+              reset@50%,once                    resets one response half way through
+              stall@2s,for=5s                   two seconds in, silent for five
+              status=503,retry-after=3@npt=4.5  overloaded once that media is due
+              --fault reset@50% --fault refuse  dies in mid-stream, and stays dead
 
             With --rtsp a byte is one of the RTP packets of the presentation; a method behind a colon limits reset, \
             close, silent, delay and status to its requests (status=453:setup); and these come beside those above:
@@ -38,7 +39,7 @@ struct Lab: AsyncParsableCommand {
             There --fault stall@3s --fault silent is a server that has died without a word.
 
             An indicator is a change that the media announce: KIND[,OPTION...]@npt=WHERE
-              sei, id3         Throughline's own: ,to=URL ,at=6 (at once if not given) ,event=7
+              sei, id3         Throughline's own: ,to=URL ,at=6 (else at once) ,event=7
                                ,stay ,end ,withdraw (instead of a move) ,text (id3)
               scte-35          ,at=6 ,for=2 (a break) ,return ,signal ,event=7
               ts-discontinuity ,jump=3600      ts-program ,pids (all flows get other PIDs)
@@ -49,9 +50,11 @@ struct Lab: AsyncParsableCommand {
             connection and close the port), revive, heal (end every fault).
 
             Two origins, one of which dies:
-              throughline lab film.mp4 --port 8001 --pace 1.25x --fault reset@npt=5 --fault refuse &
+              throughline lab film.mp4 --port 8001 --pace 1.25x \\
+                --fault reset@npt=5 --fault refuse &
               throughline lab film.mp4 --port 8002 &
-              throughline play http://127.0.0.1:8001/film.mp4 http://127.0.0.1:8002/film.mp4
+              throughline play http://127.0.0.1:8001/film.mp4 \\
+                http://127.0.0.1:8002/film.mp4
             """)
 
     @Argument(
@@ -300,7 +303,7 @@ struct Lab: AsyncParsableCommand {
             &thread, nil,
             { context in
                 let orders = Unmanaged<Orders>.fromOpaque(context!).takeRetainedValue()
-                InputLines.forEach { orders.carryOut($0) }
+                InputLines.read { orders.carryOut($0) }
                 return nil
             }, orders.toOpaque())
         // It may wait for a line for ever: the end of the process is its end.

@@ -41,7 +41,7 @@ struct Play: AsyncParsableCommand {
             valueName: "path|-"), completion: .file())
     var output: [String] = []
 
-    @Flag(name: [.customShort("y"), .long], help: "Let outputs replace files that exist, and events and reports any file.")
+    @Flag(name: [.customShort("y"), .long], help: "Let outputs replace files that exist, events and reports any file.")
     var overwrite = false
 
     @Option(

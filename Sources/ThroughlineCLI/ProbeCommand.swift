@@ -13,9 +13,11 @@ struct ProbeCommand: AsyncParsableCommand {
             that they belong to takes some seconds, and packet-exact is the best that it can be.
 
               byte-exact     the same object: reading goes on at the byte where it broke
-              packet-exact   the same encode, in whatever container and over whatever protocol: not a packet missing, none twice
+              packet-exact   the same encode, whatever the container and protocol: not a
+                             packet missing, none twice
               frame-aligned  another encode of the same programme: joined at a key frame
-              live-edge      no overlap: joined at the nearest key frame, and something is missing
+              live-edge      no overlap: joined at the nearest key frame, and something
+                             is missing
               none           it cannot go on, and why
 
             \(OriginOptions.proxies)

@@ -42,7 +42,7 @@ final class StreamControls: Sendable {
 
     private func run() {
         guard let stream = state.withLock({ $0.stream }) else { return }
-        InputLines.forEach { stream.obey($0) }
+        InputLines.read { stream.obey($0) }
         while true {
             state.wait { state, _ in state.isPaused ? () : nil }
             tell("the commands on standard input have ended, and the stream stood paused: it goes on")

@@ -17,6 +17,7 @@ import Testing
         for _ in 0..<100 { #expect(splitter.take(repeatElement(UInt8(ascii: " "), count: 10_000)) == []) }
         let lines = splitter.take(Array("x\nstatus\n".utf8))
         #expect(lines.count == 2 && lines[1] == "status")
-        #expect(lines[0].hasPrefix("pause ") && lines[0].hasSuffix(" ...") && lines[0].utf8.count == LineSplitter.limit + 3)
+        #expect(lines[0].hasPrefix("pause ") && lines[0].hasSuffix(" ..."))
+        #expect(lines[0].utf8.count == LineSplitter.limit + 3)
     }
 }
