@@ -650,7 +650,10 @@ final class SpliceJoin {
                 duration: frame, tolerance: tolerance)
         }
         let isFilled = isHole && !next.isEmpty
-        if isFilled { evidence += "; \(next.count) pictures before it were encoded anew" }
+        if isFilled {
+            let pictures = next.count == 1 ? "1 picture before it was" : "\(next.count) pictures before it were"
+            evidence += "; \(pictures) encoded anew"
+        }
         var number = 0
         while !staged.isEmpty {
             let packet = staged.removeFirst()
