@@ -8,7 +8,7 @@ enum Mistakes {
     /// Why the first argument is no command; nil when it is one, or an option.
     static func unknownCommand(_ arguments: [String], known: [String]) -> String? {
         guard let word = arguments.first, !word.hasPrefix("-"), !known.contains(word) else { return nil }
-        let shown = redacted(word)
+        let shown = word.isEmpty ? "''" : redacted(word)
         func suggests(_ line: String) -> String { "\(shown) is no command; did you mean \"throughline \(line)\"?" }
         if word.contains("://") || word.contains(".") || word.contains("/") || access(word, F_OK) == 0 {
             let line = redactedArguments(arguments).map { $0.contains(" ") ? "'\($0)'" : $0 }.joined(separator: " ")
@@ -42,11 +42,12 @@ enum Mistakes {
         guard message.hasPrefix(start), let middle = message.firstRange(of: "' is invalid for '") else {
             return message
         }
-        let value = message[message.index(message.startIndex, offsetBy: start.count)..<middle.lowerBound]
+        let given = String(message[message.index(message.startIndex, offsetBy: start.count)..<middle.lowerBound])
         let rest = message[middle.upperBound...]
         guard let end = rest.firstIndex(of: "'") else { return message }
         let subject = rest[..<end].split(separator: " ")
         let option = subject.first.map { String($0) } ?? ""
+        let value = redactedArguments([option, given])[1]
         let kind = subject.count > 1 ? subject[1].filter { $0 != "<" && $0 != ">" } : ""
         let more = rest[rest.index(after: end)...]
         if more.hasPrefix(": ") { return "\(option): \(more.dropFirst(2))" }
@@ -75,6 +76,7 @@ enum Mistakes {
 
     /// Tells a mistake on standard error, and where `play` was to tell programs, them too.
     static func tell(_ message: String, command: String?, arguments: [String]) {
+        let message = withoutPasswords(message)
         let page = command.map { "throughline \($0) --help" } ?? "throughline --help"
         put("throughline: \(message.printable)\nSee '\(page)'.\n", to: STDERR_FILENO)
         guard command == "play" else { return }

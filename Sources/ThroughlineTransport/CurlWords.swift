@@ -24,7 +24,7 @@ enum CurlWords {
 
     static func text(of failure: Failure) -> String {
         if failure.proxyAnswer >= 300 { return answer(ofProxy: failure.proxyAnswer) }
-        let text = failure.text.printable(limit: 200)
+        let text = withoutPasswords(failure.text).printable(limit: 200)
         // libcurl repeats the value, with the user and the password in it.
         if let end = text.firstRange(of: "Unsupported proxy "), let quote = text.firstIndex(of: "'") {
             let what = text[end.upperBound..<quote].split(separator: " ").first.map { String($0) } ?? "value"

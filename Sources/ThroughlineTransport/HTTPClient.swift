@@ -398,7 +398,7 @@ package final class HTTPClient {
         guard
             next.host == address.host || options.allowedRedirectHosts.contains(where: { $0.lowercased() == next.host })
         else {
-            throw failure(.redirectRefused, "redirected to \(next.redacted), a host that is not allowed", at: target)
+            throw failure(.redirectRefused, "redirected to \(next.redacted), \(strangeHost)", at: target)
         }
         guard target.scheme == "http" || next.scheme == "https" else {
             throw failure(.redirectRefused, "redirected from TLS to \(next.redacted)", at: target)

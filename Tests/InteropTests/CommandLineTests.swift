@@ -212,6 +212,16 @@ struct CommandLineTests {
         let outcome = try await CommandLineTool.run(["play", "http://user:hush@127.0.0.1:1/film.mp4", "--verbose"])
         #expect(outcome.status == 69)
         #expect(!outcome.errors.contains("hush"))
+        for arguments in [
+            ["demo", "http://user:hush@h/"], ["play", film, "--buffer", "http://user:hush@h/"],
+            ["play", film, "--header", "Authorization hush"], ["play", film, "--headr", "Authorization: hush"],
+        ] {
+            let report = scratch.file("report.json")
+            let mistake = try await CommandLineTool.run(arguments + ["--events", "-", "--report", report])
+            let told = [mistake.output, Array(mistake.errors.utf8), Scratch.bytes(of: report)]
+            #expect(mistake.status == 64)
+            for text in told.map({ String(decoding: $0, as: UTF8.self) }) { #expect(!text.contains("hush"), "\(text)") }
+        }
     }
 
     @Test(arguments: ["--version", "--help", "play --help", "probe --help", "lab --help", "demo --help"])
@@ -226,6 +236,7 @@ struct CommandLineTests {
     private struct HelpDump: Decodable { let command: Command }
     private struct Command: Decodable {
         let commandName: String
+        let discussion: String?
         let subcommands: [Command]?
         let arguments: [Argument]?
     }
@@ -235,11 +246,15 @@ struct CommandLineTests {
     }
 
     /// What follows an option that names a file, or has words to choose from, is completed by the shells.
-    @Test func whatCanBeCompletedIs() async throws {
+    @Test func whatCanBeCompletedIsAndTablesAreNotBroken() async throws {
         let dump = try await CommandLineTool.run(["--experimental-dump-help"])
         let tool = try JSONDecoder().decode(HelpDump.self, from: Data(dump.output))
         var kinds: [String: Set<String>] = [:]
         for command in tool.command.subcommands ?? [] {
+            // Where the help is broken at 80 columns, tables keep their form.
+            for line in (command.discussion ?? "").split(separator: "\n") where line.hasPrefix("  ") {
+                #expect(line.count < 80, "\(line)")
+            }
             for argument in command.arguments ?? [] {
                 guard let name = argument.valueName else { continue }
                 kinds[name, default: []].formUnion(argument.completionKind.map { Array($0.keys) } ?? ["none"])

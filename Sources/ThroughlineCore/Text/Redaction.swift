@@ -27,11 +27,19 @@ package func redacted(_ url: String) -> String {
 /// no more than the name in front.
 package func redactedArguments(_ arguments: [String]) -> [String] {
     let secretOptions = ["--header", "--auth"]
-    func withoutValue(_ text: Substring) -> String { text.prefix { $0 != ":" } + (text.contains(":") ? ":..." : "") }
+    func withoutValue(_ text: Substring) -> String {
+        let name = text.prefix { $0 != ":" && $0 != " " }
+        return name + (name.endIndex == text.endIndex ? "" : ":...")
+    }
+    // What stands behind a misspelt --header, too.
+    func isField(_ text: String) -> Bool {
+        guard let colon = text.firstRange(of: ": ") else { return false }
+        return !text[..<colon.lowerBound].contains { $0.isWhitespace || $0 == "/" }
+    }
     var isSecret = false
     return arguments.map { argument in
         defer { isSecret = secretOptions.contains(argument) }
-        if isSecret { return withoutValue(argument[...]).printable(limit: 256) }
+        if isSecret || isField(argument) { return withoutValue(argument[...]).printable(limit: 256) }
         if argument.hasPrefix("--"), let sign = argument.firstIndex(of: "=") {
             let (name, value) = (argument[..<sign], argument[argument.index(after: sign)...])
             let shown = secretOptions.contains(String(name)) ? withoutValue(value) : redacted(String(value))
@@ -39,6 +47,18 @@ package func redactedArguments(_ arguments: [String]) -> [String] {
         }
         return redacted(argument)
     }
+}
+
+/// A text in which URLs may stand, such as another library's message, without users and passwords in them.
+package func withoutPasswords(_ text: String) -> String {
+    var (shown, rest) = ("", text[...])
+    while let separator = rest.firstRange(of: "://") {
+        shown += rest[..<separator.upperBound]
+        rest = rest[separator.upperBound...]
+        let authority = rest.prefix { !$0.isWhitespace && !"/?#'\"<>".contains($0) }
+        if let at = authority.lastIndex(of: "@") { rest = rest[rest.index(after: at)...] }
+    }
+    return shown + rest
 }
 
 extension StringProtocol {
@@ -51,3 +71,6 @@ extension StringProtocol {
         return dropFirst(limit).isEmpty ? shown : shown + "..."
     }
 }
+
+/// Behind the address that a redirect leads to, where it may not.
+package let strangeHost = "a host that was not given; where you trust it, name that address as the origin"

@@ -21,10 +21,18 @@ internal import ThroughlineCore
         (["--header=Cookie: s", "--report=http.json"], ["--header=Cookie:...", "--report=http.json"]),
         (["--auth", "basic:me:s"], ["--auth", "basic:..."]),
         (["--events=-", "rtsp://u:p@h"], ["--events=-", "rtsp://h"]),
+        (["--header", "Authorization Bearer s"], ["--header", "Authorization:..."]),
+        (["--headr", "Authorization: s"], ["--headr", "Authorization:..."]), (["my film: 2.mp4"], ["my film: 2.mp4"]),
     ])
     func whatIsShownOfArguments(arguments: [String], shown: [String]) {
         #expect(redactedArguments(arguments) == shown)
     }
+
+    @Test(arguments: [
+        ("The value 'http://u:p@h/x' is", "The value 'http://h/x' is"), ("a://u@b c://d@e", "a://b c://e"),
+        ("mail a@b", "mail a@b"), ("http://h/a@b", "http://h/a@b"), ("://", "://"), ("", ""),
+    ])
+    func whatIsShownOfATextWithURLs(text: String, shown: String) { #expect(withoutPasswords(text) == shown) }
 
     @Test func isBounded() {
         #expect(redacted("http://host/" + String(repeating: "x", count: 1000)).count == 259)

@@ -115,7 +115,7 @@ struct RTSPOpening {
             throw failed(.redirectRefused, "redirected to \(redacted(location)), which is no RTSP address")
         }
         guard next.host == address.host || origin.redirectsMayLeaveHost else {
-            throw failed(.redirectRefused, "redirected to \(redacted(location)), a host that is not allowed")
+            throw failed(.redirectRefused, "redirected to \(redacted(location)), \(strangeHost)")
         }
         return location
     }
