@@ -66,7 +66,7 @@ internal import ThroughlineLab
 
     // MARK: Sessions
 
-    @Test("454 to a keepalive: what still comes is played, and the silence behind it is left", .timeLimit(.minutes(25)))
+    @Test("454 to a keepalive: what still comes is played, and what stops then is left", .timeLimit(.minutes(25)))
     func sessionLost() async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
         var options = RTSPOrigin.Options()
@@ -74,7 +74,7 @@ internal import ThroughlineLab
         let pair = try await LabPair.start(faults: faults("session-lost@2s,once"), options: options)
         let play = try await playable(pair, buffer: .seconds(2))
         play.expectUnnoticed(expected)
-        #expect(play.summary.handoffs.map(\.event.cause) == [.silence], "\(play.story)")
+        #expect(play.summary.handoffs.map(\.event.cause) == [.sessionLost], "\(play.story)")
         #expect(play.summary.handoffs.map(\.to) == [OriginID(1)], "\(play.story)")
     }
 

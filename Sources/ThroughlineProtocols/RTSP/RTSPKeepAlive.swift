@@ -13,7 +13,7 @@ struct RTSPKeepAlive: Hashable, Sendable {
         case rest
         /// The next method is to be sent at once.
         case tryNext
-        /// An idle session is lost: nothing was answered, or every answer was 454.
+        /// Nothing was answered, or every answer was 454: an idle session is lost.
         case silent, unknown
     }
 

@@ -119,6 +119,7 @@ package struct RTSPSession: Sendable {
     /// The first part of an answer that comes in several.
     private var gathered: RTSPPlayAnswer?
     private var keepAlive = RTSPKeepAlive()
+    private var disowned = RTSPDisownedSession()
     /// Signs of life that were not answered in time, the last of them: what comes late still tells something.
     private var overdue: [Pending] = []
     /// The server bears requests that come together.
@@ -213,8 +214,14 @@ package struct RTSPSession: Sendable {
     package var deadline: Instant {
         guard state != .closed else { return .never }
         let answers = isListening ? pending.map { isDue($0) }.min() ?? .never : .never
-        return min(answers, keepAliveAt ?? .never)
+        return min(answers, keepAliveAt ?? .never, lostAt)
     }
+
+    /// When a session that delivers, and that the server does not know any more, is lost for want of media.
+    private var lostAt: Instant { isListening && state == .playing ? disowned.deadline : .never }
+
+    /// Media of the session has come. To be told once for what comes together.
+    package mutating func mediaArrived(at now: Instant) { disowned.mediaArrived(at: now) }
 
     /// A session is kept alive at half its timeout, whether or not anyone reads.
     private var keepAliveAt: Instant? {
@@ -238,7 +245,9 @@ package struct RTSPSession: Sendable {
 
     package mutating func timePassed(at now: Instant) -> [Order] {
         guard state != .closed else { return [] }
-        if let index = lateRequest(at: now) {
+        if now >= lostAt {
+            fail(.sessionLost, "knows the session no more, and sends nothing")
+        } else if let index = lateRequest(at: now) {
             isLate(index, at: now)
         } else if let keepAliveAt, now >= keepAliveAt {
             keepAlive.begin()
@@ -281,8 +290,15 @@ package struct RTSPSession: Sendable {
         case .tryNext: sendKeepAlive(at: now)
         // What is delivered tells by itself whether it lives.
         case .silent: if state == .ready { fail(.silence, what) }
-        case .unknown: if state == .ready { fail(.sessionLost, what) }
+        case .unknown:
+            disowned.disowned(at: now)
+            if state == .ready { fail(.sessionLost, what) }
         }
+    }
+
+    private mutating func wasAnswered(_ signOfLife: RTSPMethod) {
+        keepAlive.answered(signOfLife)
+        disowned.owned()
     }
 
     private mutating func sendKeepAlive(at now: Instant) {
@@ -308,6 +324,7 @@ package struct RTSPSession: Sendable {
     package mutating func listens(_ isListening: Bool, at now: Instant) {
         if isListening, !self.isListening {
             for index in pending.indices { pending[index].sentAt = max(pending[index].sentAt, now) }
+            disowned.mediaIsDue(at: now)
         }
         self.isListening = isListening
     }
@@ -359,7 +376,7 @@ package struct RTSPSession: Sendable {
         }
         guard let index else { return }
         let request = overdue.remove(at: index)
-        if response.status.isSuccess { keepAlive.answered(request.request.method) }
+        if response.status.isSuccess { wasAnswered(request.request.method) }
     }
 
     private mutating func succeeded(_ request: Pending, _ response: RTSPResponse, at now: Instant) {
@@ -376,11 +393,15 @@ package struct RTSPSession: Sendable {
             state = .described
             orders.append(.described(description))
         case .setUp(let flow): wasSetUp(flow, response, at: now)
-        case .play(let asked, let isLast): played(asked, response, isLast: isLast)
+        case .play(let asked, let isLast):
+            disowned.owned()
+            disowned.mediaIsDue(at: now)
+            played(asked, response, isLast: isLast)
         case .pause:
+            disowned.owned()
             state = .ready
             orders.append(.paused(response.headers.range?.startTime))
-        case .keepAlive: keepAlive.answered(request.request.method)
+        case .keepAlive: wasAnswered(request.request.method)
         case .tearDown, .setParameter: break
         }
     }

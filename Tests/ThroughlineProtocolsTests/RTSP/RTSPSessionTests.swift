@@ -155,6 +155,51 @@ internal import ThroughlineProtocols
         #expect(talk.requests.map(\.method) == [.options])
     }
 
+    @Test("a session that the server does not know any more stays while it delivers, and is lost soon when it does not")
+    func disownedSession() {
+        var talk = Talk()
+        talk.play(from: .zero)
+        func disown() {
+            while talk.requests.isEmpty { pass(.milliseconds(40)) }
+            for _ in 0..<3 { talk.answer(454) }
+        }
+        func pass(_ time: Duration, delivers: Bool = true) {
+            talk.passTime(time)
+            if delivers { talk.session.mediaArrived(at: talk.now) }
+        }
+        disown()
+        for _ in 0..<100 {
+            pass(.milliseconds(40))
+            for _ in talk.requests { talk.answer(454) }
+        }
+        #expect(talk.failure == nil && talk.session.state == .playing)
+        // A server that knows it again may be silent for as long as any other.
+        while talk.requests.isEmpty { pass(.milliseconds(40)) }
+        talk.answer(200)
+        pass(.seconds(1), delivers: false)
+        #expect(talk.failure == nil && talk.session.state == .playing)
+        pass(.milliseconds(1))
+        disown()
+        // It was silent for a second before, and then went on.
+        pass(.milliseconds(1900), delivers: false)
+        for _ in 0..<3 where !talk.requests.isEmpty { talk.answer(454) }
+        #expect(talk.failure == nil)
+        pass(.milliseconds(150), delivers: false)
+        #expect(talk.failure?.cause == .sessionLost)
+    }
+
+    @Test("a session that has fallen silent is lost with the answers that disown it")
+    func silentAndDisowned() {
+        var talk = Talk()
+        talk.play(from: .zero)
+        talk.session.mediaArrived(at: talk.now)
+        talk.passTime(.seconds(2))
+        for _ in 0..<3 { talk.answer(454) }
+        #expect(talk.failure == nil && talk.session.deadline <= talk.now)
+        talk.passTime(.zero)
+        #expect(talk.failure?.cause == .sessionLost)
+    }
+
     @Test("what is delivered is not taken for lost since signs of life are not answered, or with 454")
     func unansweredSignsOfLife() {
         var talk = Talk()

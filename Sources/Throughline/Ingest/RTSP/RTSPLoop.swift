@@ -507,6 +507,7 @@ final class RTSPLoop {
     /// Packets so far go before what comes now.
     private func flushBlock() {
         guard !block.entries.isEmpty else { return }
+        session.mediaArrived(at: block.arrival)
         if awaitsAnswer {
             heldBytes += block.byteCount
             if heldBytes > options.byteLimit {
