@@ -288,7 +288,7 @@ public final class Probe: Sendable {
                 warnings: result.warnings + line.takeWarnings(), flows: line.splices.sorted { $0.flow < $1.flow })
         } catch {
             switch error {
-            case .aborted, .otherPace: throw StreamError(code: .stopped, message: "stopped")
+            case .aborted, .otherPace, .unproven: throw StreamError(code: .stopped, message: "stopped")
             case .attempt(let failure):
                 return SpliceFinding(
                     origin: other, grade: nil, evidence: failure.text, obstacle: obstacle, npt: npt, warnings: [],

@@ -34,7 +34,7 @@ extension Session {
                     index: flow.index, reached: buffer.accounts[flow.index].end ?? start, stated: stated[flow.index],
                     frame: flow.frameLength)
             },
-            whole: ingest.statedEnd.map { $0 + line.timelineShift } ?? statedEnd, isLoose: ingest.isRealtime || isPart,
+            whole: wholeEnd(of: ingest, line) ?? statedEnd, isLoose: ingest.isRealtime || isPart,
             limit: configuration.to)
         switch verdict {
         case .whole: return longerElsewhere(ingest, played)
@@ -52,6 +52,14 @@ extension Session {
                         "\(url(ingest.origin)): its media\(flow) ends at \(shortage.reached), its header says \(shortage.stated)"
                 ), canResume: false)
         }
+    }
+
+    /// Where the presentation ends by what an ingest says of all its flows together.
+    private func wholeEnd(of ingest: any Ingest, _ line: SpliceLine) -> NPT? {
+        guard let end = ingest.statedEnd else { return nil }
+        // A server that began elsewhere than it said has as much of the film as the one before it, if it says so.
+        if ingest.isRealtime, let duration, (duration - end).magnitude < .milliseconds(250) { return duration }
+        return end + line.timelineShift
     }
 
     // MARK: - What others hold

@@ -42,7 +42,7 @@ extension Session {
             return nil
         } catch {
             switch error {
-            case .aborted, .otherPace: return nil
+            case .aborted, .otherPace, .unproven: return nil
             case .attempt(let failure): return attemptFailed(failure, on: origin)
             }
         }

@@ -66,6 +66,7 @@ extension Session {
                 ingest.deliver(at: .normal)
                 // The same server has the same packets: what is not recognised is from another place.
                 guard try joinAgain(ingest) == .packetExact else {
+                    ingest.distrustsAnswers()
                     refill.refused()
                     return nil
                 }
@@ -79,9 +80,15 @@ extension Session {
         } catch {
             refill.refused()
             ingest.deliver(at: .normal)
+            switch error {
             // It plays on, and as fast as it likes: what comes of it has other times, and is not believed.
-            if case .otherPace = error { return rejoin(ingest) }
-            return rejoinFailed(error)
+            case .otherPace: return rejoin(ingest)
+            // It answered, and plays something else. In a session of its own a request means what it says.
+            case .unproven:
+                ingest.distrustsAnswers()
+                return rejoin(ingest)
+            case .aborted, .attempt: return rejoinFailed(error)
+            }
         }
     }
 }

@@ -97,6 +97,9 @@ protocol Ingest: AnyObject {
     /// Asks for delivery at another speed when the origin is asked to play next, which `mustRejoin` tells to do; the times of
     /// the media stay what they are.
     func deliver(at speed: Rate)
+    /// The origin was asked to go on elsewhere, answered, and something else came: what it is asked for from now on goes to a
+    /// connection of its own, where that helps.
+    func distrustsAnswers()
     /// Whether the origin may be able to deliver faster than the media is played.
     var mayHurry: Bool { get }
     /// The speed at which the origin says that it delivers.
@@ -156,6 +159,7 @@ extension Ingest {
     func warmth() throws(ByteTrial.Failure) -> Bool? { nil }
     func coolDown() {}
     func deliver(at speed: Rate) {}
+    func distrustsAnswers() {}
     var mayHurry: Bool { false }
     var speed: Rate { .normal }
     func position(of flow: Int) -> FlowPosition? { nil }

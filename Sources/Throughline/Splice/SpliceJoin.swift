@@ -15,6 +15,8 @@ final class SpliceJoin {
         case aborted
         /// Its timestamps are not known to be those of the media, at the speed at which it delivers.
         case otherPace
+        /// What it was asked for anew does not come: nothing that was received is recognised.
+        case unproven
         case attempt(HandoffController.AttemptFailure)
 
         static func refused(_ reason: String) -> Failure { .attempt(.refused(.contentRefused, reason)) }
@@ -134,7 +136,7 @@ final class SpliceJoin {
         } else if let exact = try packetExact(into: &batch) {
             result = exact
         } else if provesPace {
-            throw .otherPace
+            throw .unproven
         } else {
             result = try placed(into: &batch)
         }
@@ -292,7 +294,7 @@ final class SpliceJoin {
                 let count = staged.count
                 line.adopt(
                     ingest.flows, mapping: mapping, gates: Array(repeating: .aligner, count: flowCount),
-                    aligner: aligner, ends: tails.map(\.end), isOtherEncode: false)
+                    aligner: aligner, ends: tails.map(\.end), isOtherEncode: false, mayGoBack: ingest.isRealtime)
                 release(into: &batch)
                 let shift = (aligner.timelineShift ?? .zero) + displacement
                 return Result(
@@ -676,7 +678,7 @@ final class SpliceJoin {
         }
         line.adopt(
             ingest.flows, mapping: mapping, gates: gates, aligner: nil, ends: ends,
-            isOtherEncode: true, grade: place.grade)
+            isOtherEncode: true, grade: place.grade, mayGoBack: ingest.isRealtime)
         let isWhole = !isHole || isFilled || cut.lostPictures > 0
         return Result(grade: isWhole ? place.grade : .liveEdge, evidence: evidence, warnings: [])
     }
@@ -698,7 +700,7 @@ final class SpliceJoin {
         }
         line.adopt(
             ingest.flows, mapping: mapping, gates: gates, aligner: nil, ends: tails.map(\.end),
-            isOtherEncode: true, grade: place.grade)
+            isOtherEncode: true, grade: place.grade, mayGoBack: ingest.isRealtime)
         release(into: &batch)
         return .joined(Result(grade: place.grade, evidence: place.evidence, warnings: []))
     }

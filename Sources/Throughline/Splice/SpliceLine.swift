@@ -52,16 +52,6 @@ final class SpliceLine {
         var grade = SpliceGrade.frameAligned
     }
 
-    /// Tells, after a splice, what was delivered before it.
-    private struct RepeatWatch {
-        let memory: Recollection
-        var run = DeliveredRun()
-        /// Packets in a row that are new.
-        var fresh = 0
-        /// What of the run went on before it was seen to be one.
-        var passed: MediaTime = .zero
-    }
-
     /// Key frames that lie closer together are one, by two origins that count a little differently.
     static let leastStep: MediaTime = .milliseconds(20)
     /// How far a sparse flow may be from the others.
@@ -129,9 +119,10 @@ final class SpliceLine {
     ///   - ends: by flow of the output, where what is kept of it ends.
     ///   - grade: of flows that are joined by time.
     ///   - unseen: presentation time that passed unseen between the two ingests, where their times do not tell.
+    ///   - mayGoBack: as in `RepeatWatch`.
     func adopt(
         _ flows: [FlowFormat], mapping: [Int?], gates: [Gate?], aligner: PacketAligner?, ends: [MediaTime?],
-        isOtherEncode: Bool, grade: SpliceGrade = .frameAligned, unseen: MediaTime? = nil
+        isOtherEncode: Bool, grade: SpliceGrade = .frameAligned, unseen: MediaTime? = nil, mayGoBack: Bool = false
     ) {
         displacement = .zero
         self.aligner = aligner
@@ -146,7 +137,7 @@ final class SpliceLine {
             return Feed(
                 output: output, format: flow, gate: gates[output], isOtherEncode: isOtherEncode,
                 isCoarser: flow.timeBase != target, tick: units.reduce(.zero, +), lastBefore: ends[output],
-                repeats: repeatWatch(of: output), unseen: unseen, grade: grade)
+                repeats: repeatWatch(of: output, mayGoBack: mayGoBack), unseen: unseen, grade: grade)
         }
     }
 
@@ -161,10 +152,10 @@ final class SpliceLine {
         (splices, unseen) = ([], nil)
     }
 
-    private func repeatWatch(of output: Int) -> RepeatWatch? {
+    private func repeatWatch(of output: Int, mayGoBack: Bool) -> RepeatWatch? {
         guard !isBackward, !outputs[output].format.isSparse else { return nil }
         let memory = memory.recall(flow: output)
-        return memory.packets.isEmpty ? nil : RepeatWatch(memory: memory)
+        return memory.packets.isEmpty ? nil : RepeatWatch(memory: memory, mayGoBack: mayGoBack)
     }
 
     /// The timeline of the current ingest was found elsewhere: the packets that come from now on are moved by so much.
@@ -213,7 +204,7 @@ final class SpliceLine {
     /// Whether every flow that counts is through its gate.
     var isSettled: Bool {
         feeds.allSatisfy { feed in
-            guard let feed, feed.gate != nil || feed.repeats != nil else { return true }
+            guard let feed, feed.gate != nil || !(feed.repeats?.isSettled ?? true) else { return true }
             let format = outputs[feed.output].format
             return format.isSparse || isBackward && format.kind != .video
         }
@@ -343,26 +334,20 @@ final class SpliceLine {
     /// the flow really stands.
     private func isRepeated(_ packet: borrowing Packet, form: PayloadForm, _ feed: inout Feed) -> Bool {
         guard var watch = feed.repeats else { return false }
-        defer { feed.repeats = watch.fresh >= DeliveredRun.proof ? nil : watch }
-        guard let place = watch.run.arrived(packet.glance(form: form), in: watch.memory) else {
-            watch.fresh += 1
-            watch.passed = .zero
-            return false
+        let output = feed.output
+        let verdict = watch.arrived(packet.glance(form: form), duration: packet.duration) {
+            memory.recall(flow: output)
         }
-        watch.fresh = 0
-        let known = watch.memory.packets[place]
-        guard watch.run.isProven else {
-            watch.passed += known.duration
-            return false
-        }
+        feed.repeats = watch.isOver ? nil : watch
+        guard case .repeated(let known, let passed) = verdict else { return false }
         if let pts = packet.pts, known.pts != pts + feed.ptsShift {
             let further = known.pts - pts - feed.ptsShift
             feed.ptsShift += further
             feed.dtsShift += further
-            outputs[feed.output].next = nil
+            outputs[output].guardian.originChanged()
+            outputs[output].next = nil
         }
-        if watch.passed > .zero { noteRepeated(watch.passed, of: feed) }
-        watch.passed = .zero
+        if passed > .zero { noteRepeated(passed, of: feed) }
         return true
     }
 
@@ -453,7 +438,7 @@ final class SpliceLine {
             let matched = aligner?.recognised(flow: feed.output) ?? 0
             // Of what there was nothing of nothing can be recognised.
             let isNew = feed.format.isSparse || aligner?.isNew(flow: feed.output) ?? true
-            if matched > 0 { feed.repeats = nil }
+            if matched > 0 { feed.repeats?.recognised() }
             note(
                 feed, first: first, grade: matched > 0 || isNew ? .packetExact : .frameAligned, matched: matched,
                 duration: packet.duration, isExact: isExact)

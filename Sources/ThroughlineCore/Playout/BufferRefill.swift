@@ -3,7 +3,8 @@
 ///
 /// Asking means to be joined to the origin anew, which takes something from the buffer first, and takes it once more when
 /// the origin is to deliver as before. It is therefore asked only where the buffer holds twice what that takes, and there is
-/// something to be gained; and an origin that did not do as it was asked is never asked again.
+/// something to be gained; and an origin that did not do as it was asked is never asked again. Nor is one asked for anything
+/// sooner after its answer than the answer took.
 ///
 ///     level  ------.                    .--- full: slow down
 ///                   '---.              /
@@ -39,8 +40,8 @@ package struct BufferRefill: Sendable {
         case steady
         /// An order was given, and not answered yet.
         case asked(OriginID)
-        /// The origin delivers faster. What is missed by then does not come.
-        case hurrying(OriginID, until: Instant)
+        /// The origin delivers faster. Nothing is asked before its answer has settled; what is missed by `until` does not come.
+        case hurrying(OriginID, settled: Instant, until: Instant)
     }
 
     /// Half as fast again: a second of media is made up for in two.
@@ -93,12 +94,12 @@ package struct BufferRefill: Sendable {
     package mutating func measured(_ facts: Facts, at now: Instant) -> Order? {
         switch state {
         case .asked: return nil
-        case .hurrying(let origin, let deadline):
+        case .hurrying(let origin, let settled, let deadline):
             guard origin == facts.origin else {
                 interrupted()
                 return nil
             }
-            guard facts.left >= Self.nearEnd else { return nil }
+            guard facts.left >= Self.nearEnd, now >= settled else { return nil }
             let isFull = facts.level >= full - Self.slack
             if !isFull {
                 guard now >= deadline else { return nil }
@@ -141,7 +142,7 @@ package struct BufferRefill: Sendable {
         if speed == .normal {
             state = .steady
         } else {
-            state = .hurrying(origin, until: now + max(.zero, full - level) * 4 + .seconds(2))
+            state = .hurrying(origin, settled: now + took, until: now + max(.zero, full - level) * 4 + .seconds(2))
         }
         return nil
     }

@@ -138,6 +138,9 @@ package struct DeliveredRun: Sendable {
         return found
     }
 
+    /// The same run in what was delivered by now; the packet that arrived last is found there once more.
+    mutating func goesOn(from fingerprint: UInt64?, in memory: Recollection) { place = memory.place(of: fingerprint) }
+
     /// Whether the viewer has had what arrived last.
     package var isProven: Bool { length >= Self.proof }
 }

@@ -336,7 +336,11 @@ package struct PacketAligner: Sendable {
     /// This is seen as soon as it is so; to find out what can be done without an overlap, `arrived` looks on further.
     package var missedTheOverlap: Bool {
         let counting = flows.filter { $0.counts && $0.arrivals > 0 }
-        let missed = counting.filter { !$0.isRecognised && !$0.isProven && $0.isBehindTail(shift?.pts ?? .zero) }
+        // The first packet of a range may be a stray one, and as many as prove a place must have come: the server may begin
+        // well before the times that it tells.
+        let missed = counting.filter {
+            !$0.isRecognised && !$0.isProven && $0.arrivals > Self.provingRun && $0.isBehindTail(shift?.pts ?? .zero)
+        }
         // As long as nothing at all was recognised, one flow may tell yet how far the others are off.
         return (shift != nil || missed.count == counting.count) && missed.contains(where: \.canShow)
     }

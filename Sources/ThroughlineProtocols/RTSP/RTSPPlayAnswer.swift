@@ -34,6 +34,9 @@ package struct RTSPPlayAnswer: Hashable, Sendable {
 
     static func isGStreamer(_ server: String) -> Bool { server.lowercased().contains("gstreamer") }
 
+    /// Whether VLC's server answers, of its streams (`VLC/3.0.24`) or of its video on demand.
+    package var isVLC: Bool { server?.lowercased().hasPrefix("vlc/") ?? false }
+
     /// NPT of the first media: what the answer says, else what was asked for, else the start.
     package var start: NPT { range?.startTime ?? askedStart ?? .zero }
 }

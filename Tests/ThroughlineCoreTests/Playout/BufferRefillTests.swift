@@ -105,6 +105,38 @@ internal import ThroughlineCore
         #expect(order(&refill, facts(.milliseconds(1500)), from: 100) == nil)
     }
 
+    /// Answers that take 600 ms: half the time that a handoff's worth of media takes to come.
+    @Test("it is not asked faster than its answers settle") func slowAnswers() {
+        var refill = joined(cost: .milliseconds(600))
+        #expect(order(&refill, facts(.milliseconds(1150)), from: 0) == nil, "twice as much must be there")
+        #expect(order(&refill, facts(.milliseconds(1300)), from: 2) == nil, "nothing is gained")
+        var larger = BufferRefill(buffer: .seconds(4))
+        larger.joined(a, cost: .milliseconds(600))
+        #expect(order(&larger, facts(.seconds(2)), from: 0) == .hurry(BufferRefill.speed))
+        for step in 0..<12 {
+            #expect(larger.measured(facts(.seconds(1)), at: .at(1 + Double(step) * 0.05)) == nil, "not answered yet")
+        }
+        _ = larger.hurried(at: Rate(3, 2), taking: .milliseconds(600), level: .milliseconds(1400), now: .at(1.6))
+        // What was on its way fills the buffer at once.
+        #expect(larger.measured(facts(.seconds(4)), at: .at(1.7)) == nil)
+        #expect(larger.measured(facts(.seconds(4)), at: .at(2.1)) == nil)
+        #expect(larger.measured(facts(.seconds(4)), at: .at(2.3)) == .slowDown)
+        #expect(larger.measured(facts(.seconds(4)), at: .at(2.4)) == nil)
+    }
+
+    /// One that answers, and plays something else: the join is not proven.
+    @Test("one whose seeks land elsewhere is asked once, whatever handoffs follow") func landsElsewhere() {
+        var refill = joined()
+        var asked = 0
+        for step in 0..<12_000 {
+            if step == 6000 { refill.joined(a, cost: .milliseconds(100)) }
+            guard refill.measured(facts(.milliseconds(1500)), at: .at(Double(step) * 0.05)) != nil else { continue }
+            asked += 1
+            refill.refused()
+        }
+        #expect(asked == 1)
+    }
+
     @Test("twice after a handoff, and then once in a minute") func often() {
         var refill = joined()
         var asked: [Double] = []

@@ -333,6 +333,7 @@ final class HotIngest: Ingest {
         controllable?.mustRejoin(at: rate, bandwidth: bandwidth) ?? false
     }
     func deliver(at speed: Rate) { settled?.deliver(at: speed) }
+    func distrustsAnswers() { settled?.distrustsAnswers() }
     var mayHurry: Bool { !hasFeed && settled?.mayHurry ?? false }
     var speed: Rate { settled?.speed ?? .normal }
 

@@ -43,7 +43,7 @@ final class RTSPIngest: Ingest {
     private var reader: RTPReader
     /// Where to wake who reads, whichever session is read.
     private let doorbell: Guarded<RTSPQueue>
-    /// The server answers no second PLAY: each goes to a session of its own.
+    /// The server answers no second PLAY, or answers it and plays something else: each goes to a session of its own.
     private var takesOnePlay = false
     /// Another session is to be opened and read, with the present request.
     private var mustReopen = false
@@ -253,9 +253,10 @@ final class RTSPIngest: Ingest {
     func searchStarts(for position: NPT, overlap: NPT) -> [NPT] {
         let hasSparse = zip(reader.flows, wanted).contains { $0.isSparse && $1 }
         let latest = max(.zero, hasSparse ? overlap - Self.sparseReach : overlap)
-        // What is to show that the times are right at another speed must be met first.
-        let first = request.speed == .normal ? latest : max(.zero, latest - Self.paceReach)
-        return [startedAt ?? first, position - .milliseconds(300), position - .seconds(3)]
+        // What is to show that the times are right at another speed must be met first. What for is no need: it is asked once,
+        // and not from further and further back.
+        if request.speed != .normal { return [max(.zero, latest - Self.paceReach)] }
+        return [startedAt ?? latest, position - .milliseconds(300), position - .seconds(3)]
     }
 
     func seek(to time: NPT, anyPacket: Bool) throws(MediaError) {
@@ -313,9 +314,12 @@ final class RTSPIngest: Ingest {
 
     func deliver(at speed: Rate) { request.speed = speed }
 
-    /// What is live cannot come faster than it is made, and has no end that is known.
+    func distrustsAnswers() { takesOnePlay = true }
+
+    /// What is live cannot come faster than it is made, and has no end that is known. Another session costs more than a
+    /// buffer that is not full.
     var mayHurry: Bool {
-        duration != nil && request.scale == .normal && !isPaused && !endIsAnnounced && deliversStill
+        duration != nil && !takesOnePlay && request.scale == .normal && !isPaused && !endIsAnnounced && deliversStill
             && !isEndDoubted && !hasOwnPace && done.isEmpty
     }
 

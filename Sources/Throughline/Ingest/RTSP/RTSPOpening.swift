@@ -26,12 +26,13 @@ struct RTSPOpening {
         /// What came while the session was opened, in order.
         var items: [RTSPItem]
 
-        /// GStreamer's server never answers a second PLAY where its flows are MPEG-4 or MPEG-2 video.
+        /// GStreamer's server never answers a second PLAY where its flows are MPEG-4 or MPEG-2 video. VLC's answers every
+        /// PLAY at once, plays on from where it stood for some hundred milliseconds, or for good, and then goes elsewhere
+        /// under the timestamps that the answer told.
         var takesOnePlay: Bool {
-            let isGStreamer = items.contains {
-                if case .playing(let answer) = $0 { answer.isGStreamer } else { false }
-            }
-            guard isGStreamer else { return false }
+            let answers = items.compactMap { if case .playing(let answer) = $0 { answer } else { nil } }
+            if answers.contains(where: \.isVLC) { return true }
+            guard answers.contains(where: \.isGStreamer) else { return false }
             return description.media.contains { medium in
                 ["mp4v-es", "mpv"].contains(medium.preferredMap?.encoding.lowercased())
             }
