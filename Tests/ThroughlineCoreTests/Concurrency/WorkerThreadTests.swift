@@ -13,7 +13,7 @@ internal import ThroughlineCore
     }
 
     /// Many more than there are processors wait for one another, and for a task.
-    @Test(.timeLimit(.minutes(1))) func tasksGoOnBesideIt() async {
+    @Test(.timeLimit(.minutes(25))) func tasksGoOnBesideIt() async {
         let arrived = Guarded(0)
         let isOpen = Guarded(false)
         await withTaskGroup { group in

@@ -92,7 +92,7 @@ internal import ThroughlineTransport
             peer.answer(play, .ok, [(.session, "1")])
             for number in 0..<2000 { peer.send(datagram: Peer.packet(number)) }
             // One by one while it is read, for what is lost at the end cannot be seen.
-            for number in 2000..<5000 {
+            for number in 2000..<30_000 {
                 peer.send(datagram: Peer.packet(number))
                 if isRead.wait(until: .now + .milliseconds(1), { $0 ? () : nil }) != nil { break }
             }
