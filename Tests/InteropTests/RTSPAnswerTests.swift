@@ -75,7 +75,7 @@ internal import ThroughlineLab
         let play = try await playable(pair, buffer: .seconds(2))
         play.expectUnnoticed(expected)
         #expect(play.summary.handoffs.map(\.event.cause) == [.sessionLost], "\(play.story)")
-        #expect(play.summary.handoffs.map(\.to) == [OriginID(1)], "\(play.story)")
+        #expect(play.summary.handoffs.map(\.to) == [OriginID(0)], "\(play.story)")
     }
 
     @Test("454 to PLAY: set up again", .timeLimit(.minutes(25)))

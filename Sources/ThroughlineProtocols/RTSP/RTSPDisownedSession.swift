@@ -1,6 +1,6 @@
 internal import ThroughlineCore
 
-/// Judges a session that its server disowns: of which it says, to every sign of life, that there is no such session (454,
+/// Judges a session that its server disowns: of which it says, to a sign of life, that there is no such session (454,
 /// RFC 2326 section 11.3.5).
 ///
 /// Some servers say so of a session that they deliver, and go on: it stays. Where nothing comes any more, and for longer
@@ -26,7 +26,7 @@ struct RTSPDisownedSession: Hashable, Sendable {
     /// Media is due from now on: a PLAY was answered, or what comes is read again.
     mutating func mediaIsDue(at now: Instant) { lastMedia = max(lastMedia ?? now, now) }
 
-    /// The server has said, to every sign of life, that it knows no such session.
+    /// The server has said that it knows no such session.
     mutating func disowned(at now: Instant) {
         isDisowned = true
         lastMedia = lastMedia ?? now

@@ -290,15 +290,14 @@ package struct RTSPSession: Sendable {
         case .tryNext: sendKeepAlive(at: now)
         // What is delivered tells by itself whether it lives.
         case .silent: if state == .ready { fail(.silence, what) }
-        case .unknown:
-            disowned.disowned(at: now)
-            if state == .ready { fail(.sessionLost, what) }
+        case .unknown: if state == .ready { fail(.sessionLost, what) }
         }
     }
 
     private mutating func wasAnswered(_ signOfLife: RTSPMethod) {
         keepAlive.answered(signOfLife)
-        disowned.owned()
+        // Servers answer OPTIONS without a look at the session.
+        if signOfLife != .options { disowned.owned() }
     }
 
     private mutating func sendKeepAlive(at now: Instant) {
@@ -509,7 +508,9 @@ package struct RTSPSession: Sendable {
         case (.tearDown, _), (.setParameter, _): return
         // A server that cannot pause plays on; what it sends meanwhile is not wanted.
         case (.pause, 400..<453), (.pause, 455...): orders.append(.paused(nil))
-        case (.keepAlive, 454): goOn(keepAlive.foundNoSession(), what, at: now)
+        case (.keepAlive, 454):
+            disowned.disowned(at: now)
+            goOn(keepAlive.foundNoSession(), what, at: now)
         case (.keepAlive, _): goOn(keepAlive.refused(), what, at: now)
         case (.setUp(let flow), 461):
             flow == 0 || !flows.contains(where: \.isSetUp) ? refuseTransport() : refuse(flow, status, at: now)
@@ -594,7 +595,11 @@ package struct RTSPSession: Sendable {
         var request = wanted
         if isGStreamer, request.scale.isNegative { (request.scale, request.end) = (.normal, nil) }
         var headers = RTSPHeaders()
-        if let start = request.start {
+        // What has no past has no places: GStreamer's server never answers a PLAY that asks a live source for one. From zero
+        // is what every server of live sources is asked for.
+        if description?.range?.start == .now {
+            headers.add(.range, RTSPRange.npt(from: .zero).description)
+        } else if let start = request.start {
             headers.add(.range, RTSPRange.npt(from: start, to: request.end).description)
             if let style = request.seekStyle { headers.add(.seekStyle, style.rawValue) }
         }

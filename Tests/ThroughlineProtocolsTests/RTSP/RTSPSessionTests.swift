@@ -188,16 +188,37 @@ internal import ThroughlineProtocols
         #expect(talk.failure?.cause == .sessionLost)
     }
 
-    @Test("a session that has fallen silent is lost with the answers that disown it")
-    func silentAndDisowned() {
+    @Test("a session that has fallen silent is lost with the answer that disowns it", arguments: [false, true])
+    func silentAndDisowned(answersOptions: Bool) {
         var talk = Talk()
         talk.play(from: .zero)
         talk.session.mediaArrived(at: talk.now)
         talk.passTime(.seconds(2))
-        for _ in 0..<3 { talk.answer(454) }
+        talk.answer(454)
+        // Which servers answer whether there is such a session or not.
+        talk.answer(answersOptions ? 200 : 454)
         #expect(talk.failure == nil && talk.session.deadline <= talk.now)
         talk.passTime(.zero)
         #expect(talk.failure?.cause == .sessionLost)
+    }
+
+    @Test("a live source is never asked for a place", arguments: ["npt=now-", "npt=0-12"])
+    func liveSource(range: String) {
+        var talk = Talk()
+        talk.answer(
+            200, [(.contentBase, Self.url + "/")],
+            body: "v=0\r\na=range:\(range)\r\nm=video 0 RTP/AVP 96\r\na=control:stream=0\r\n"
+                + "m=audio 0 RTP/AVP 97\r\na=control:stream=1\r\n")
+        talk.take(talk.session.play(RTSPPlayRequest(start: .seconds(4), seekStyle: .exact), at: talk.now))
+        talk.setUp()
+        for _ in 0..<2 { talk.answer(200, [(.session, "abc")]) }
+        #expect(talk.requests.map(\.method) == [.play])
+        #expect(talk.requests.first?.headers[.range] == (range == "npt=now-" ? "npt=0.000-" : "npt=4.000-"))
+        #expect((talk.requests.first?.headers[.seekStyle] == nil) == (range == "npt=now-"))
+        // What it plays then stands where it was wanted.
+        talk.answer(200, [(.session, "abc"), (.range, range == "npt=now-" ? range : "npt=4-12")])
+        guard case .playing(let answer) = talk.orders.last else { return #expect(Bool(false), "\(talk.orders)") }
+        #expect(answer.start == .seconds(4))
     }
 
     @Test("what is delivered is not taken for lost since signs of life are not answered, or with 454")
