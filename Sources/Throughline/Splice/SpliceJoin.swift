@@ -61,6 +61,7 @@ final class SpliceJoin {
     private let planned: Planned?
     private let lastArrival: Instant?
     private let isSameOrigin: Bool
+    private let clock: () -> Instant
     /// What is added to the times of the ingest: where its timeline was found.
     private var displacement: MediaTime = .zero
     /// How much further back than needed is looked for it.
@@ -69,6 +70,8 @@ final class SpliceJoin {
     private var isHeard = false
     /// By what that was found.
     private var found: String?
+    /// How it shows that a live stream has begun anew, and plays what it has played before.
+    private var playsAgain: String?
     private var mapping: [Int?] = []
     private var tails: [FlowTail] = []
     private var staged = UniqueDeque<Packet>()
@@ -88,8 +91,10 @@ final class SpliceJoin {
     init(
         ingest: any Ingest, line: SpliceLine, buffer: PlayoutBuffer, outputs: [FlowFormat], flowCount: Int,
         expectedDuration: MediaTime?, start: NPT, url: String, acceptsLoss: Bool, provesPace: Bool = false,
-        planned: Planned? = nil, lastArrival: Instant? = nil, isSameOrigin: Bool = false
+        planned: Planned? = nil, lastArrival: Instant? = nil, isSameOrigin: Bool = false,
+        clock: @escaping () -> Instant = { .now }
     ) {
+        self.clock = clock
         self.lastArrival = lastArrival
         self.isSameOrigin = isSameOrigin
         self.provesPace = provesPace
@@ -135,6 +140,8 @@ final class SpliceJoin {
             result = try beginAgain(into: &batch)
         } else if let exact = try packetExact(into: &batch) {
             result = exact
+        } else if let playsAgain, let (flow, output) = leadingFlow {
+            result = try joinAnew(flow, output, playsAgain, into: &batch)
         } else if provesPace {
             throw .unproven
         } else {
@@ -255,12 +262,16 @@ final class SpliceJoin {
                 flowsCountApart: ingest.flowsCountApart)
             var pace = provesPace ? PaceCheck(tails: tails) : nil
             var lookedOn = 0
+            var lookEnd: Instant?
+            let searchEnd = isLive ? clock() + Self.liveSearch : .never
             var firsts = [MediaTime?](repeating: nil, count: flowCount)
             // The origin says that it begins behind what was received; asked for earlier it may not.
             var late: MediaTime?
             // It did not say so, and nothing of a flow was recognised that could have been.
             var isMissed = false
-            while aligner.status == .searching || pace?.finding == .unknown && lookedOn < Self.tailLimit {
+            while aligner.status == .searching || pace?.finding == .unknown && lookedOn < Self.tailLimit
+                || isLagging(aligner, until: &lookEnd)
+            {
                 if aligner.status != .searching { lookedOn += 1 }
                 guard let packet = try next() else {
                     aligner.ended()
@@ -277,11 +288,17 @@ final class SpliceJoin {
                 pace?.arrived(trace, flow: output)
                 if pace?.finding == .other { throw .otherPace }
                 try stage(packet, fingerprint: trace.fingerprint)
+                // Whatever its times say, known packets of what is live come first, or not at all.
+                if searchEnd != .never, aligner.status == .searching, clock() >= searchEnd { return nil }
                 // Once: what is not recognised from well before either is another encode.
                 if !starts.isEmpty, ingest.flowsCountApart, !hasMissed, aligner.missedTheOverlap {
                     (isMissed, hasMissed) = (true, true)
                     break
                 }
+            }
+            if isLive, isSameOrigin, aligner.status == .aligned, aligner.leftOfKnown > Self.liveLag {
+                playsAgain = "it plays again what was received, \(aligner.leftOfKnown) behind, no faster than before"
+                return nil
             }
             if aligner.status == .aligned, late == nil, !isMissed {
                 if pace?.finding == .unknown { throw .otherPace }
@@ -550,6 +567,31 @@ final class SpliceJoin {
 
     /// So much of a live stream is looked at before it is joined wherever it is.
     private static let liveLook: MediaTime = .milliseconds(500)
+    /// What a live server has kept since the last key frame comes at once, and within this time as much of what is known as
+    /// leaves no more than `liveLag`.
+    private static let liveBurst: Duration = .milliseconds(500)
+    private static let liveLag: MediaTime = .milliseconds(400)
+    /// For so long known packets are looked for in a live stream.
+    private static let liveSearch: Duration = .seconds(1)
+
+    /// Whether a live stream is still to show that it goes on behind what was received. One that has begun anew may play the
+    /// same again, as test pictures do, and would be behind for good.
+    private func isLagging(_ aligner: PacketAligner, until end: inout Instant?) -> Bool {
+        guard isLive, isSameOrigin, aligner.status == .aligned, aligner.leftOfKnown > Self.liveLag else { return false }
+        let now = clock()
+        let deadline = end ?? now + Self.liveBurst
+        end = deadline
+        return now < deadline
+    }
+
+    /// The flow whose key frames decide where a join is made.
+    private var leadingFlow: (FlowFormat, Int)? {
+        let fed = ingest.flows.filter { !$0.isSparse && mapping[$0.index] != nil }
+        guard let flow = fed.first(where: { $0.kind == .video }) ?? fed.first, let output = mapping[flow.index] else {
+            return nil
+        }
+        return (flow, output)
+    }
 
     /// Joins a live stream that has begun anew at its next key frame: what was received is played to its end, and what was
     /// sent meanwhile is missing.
@@ -579,10 +621,10 @@ final class SpliceJoin {
             other == output ? .from(end, tolerance: tolerance) : .from(tails[other].end ?? end, tolerance: .zero)
         }
         // As long as nothing came, as much was sent that nobody has.
-        let unseen = lastArrival.map { MediaTime(Instant.now - $0) }
+        let unseen = lastArrival.map { MediaTime(clock() - $0) }
         line.adopt(
             ingest.flows, mapping: mapping, gates: gates, aligner: nil, ends: tails.map(\.end), isOtherEncode: true,
-            grade: .liveEdge, unseen: unseen ?? .zero)
+            grade: .liveEdge, unseen: unseen ?? .zero, mayRepeat: true)
         release(into: &batch)
         let lost =
             unseen.map { "about \($0) is missing, by the clock on the wall" } ?? "how much is missing is not known"

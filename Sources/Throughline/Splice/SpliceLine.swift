@@ -120,9 +120,11 @@ final class SpliceLine {
     ///   - grade: of flows that are joined by time.
     ///   - unseen: presentation time that passed unseen between the two ingests, where their times do not tell.
     ///   - mayGoBack: as in `RepeatWatch`.
+    ///   - mayRepeat: it is a new timeline: what comes is new, even where it is like what was delivered.
     func adopt(
         _ flows: [FlowFormat], mapping: [Int?], gates: [Gate?], aligner: PacketAligner?, ends: [MediaTime?],
-        isOtherEncode: Bool, grade: SpliceGrade = .frameAligned, unseen: MediaTime? = nil, mayGoBack: Bool = false
+        isOtherEncode: Bool, grade: SpliceGrade = .frameAligned, unseen: MediaTime? = nil, mayGoBack: Bool = false,
+        mayRepeat: Bool = false
     ) {
         displacement = .zero
         self.aligner = aligner
@@ -137,7 +139,8 @@ final class SpliceLine {
             return Feed(
                 output: output, format: flow, gate: gates[output], isOtherEncode: isOtherEncode,
                 isCoarser: flow.timeBase != target, tick: units.reduce(.zero, +), lastBefore: ends[output],
-                repeats: repeatWatch(of: output, mayGoBack: mayGoBack), unseen: unseen, grade: grade)
+                repeats: mayRepeat ? nil : repeatWatch(of: output, mayGoBack: mayGoBack), unseen: unseen,
+                grade: grade)
         }
     }
 

@@ -212,12 +212,13 @@ package struct PacketAligner: Sendable {
     /// A packet of the new ingest, in the order in which they come.
     @discardableResult
     package mutating func arrived(_ packet: PacketTrace, flow index: Int) -> Status {
-        guard status == .searching, index >= 0, index < flows.count else { return status }
+        guard index >= 0, index < flows.count else { return status }
         var packet = packet
         if decodeTimesAreMade { packet.dts = nil }
+        if let time = packet.pts ?? packet.dts { flows[index].furthest = max(flows[index].furthest ?? time, time) }
+        guard status == .searching else { return status }
         arrivals += 1
         flows[index].arrivals += 1
-        if let time = packet.pts ?? packet.dts { flows[index].furthest = max(flows[index].furthest ?? time, time) }
         if flows[index].counts {
             flows[index].extendRuns(by: packet)
             var found: Shifts?
@@ -343,6 +344,15 @@ package struct PacketAligner: Sendable {
         }
         // As long as nothing at all was recognised, one flow may tell yet how far the others are off.
         return (shift != nil || missed.count == counting.count) && missed.contains(where: \.canShow)
+    }
+
+    /// How much of what was received is still to come again, of the flow that lacks the most, once the place is known.
+    package var leftOfKnown: MediaTime {
+        guard let shift else { return .zero }
+        return flows.filter { $0.counts }.compactMap { flow in
+            guard let end = flow.end, let furthest = flow.furthest else { return nil }
+            return end - furthest - (flow.shifts ?? shift).pts
+        }.max() ?? .zero
     }
 
     private func hopelessness() -> String? {

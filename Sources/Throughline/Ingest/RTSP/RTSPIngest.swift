@@ -47,6 +47,8 @@ final class RTSPIngest: Ingest {
     private var takesOnePlay = false
     /// Another session is to be opened and read, with the present request.
     private var mustReopen = false
+    /// The source is live and has no past: the server plays what there is, wherever it is asked to.
+    private let isLiveSource: Bool
     /// Flows that the server did not set up.
     private var refused: Set<Int> = []
     /// By flow, when something of it came last since PLAY.
@@ -163,6 +165,7 @@ final class RTSPIngest: Ingest {
         doorbell = Guarded(opened.source.queue)
         usesUDP = opened.usesUDP
         takesOnePlay = opened.takesOnePlay
+        isLiveSource = opened.description.range?.start == .now
         standby = opened.wasPrepared ? .warm : .cold
         if !opened.wasPrepared { openingTime = .now - began }
         reader = opened.reader
@@ -251,6 +254,7 @@ final class RTSPIngest: Ingest {
     /// As late as can be, since a server that delivers in real time has to play all that is known already. If that was
     /// too late, since it does not begin where it was asked to, then from before, and at last from well before.
     func searchStarts(for position: NPT, overlap: NPT) -> [NPT] {
+        if isLiveSource { return [startedAt ?? position] }
         let hasSparse = zip(reader.flows, wanted).contains { $0.isSparse && $1 }
         let latest = max(.zero, hasSparse ? overlap - Self.sparseReach : overlap)
         // What is to show that the times are right at another speed must be met first. What for is no need: it is asked once,
@@ -265,6 +269,8 @@ final class RTSPIngest: Ingest {
             return
         }
         startedAt = nil
+        // Nothing else would come.
+        if isLiveSource, !isPaused { return }
         while !batch.isEmpty { _ = batch.removeFirst() }
         request.start = max(.zero, time)
         request.end = isBackward ? .zero : nil
