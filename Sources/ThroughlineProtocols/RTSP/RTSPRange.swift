@@ -35,6 +35,9 @@ package struct RTSPRange: Hashable, Sendable {
         RTSPRange(start: .at(start), end: end.map { .at($0) })
     }
 
+    /// Of a source that is live: it has no past, and no end that is known. GStreamer's server says `now-12` of a film.
+    package var isLive: Bool { start == .now && end == nil }
+
     /// Where it starts, unless that is now or open.
     package var startTime: MediaTime? {
         if case .at(let time) = start { time } else { nil }

@@ -597,7 +597,7 @@ package struct RTSPSession: Sendable {
         var headers = RTSPHeaders()
         // What has no past has no places: GStreamer's server never answers a PLAY that asks a live source for one. From zero
         // is what every server of live sources is asked for.
-        if description?.range?.start == .now {
+        if description?.range?.isLive ?? false {
             headers.add(.range, RTSPRange.npt(from: .zero).description)
         } else if let start = request.start {
             headers.add(.range, RTSPRange.npt(from: start, to: request.end).description)

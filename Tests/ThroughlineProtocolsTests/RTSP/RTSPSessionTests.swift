@@ -202,7 +202,7 @@ internal import ThroughlineProtocols
         #expect(talk.failure?.cause == .sessionLost)
     }
 
-    @Test("a live source is never asked for a place", arguments: ["npt=now-", "npt=0-12"])
+    @Test("a live source is never asked for a place", arguments: ["npt=now-", "npt=0-12", "npt=now-12"])
     func liveSource(range: String) {
         var talk = Talk()
         talk.answer(

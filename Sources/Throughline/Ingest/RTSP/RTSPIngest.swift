@@ -165,7 +165,7 @@ final class RTSPIngest: Ingest {
         doorbell = Guarded(opened.source.queue)
         usesUDP = opened.usesUDP
         takesOnePlay = opened.takesOnePlay
-        isLiveSource = opened.description.range?.start == .now
+        isLiveSource = opened.description.range?.isLive ?? false
         standby = opened.wasPrepared ? .warm : .cold
         if !opened.wasPrepared { openingTime = .now - began }
         reader = opened.reader
