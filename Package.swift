@@ -51,6 +51,7 @@ let package = Package(
                 "Throughline", "ThroughlineMedia", "ThroughlineProtocols", "ThroughlineCore",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
             swiftSettings: strict),

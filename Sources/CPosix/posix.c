@@ -10,16 +10,26 @@
 
 void tl_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 
-long long tl_monotonic_nanoseconds(void) {
+static long long nanoseconds(clockid_t clock) {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(clock, &time);
     return time.tv_sec * 1000000000LL + time.tv_nsec;
 }
+
+long long tl_monotonic_nanoseconds(void) { return nanoseconds(CLOCK_MONOTONIC); }
+
+long long tl_wall_nanoseconds(void) { return nanoseconds(CLOCK_REALTIME); }
 
 int tl_condition_wait(void *condition, void *mutex, long long nanoseconds) {
     struct timespec time = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
     return pthread_cond_timedwait(condition, mutex, &time);
 }
+
+static __thread void *world_thread;
+
+void *tl_world_thread(void) { return world_thread; }
+
+void tl_set_world_thread(void *thread) { world_thread = thread; }
 
 int tl_event_create(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 

@@ -46,6 +46,12 @@ public final class ResilientStream: Sendable {
         }
     }
 
+    /// The same on the calling thread, which waits: for threads of a world.
+    package func runHere() -> Summary {
+        session.run()
+        return session.summary()
+    }
+
     /// Ends the stream soon; `run` returns with the error `stopped`. What was presented so far stays whole.
     public func stop() { session.stop() }
 

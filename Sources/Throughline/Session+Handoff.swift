@@ -135,7 +135,7 @@ extension Session {
             return (
                 state.controller.changeObserved(
                     event, canResume: canResume, isPlanned: isPlanned, target: target, isTargetOnly: isTargetOnly,
-                    standby: ready, at: .now, jitter: .random(in: 0..<1)),
+                    standby: ready, at: .now, jitter: Chance.fraction),
                 origin
             )
         }
@@ -168,7 +168,7 @@ extension Session {
         send(.attemptFailed(origin: origin, url: url(origin), reason: failure.text))
         lastFailure = (origin, failure.text)
         return shared.withLock {
-            $0.controller.attemptFailed(failure, at: .now, jitter: .random(in: 0..<1))
+            $0.controller.attemptFailed(failure, at: .now, jitter: Chance.fraction)
         }
     }
 
@@ -243,7 +243,7 @@ extension Session {
 
     func hedgeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) {
         send(.attemptFailed(origin: origin, url: url(origin), reason: failure.text))
-        shared.withLock { $0.controller.hedgeFailed(failure, of: origin, at: .now, jitter: .random(in: 0..<1)) }
+        shared.withLock { $0.controller.hedgeFailed(failure, of: origin, at: .now, jitter: Chance.fraction) }
     }
 
     func waitEnded() -> HandoffController.Order { shared.withLock { $0.controller.waitEnded(at: .now) } }

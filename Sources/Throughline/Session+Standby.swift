@@ -115,7 +115,7 @@ extension Session {
             }
         } catch {
             let origin = warmKeeper.preparing ?? warmKeeper.ready
-            warmKeeper.failed(at: now, jitter: .random(in: 0..<1))
+            warmKeeper.failed(at: now, jitter: Chance.fraction)
             let failure = HandoffController.AttemptFailure(error)
             // It can still be opened anew, and joined.
             if case .different = error, let origin { unprepared.insert(origin) }
@@ -167,7 +167,7 @@ extension Session {
                     send(.standbyLost(origin: origin, url: url(origin), reason: reason))
                     guard let failure else { return }
                     shared.withLock {
-                        $0.controller.standbyFailed(failure, on: origin, at: .now, jitter: .random(in: 0..<1))
+                        $0.controller.standbyFailed(failure, on: origin, at: .now, jitter: Chance.fraction)
                     }
                 }))
     }

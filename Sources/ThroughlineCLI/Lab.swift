@@ -93,6 +93,9 @@ struct Lab: AsyncParsableCommand {
             valueName: "size|time"))
     var burst: BurstArgument?
 
+    @Flag(help: "The pace and the burst are those of the whole origin, whatever the number of connections.")
+    var shared = false
+
     @Flag(help: "Serve over RTSP. Files are read to memory, and delivered at the speed of the media unless --pace 2x.")
     var rtsp = false
 
@@ -224,6 +227,7 @@ struct Lab: AsyncParsableCommand {
             var options = HTTPOrigin.Options()
             options.host = host
             options.port = port
+            pacing?.isShared = shared
             options.pacing = pacing
             options.servesRanges = !noRanges
             if !quiet { options.onEvent = onEvent }

@@ -14,6 +14,8 @@ package final class AbortSwitch: Sendable {
         var multis: [UnsafeMutableRawPointer] = []
         /// Events of `tl_event_create`.
         var events: [Int32] = []
+        /// Where those sleep that are in a world.
+        var networks: [MemoryNetwork] = []
         var children: [Child] = []
     }
 
@@ -49,11 +51,12 @@ package final class AbortSwitch: Sendable {
     package func abort() {
         flag.store(true, ordering: .releasing)
         // Under the lock, so that nothing is freed while it is woken; a wakeup only writes to a pipe.
-        let children = sleepers.withLock { sleepers in
+        let (children, networks) = sleepers.withLock { sleepers in
             for multi in sleepers.multis { curl_multi_wakeup(multi) }
             for event in sleepers.events { tl_event_signal(event) }
-            return sleepers.children
+            return (sleepers.children, sleepers.networks)
         }
+        for network in networks { network.wake() }
         for child in children { child.abort?.abort() }
     }
 
@@ -64,6 +67,11 @@ package final class AbortSwitch: Sendable {
     /// Returns when no wakeup of the handle is under way any more.
     func unregister(_ multi: UnsafeMutableRawPointer) {
         sleepers.withLock { $0.multis.removeAll { $0 == multi } }
+    }
+
+    /// Wakes whoever sleeps there.
+    func register(_ network: MemoryNetwork) {
+        sleepers.withLock { if $0.networks.isEmpty { $0.networks.append(network) } }
     }
 
     /// Registers an event of `tl_event_create`. Whoever sleeps on it asks for `isAborted` between this and its first sleep.

@@ -5,7 +5,7 @@ internal import ThroughlineCore
 /// One `CURLM` with its one `CURL`: at most one transfer at a time, connections kept for the next.
 ///
 /// Not `Sendable`; used by one thread at a time.
-final class CurlTransfer {
+final class CurlTransfer: HTTPTransfer {
     let receiver = ResponseReceiver()
     private let sockets = OpenedSockets()
     private let handle: CurlHandle
@@ -17,8 +17,9 @@ final class CurlTransfer {
     /// Body bytes that had come through libcurl when the socket took over.
     private var byteCountOfCurl: curl_off_t = 0
     private var socketError: Int32?
+    private var host = (name: "", port: 0)
 
-    init(abort: AbortSwitch) throws(TransportError) {
+    init(options: HTTPRequestOptions, abort: AbortSwitch) throws(TransportError) {
         handle = try CurlHandle(abort: abort)
         statusAliases = curl_slist_append(nil, "ICY 200")
         let easy = handle.easy
@@ -30,7 +31,15 @@ final class CurlTransfer {
         handle.check(tl_setopt_socket_callback(easy, noteOpenedSocket))
         handle.check(tl_setopt_pointer(easy, CURLOPT_SOCKOPTDATA, Unmanaged.passUnretained(sockets).toOpaque()))
         handle.check(tl_setopt_list(easy, CURLOPT_HTTP200ALIASES, statusAliases))
-        set(CURLOPT_BUFFERSIZE, ResponseReceiver.capacity)
+        handle.set(CURLOPT_BUFFERSIZE, ResponseReceiver.capacity)
+        handle.set(CURLOPT_USERAGENT, options.userAgent)
+        handle.set(
+            CURLOPT_CONNECTTIMEOUT_MS, Int(clamping: max(1, options.connectTimeout.wholeNanoseconds / 1_000_000)))
+        handle.set(
+            CURLOPT_HTTP_VERSION,
+            options.version == .http1 ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS)
+        if let file = options.caFile { handle.set(CURLOPT_CAINFO, file) }
+        handle.keepCookies(in: options.cookies ?? CookieJar())
     }
 
     deinit {
@@ -42,13 +51,9 @@ final class CurlTransfer {
         curl_slist_free_all(statusAliases)
     }
 
-    func set(_ option: CURLoption, _ value: Int) { handle.set(option, value) }
-    func set(_ option: CURLoption, _ value: String?) { handle.set(option, value) }
+    func setDecoding(_ decodes: Bool) { handle.set(CURLOPT_ACCEPT_ENCODING, decodes ? "identity" : nil) }
 
-    func keepCookies(in jar: CookieJar) { handle.keepCookies(in: jar) }
-
-    /// Header lines of the requests to come.
-    func setHeaders(_ lines: [String]) {
+    private func setHeaders(_ lines: [String]) {
         let previous = requestHeaders
         requestHeaders = nil
         for line in lines { requestHeaders = curl_slist_append(requestHeaders, line) ?? requestHeaders }
@@ -56,8 +61,17 @@ final class CurlTransfer {
         curl_slist_free_all(previous)
     }
 
-    /// Begins a request with the options set before.
-    func start() throws(TransportError) {
+    func start(_ request: HTTPTransferRequest) throws(TransportError) {
+        var schemes = 0
+        if request.schemes.contains(.basic) { schemes |= tl_auth_basic }
+        if request.schemes.contains(.digest) { schemes |= tl_auth_digest }
+        host = request.host
+        handle.set(CURLOPT_URL, request.url)
+        handle.set(CURLOPT_RANGE, request.range)
+        handle.set(CURLOPT_HTTPAUTH, schemes)
+        handle.set(CURLOPT_USERNAME, request.user)
+        handle.set(CURLOPT_PASSWORD, request.password)
+        setHeaders(request.headerLines)
         remove()
         receiver.reset()
         bodySocket = nil
@@ -66,15 +80,27 @@ final class CurlTransfer {
         try handle.start()
     }
 
-    /// How the transfer ended; `nil` while it lasts.
-    var result: CURLcode? { handle.result }
+    var end: HTTPTransferEnd? {
+        switch handle.result {
+        case nil: nil
+        case CURLE_OK?: .complete
+        case CURLE_BAD_CONTENT_ENCODING?: .undecodable(message: explanation(of: CURLE_BAD_CONTENT_ENCODING))
+        case CURLE_WRITE_ERROR?: .refused(message: explanation(of: CURLE_WRITE_ERROR))
+        case let code?:
+            // The proxy answered, and would not.
+            .failed(
+                number(CURLINFO_HTTP_CONNECTCODE) >= 300
+                    ? .unreachable : TransportError.Code(code, systemError: systemError),
+                message: explanation(of: code))
+        }
+    }
 
-    /// Whether the body is read from the socket itself. libcurl closes the connection in the end.
+    /// libcurl closes the connection in the end.
     var readsSocket: Bool { bodySocket != nil }
 
     /// Reads the rest of the body from the socket itself: libcurl would copy every byte once more. For a body that is
     /// nothing but the bytes of the connection: HTTP/1, not encrypted, not chunked, of a known length.
-    func readSocket() {
+    func expectLongBody() {
         let version = number(CURLINFO_HTTP_VERSION)
         mayReadSocket =
             receiver.header.contentLength != nil && receiver.header.value(of: "transfer-encoding") == nil
@@ -95,9 +121,6 @@ final class CurlTransfer {
         byteCountOfCurl = handle.offset(CURLINFO_SIZE_DOWNLOAD_T)
     }
 
-    /// Takes what there is of the body without waiting.
-    ///
-    /// - Returns: the bytes that went into `destination`; more may be in the receiver's ring.
     func receive(into destination: UnsafeMutableRawBufferPointer) -> Int {
         turnToSocket()
         guard let bodySocket else {
@@ -106,7 +129,7 @@ final class CurlTransfer {
                 perform()
             }
         }
-        guard result == nil else { return 0 }
+        guard handle.result == nil else { return 0 }
         var count: Int
         repeat {
             count = recv(
@@ -125,10 +148,8 @@ final class CurlTransfer {
         return 0
     }
 
-    /// Does what can be done without waiting.
     func perform() { handle.perform() }
 
-    /// Sleeps until something arrives, the abort switch is tripped, libcurl has work of its own, or time is up.
     func sleep(atMost duration: Duration) {
         let hasArrived = handle.sleep(atMost: duration, watching: bodySocket)
         // libcurl leaves the socket alone, but a timer of its own may have run out, and would end every sleep at once.
@@ -138,7 +159,6 @@ final class CurlTransfer {
         if handle.offset(CURLINFO_SIZE_DOWNLOAD_T) != byteCountOfCurl { handle.end(with: CURLE_RECV_ERROR) }
     }
 
-    /// Goes on receiving after the ring was full.
     func resume() {
         guard handle.isBusy else { return }
         receiver.isPaused = false
@@ -147,20 +167,34 @@ final class CurlTransfer {
         if code != CURLE_OK { handle.end(with: code) }
     }
 
-    /// Ends the transfer. Its connection is kept only when the response has been received to its end.
     func remove() { handle.remove() }
 
-    func number(_ info: CURLINFO) -> Int { handle.number(info) }
+    private func number(_ info: CURLINFO) -> Int { handle.number(info) }
 
-    /// `nil` for 0: it has not come to that.
-    func time(_ info: CURLINFO) -> Duration? { handle.time(info) }
+    var isConnected: Bool { handle.time(CURLINFO_PRETRANSFER_TIME_T) != nil }
+
+    var timings: TransportTimings {
+        let isReused = number(CURLINFO_NUM_CONNECTS) == 0
+        let connect = handle.time(CURLINFO_APPCONNECT_TIME_T) ?? handle.time(CURLINFO_CONNECT_TIME_T)
+        return TransportTimings(
+            connect: isReused ? nil : connect, firstByte: handle.time(CURLINFO_STARTTRANSFER_TIME_T),
+            reusedConnection: isReused && isConnected)
+    }
+
+    var offers: HTTPAuthentication {
+        let schemes = number(CURLINFO_HTTPAUTH_AVAIL)
+        var offers: HTTPAuthentication = []
+        if schemes & tl_auth_basic != 0 { offers.insert(.basic) }
+        if schemes & tl_auth_digest != 0 { offers.insert(.digest) }
+        return offers
+    }
 
     /// The system's error behind a failure; 0 when it had no part in it.
-    var systemError: Int32 { socketError ?? handle.systemError }
+    private var systemError: Int32 { socketError ?? handle.systemError }
 
-    /// What went wrong on the way to a host, for people.
-    func explanation(of code: CURLcode, host: String, port: Int) -> String {
+    /// What went wrong on the way to the host, for people.
+    private func explanation(of code: CURLcode) -> String {
         if let socketError { return "Recv failure: \(String(cString: strerror(socketError)))" }
-        return handle.explanation(of: code, host: host, port: port)
+        return handle.explanation(of: code, host: host.name, port: host.port)
     }
 }

@@ -124,7 +124,7 @@ package final class DatagramPair {
         }
         // Not always the lowest: a datagram that comes late for the pair before would be taken for this one's.
         let count = last - first + 1
-        let start = Int.random(in: 0..<count)
+        let start = Chance.number(in: 0...count - 1)
         for attempt in 0..<min(count, attemptLimit) {
             let port = UInt16((first + (start + attempt) % count) * 2)
             guard let rtp = try bound(local, port) else { continue }

@@ -89,7 +89,7 @@ struct HTTPAddress: Sendable {
     private func sharesHost(with other: HTTPAddress) -> Bool { host == other.host && port == other.port }
 
     /// Path and query.
-    private var target: Substring {
+    var target: Substring {
         let rest = url[(url.firstRange(of: "://")?.upperBound ?? url.startIndex)...]
         return rest[(rest.firstIndex { "/?".contains($0) } ?? rest.endIndex)...]
     }

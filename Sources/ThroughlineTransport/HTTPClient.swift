@@ -1,4 +1,3 @@
-internal import CCurl
 package import ThroughlineCore
 
 /// Pulls the bytes of one HTTP(S) resource: `open` at an offset, `read` until it returns 0, `open` elsewhere.
@@ -8,7 +7,7 @@ package import ThroughlineCore
 /// Nothing happens between calls, so what befell the connection meanwhile is reported by the next one, after the bytes
 /// that came before it.
 ///
-/// Used by one thread at a time, which debug builds assert. libcurl runs on that thread alone (name resolution excepted).
+/// Used by one thread at a time, which debug builds assert. What carries its requests (`HTTPTransfer`) runs on that thread alone, name resolution excepted.
 package final class HTTPClient {
     /// Bodies of which no more than this is missing are received to their end, so that the connection can serve the
     /// next request; it takes no longer than a new connection would.
@@ -28,9 +27,9 @@ package final class HTTPClient {
     private var address: HTTPAddress
     /// Where redirects led last time; the next request goes there at once.
     private var settled: HTTPAddress?
-    private var transfer: CurlTransfer?
+    private var transfer: (any HTTPTransfer)?
     /// Schemes of HTTP authentication to use; found out with the first response.
-    private var schemes: Int
+    private var schemes: HTTPAuthentication
     private var lastConnect = Duration.milliseconds(20)
     private var busy = false
     /// A request whose answer has not begun.
@@ -74,21 +73,12 @@ package final class HTTPClient {
         self.address = address
         self.credentials = credentials
         home = address
-        schemes = address.scheme == "https" ? tl_auth_basic : tl_auth_basic | tl_auth_digest
-        transfer = try CurlTransfer(abort: abort)
-        configure()
-    }
-
-    private func configure() {
-        guard let transfer else { return }
-        transfer.set(CURLOPT_USERAGENT, options.userAgent)
-        transfer.set(
-            CURLOPT_CONNECTTIMEOUT_MS, Int(clamping: max(1, options.connectTimeout.wholeNanoseconds / 1_000_000)))
-        transfer.set(
-            CURLOPT_HTTP_VERSION,
-            options.version == .http1 ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS)
-        if let file = options.caFile { transfer.set(CURLOPT_CAINFO, file) }
-        transfer.keepCookies(in: options.cookies ?? CookieJar())
+        schemes = address.scheme == "https" ? .basic : [.basic, .digest]
+        if let network = MemoryNetwork.current {
+            transfer = MemoryTransfer(network: network, options: options, abort: abort)
+        } else {
+            transfer = try CurlTransfer(options: options, abort: abort)
+        }
     }
 
     /// Reads from another URL from the next `open` on, over the same connections where the host is the same.
@@ -144,7 +134,7 @@ package final class HTTPClient {
                 let now = Instant.now
                 if now >= deadline {
                     measure(transfer)
-                    let isConnected = transfer.time(CURLINFO_PRETRANSFER_TIME_T) != nil
+                    let isConnected = transfer.isConnected
                     throw failure(
                         isConnected ? .timedOut : .connectTimedOut,
                         isConnected ? "no answer in time" : "no connection in time", at: asking?.target)
@@ -169,7 +159,7 @@ package final class HTTPClient {
         var range: String? { hasRange ? "\(offset)-" + (end.map { String($0 - 1) } ?? "") : nil }
     }
 
-    private func ask(_ transfer: CurlTransfer, _ asking: Asking) throws(TransportError) {
+    private func ask(_ transfer: any HTTPTransfer, _ asking: Asking) throws(TransportError) {
         self.asking = asking
         try send(transfer, to: asking.target, range: asking.range)
     }
@@ -185,7 +175,8 @@ package final class HTTPClient {
     /// Follows the request under way wherever that leads, without waiting (but for the rest of a short body).
     ///
     /// - Returns: nil while the answer has not come.
-    private func answer(_ transfer: CurlTransfer, by deadline: Instant) throws(TransportError) -> HTTPResponseHead? {
+    private func answer(_ transfer: any HTTPTransfer, by deadline: Instant) throws(TransportError) -> HTTPResponseHead?
+    {
         while let asked = asking {
             let next: Asking
             do throws(TransportError) {
@@ -193,11 +184,11 @@ package final class HTTPClient {
                 if abort.isAborted { throw failure(.aborted, "aborted", at: asked.target) }
                 let isAnswered =
                     transfer.receiver.headIsFinal
-                    || (transfer.result == CURLE_OK && transfer.receiver.header.isComplete)
+                    || (transfer.end?.isComplete == true && transfer.receiver.header.isComplete)
                 guard isAnswered else {
-                    guard let result = transfer.result else { return nil }
+                    guard let end = transfer.end else { return nil }
                     measure(transfer)
-                    throw failure(result, transfer, at: asked.target)
+                    throw failure(end, transfer, at: asked.target)
                 }
                 measure(transfer)
                 switch try judge(transfer, asked) {
@@ -222,7 +213,7 @@ package final class HTTPClient {
     }
 
     /// Looks at the head of an answer.
-    private func judge(_ transfer: CurlTransfer, _ asked: Asking) throws(TransportError) -> Judgement {
+    private func judge(_ transfer: any HTTPTransfer, _ asked: Asking) throws(TransportError) -> Judgement {
         let (header, target) = (transfer.receiver.header, asked.target)
         var next = asked
         switch header.status {
@@ -236,8 +227,8 @@ package final class HTTPClient {
             }
             next.target = try redirect(from: target, to: location)
             return .askedAgain(next)
-        case 401 where schemes == tl_auth_basic && offers(transfer, tl_auth_digest) && sendsPassword(to: target):
-            schemes = tl_auth_digest
+        case 401 where schemes == .basic && transfer.offers.contains(.digest) && sendsPassword(to: target):
+            schemes = .digest
             return .askedAgain(next)
         case 416 where header.contentRange?.total == asked.offset:
             settled = target
@@ -294,7 +285,7 @@ package final class HTTPClient {
 
     private func setCoding(_ coding: Coding) {
         self.coding = coding
-        transfer?.set(CURLOPT_ACCEPT_ENCODING, coding == .decoded ? "identity" : nil)
+        transfer?.setDecoding(coding == .decoded)
     }
 
     private func undecodable(_ names: [String], at target: HTTPAddress? = nil) -> TransportError {
@@ -304,11 +295,8 @@ package final class HTTPClient {
             at: target)
     }
 
-    private func send(_ transfer: CurlTransfer, to target: HTTPAddress, range: String?) throws(TransportError) {
+    private func send(_ transfer: any HTTPTransfer, to target: HTTPAddress, range: String?) throws(TransportError) {
         if abort.isAborted { throw failure(.aborted, "aborted", at: target) }
-        transfer.set(CURLOPT_URL, target.url)
-        transfer.set(CURLOPT_RANGE, range)
-        transfer.set(CURLOPT_HTTPAUTH, schemes)
         // Not by libcurl's option, which would have it decode what is coded.
         let hasOwn = options.headers.contains { $0.name.lowercased() == "accept-encoding" }
         var lines = hasOwn ? [] : ["Accept-Encoding: identity"]
@@ -322,15 +310,15 @@ package final class HTTPClient {
             case .userPassword(let name, let secret): (user, password) = (name, secret)
             }
         }
-        transfer.set(CURLOPT_USERNAME, user)
-        transfer.set(CURLOPT_PASSWORD, password)
-        transfer.setHeaders(lines)
-        try transfer.start()
+        try transfer.start(
+            HTTPTransferRequest(
+                url: target.url, host: (target.host, target.port), range: range, headerLines: lines, user: user,
+                password: password, schemes: schemes))
     }
 
     /// Checks that the response brings what was asked for.
     private func accept(
-        _ transfer: CurlTransfer, _ header: HeaderFields, _ target: HTTPAddress, _ offset: Int64, _ end: Int64?
+        _ transfer: any HTTPTransfer, _ header: HeaderFields, _ target: HTTPAddress, _ offset: Int64, _ end: Int64?
     ) throws(TransportError) -> HTTPResponseHead {
         let wanted = end.map { $0 - offset } ?? .max
         if coding == .decoded, header.codings != nil {
@@ -370,7 +358,7 @@ package final class HTTPClient {
         if target.scheme == "http", skipped == 0, let length = sliceLength, length == head.contentLength,
             length >= Self.longBody
         {
-            transfer.readSocket()
+            transfer.expectLongBody()
         }
         return head
     }
@@ -406,16 +394,12 @@ package final class HTTPClient {
         return next
     }
 
-    private func offers(_ transfer: CurlTransfer, _ scheme: Int) -> Bool {
-        transfer.number(CURLINFO_HTTPAUTH_AVAIL) & scheme != 0
-    }
-
-    /// With one scheme left, libcurl authenticates the next request at once, without asking first.
-    private func learnScheme(_ transfer: CurlTransfer) {
-        if offers(transfer, tl_auth_digest) {
-            schemes = tl_auth_digest
-        } else if offers(transfer, tl_auth_basic) {
-            schemes = tl_auth_basic
+    /// With one scheme left, the transfer authenticates the next request at once, without asking first.
+    private func learnScheme(_ transfer: any HTTPTransfer) {
+        if transfer.offers.contains(.digest) {
+            schemes = .digest
+        } else if transfer.offers.contains(.basic) {
+            schemes = .basic
         }
     }
 
@@ -478,7 +462,7 @@ package final class HTTPClient {
 
     /// The same of one answer; nil also when what follows it has been asked for.
     private func take(
-        from transfer: CurlTransfer, into destination: UnsafeMutableRawBufferPointer
+        from transfer: any HTTPTransfer, into destination: UnsafeMutableRawBufferPointer
     ) throws(TransportError) -> Int? {
         let receiver = transfer.receiver
         let buffered = receiver.take(into: destination)
@@ -499,8 +483,8 @@ package final class HTTPClient {
         }
         if abort.isAborted { throw failure(.aborted, "aborted") }
         if receiver.limitReached { return try sliceEnded(transfer) }
-        guard let result = transfer.result else { return nil }
-        if result == CURLE_BAD_CONTENT_ENCODING || (result == CURLE_WRITE_ERROR && coding == .decoded) {
+        guard let end = transfer.end else { return nil }
+        if end.isOfCoding(whileDecoding: coding == .decoded) {
             let names = receiver.header.codings ?? []
             guard coding == .decoded, position == 0 else {
                 throw lost(undecodable(names))
@@ -509,7 +493,7 @@ package final class HTTPClient {
             try askOn(transfer)
             return nil
         }
-        if result != CURLE_OK { throw lost(failure(result, transfer)) }
+        if !end.isComplete { throw lost(failure(end, transfer)) }
         if let length = sliceLength, receiver.received < length {
             throw lost(failure(.closedEarly, "the body ended after \(receiver.received) of \(length) bytes"))
         }
@@ -525,7 +509,7 @@ package final class HTTPClient {
     // MARK: - Slices
 
     /// An answer has brought what it said it would: 0 at the end of what was asked for, nil where there is more.
-    private func sliceEnded(_ transfer: CurlTransfer) throws(TransportError) -> Int? {
+    private func sliceEnded(_ transfer: any HTTPTransfer) throws(TransportError) -> Int? {
         let end = min(wantedEnd ?? .max, head?.totalLength ?? .max)
         guard let head, head.status == 206, position < end else {
             self.end = .success(())
@@ -535,7 +519,7 @@ package final class HTTPClient {
         return nil
     }
 
-    private func askOn(_ transfer: CurlTransfer) throws(TransportError) {
+    private func askOn(_ transfer: any HTTPTransfer) throws(TransportError) {
         let next = Asking(offset: position, end: wantedEnd, target: settled ?? address, isSettled: settled != nil)
         do throws(TransportError) {
             abandon(transfer, by: .now + .milliseconds(200))
@@ -544,7 +528,7 @@ package final class HTTPClient {
     }
 
     /// Whether the answer to what was asked for last has begun. It must go on with the same object.
-    private func hasContinued(_ transfer: CurlTransfer) throws(TransportError) -> Bool {
+    private func hasContinued(_ transfer: any HTTPTransfer) throws(TransportError) -> Bool {
         guard let first = head else { return false }
         do throws(TransportError) {
             guard let next = try answer(transfer, by: .now + .milliseconds(200)) else { return false }
@@ -603,17 +587,17 @@ package final class HTTPClient {
 
     // MARK: - Parts
 
-    private func usableTransfer() throws(TransportError) -> CurlTransfer {
+    private func usableTransfer() throws(TransportError) -> any HTTPTransfer {
         if abort.isAborted { throw failure(.aborted, "aborted") }
         guard let transfer else { throw failure(.aborted, "the client was closed") }
         return transfer
     }
 
     /// Ends the transfer under way, receiving what little is missing so that its connection can be used again.
-    private func abandon(_ transfer: CurlTransfer, by deadline: Instant) {
+    private func abandon(_ transfer: any HTTPTransfer, by deadline: Instant) {
         let receiver = transfer.receiver
         defer { transfer.remove() }
-        guard transfer.result == nil, receiver.header.isComplete, !transfer.readsSocket else { return }
+        guard transfer.end == nil, receiver.header.isComplete, !transfer.readsSocket else { return }
         // Of an unknown length only the bodies of redirects and errors are tried: those are short.
         if let length = receiver.header.contentLength {
             guard length - receiver.received <= Self.drainLimit else { return }
@@ -629,18 +613,14 @@ package final class HTTPClient {
             transfer.perform()
             let now = Instant.now
             let isBounded = receiver.received - start <= Self.drainLimit && now < end && !abort.isAborted
-            guard transfer.result == nil, isBounded else { return }
+            guard transfer.end == nil, isBounded else { return }
             transfer.sleep(atMost: end - now)
         }
     }
 
-    private func measure(_ transfer: CurlTransfer) {
-        let isReused = transfer.number(CURLINFO_NUM_CONNECTS) == 0
-        let connect = transfer.time(CURLINFO_APPCONNECT_TIME_T) ?? transfer.time(CURLINFO_CONNECT_TIME_T)
-        if !isReused, let connect { lastConnect = connect }
-        timings = TransportTimings(
-            connect: isReused ? nil : connect, firstByte: transfer.time(CURLINFO_STARTTRANSFER_TIME_T),
-            reusedConnection: isReused && transfer.time(CURLINFO_PRETRANSFER_TIME_T) != nil)
+    private func measure(_ transfer: any HTTPTransfer) {
+        timings = transfer.timings
+        if let connect = timings?.connect { lastConnect = connect }
     }
 
     private func enter() {
@@ -662,20 +642,21 @@ package final class HTTPClient {
         TransportError(code, described(what, at: target))
     }
 
-    private func failure(_ result: CURLcode, _ transfer: CurlTransfer, at target: HTTPAddress? = nil) -> TransportError
-    {
+    private func failure(
+        _ end: HTTPTransferEnd, _ transfer: any HTTPTransfer, at target: HTTPAddress? = nil
+    ) -> TransportError {
         switch transfer.receiver.violation {
         case .headersBeyondBounds: return failure(.protocolError, "the header is beyond all bounds", at: target)
         case .notHTTP: return failure(.protocolError, "the answer is not HTTP", at: target)
         case nil: break
         }
+        return switch end {
         // libcurl takes a header without an end for a response without a body.
-        if result == CURLE_OK { return failure(.closedEarly, "closed within the header", at: target) }
-        let code =
-            transfer.number(CURLINFO_HTTP_CONNECTCODE) >= 300
-            ? .unreachable : TransportError.Code(result, systemError: transfer.systemError)
-        let (host, port) = { ($0.host, $0.port) }(target ?? settled ?? address)
-        return failure(code, transfer.explanation(of: result, host: host, port: port), at: target)
+        case .complete: failure(.closedEarly, "closed within the header", at: target)
+        case .undecodable(let message): failure(.protocolError, message, at: target)
+        case .refused(let message): failure(.other, message, at: target)
+        case .failed(let code, let message): failure(code, message, at: target)
+        }
     }
 }
 

@@ -130,7 +130,7 @@ extension HeaderFields {
         let then = curl_getdate(text, nil)
         guard then != -1 else { return nil }
         var now = value(of: "date").map { curl_getdate($0, nil) } ?? -1
-        if now == -1 { now = time(nil) }
+        if now == -1 { now = WallClock.seconds }
         let (seconds, overflow) = then.subtractingReportingOverflow(now)
         return overflow ? nil : .seconds(max(0, seconds))
     }

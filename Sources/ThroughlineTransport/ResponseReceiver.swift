@@ -104,7 +104,7 @@ final class ResponseReceiver {
     }
 
     /// Returns how many bytes were taken; fewer than given make libcurl give up.
-    fileprivate func headerLine(_ line: UnsafeRawBufferPointer) -> Int {
+    func headerLine(_ line: UnsafeRawBufferPointer) -> Int {
         // After the head, these are the trailers of a chunked body.
         guard mode == .head, !headIsFinal else { return line.count }
         switch header.take(line) {
@@ -115,7 +115,7 @@ final class ResponseReceiver {
         return 0
     }
 
-    fileprivate func bodyBytes(_ all: UnsafeRawBufferPointer) -> Int {
+    func bodyBytes(_ all: UnsafeRawBufferPointer) -> Int {
         sawBody = true
         let skipped = Int(min(toSkip, Int64(all.count)))
         let bytes = UnsafeRawBufferPointer(rebasing: all[skipped...])

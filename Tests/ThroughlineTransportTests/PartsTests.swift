@@ -108,16 +108,17 @@ struct SocketReadingTests {
             hasSent.withLockAndWake { $0 = true }
             connection.awaitClose()
         }
-        let transfer = try CurlTransfer(abort: AbortSwitch())
-        transfer.set(CURLOPT_URL, server.url())
-        try transfer.start()
+        let transfer = try CurlTransfer(options: HTTPRequestOptions(), abort: AbortSwitch())
+        try transfer.start(
+            HTTPTransferRequest(
+                url: server.url(), host: ("127.0.0.1", 0), range: nil, headerLines: [], schemes: [.basic, .digest]))
         let deadline = Instant.now + .seconds(10)
         while !transfer.receiver.headIsFinal || transfer.receiver.bufferedCount < 5, Instant.now < deadline {
             transfer.perform()
             transfer.sleep(atMost: .milliseconds(100))
         }
         transfer.receiver.beginBody(limit: 2_000_000)
-        transfer.readSocket()
+        transfer.expectLongBody()
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 100, alignment: 16)
         defer { buffer.deallocate() }
         #expect(transfer.receiver.take(into: buffer) == 5)

@@ -13,6 +13,9 @@ void tl_name_thread(const char *name);
 /// Nanoseconds on the monotonic clock, since an arbitrary fixed moment.
 long long tl_monotonic_nanoseconds(void);
 
+/// Nanoseconds on the clock on the wall, since 1970.
+long long tl_wall_nanoseconds(void);
+
 /// `pthread_cond_timedwait` up to a moment in nanoseconds on the clock of the condition: a `pthread_cond_t` and the
 /// `pthread_mutex_t` that the caller has locked. 0, or the error.
 int tl_condition_wait(void *condition, void *mutex, long long nanoseconds);
@@ -42,5 +45,11 @@ struct tl_datagram {
 
 /// `recvmmsg` without waiting: the number of datagrams received, or -1 and `errno`.
 int tl_receive_datagrams(int descriptor, struct tl_datagram *datagrams, unsigned int count);
+
+/// What `tl_set_world_thread` set on the calling thread; null at first.
+void *tl_world_thread(void);
+
+/// Remembers something for the calling thread alone.
+void tl_set_world_thread(void *thread);
 
 #endif

@@ -4,39 +4,26 @@ internal import Glibc
 /// A named thread for work that blocks in C. It must be joined, or abandoned where it is stuck in the system; leaking one is a
 /// programmer's error.
 package final class WorkerThread: @unchecked Sendable {
-    // Unchecked: `handle` is written once before the object escapes, `joined` only by the one caller of `join`.
-    private var handle = pthread_t()
-    private var joined = false
-
-    private final class Start {
-        let name: String
-        let body: @Sendable () -> Void
-        init(name: String, body: @escaping @Sendable () -> Void) {
-            self.name = name
-            self.body = body
-        }
+    // Unchecked: `joined` is written only by the one caller of `join`.
+    private enum Thread {
+        case system(pthread_t)
+        case world(WorldThread)
     }
 
-    /// Starts `body` on a new thread.
+    private let thread: Thread
+    private var joined = false
+
+    /// Starts `body` on a new thread; from a thread of a world, on one of the same world.
     ///
     /// - Parameters:
     ///   - name: at most 15 bytes are shown by the system.
     ///   - stackSize: bytes; libavformat's own threads live with 512 KiB.
     package init(name: String, stackSize: Int = 1 << 20, _ body: @escaping @Sendable () -> Void) {
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        pthread_attr_setstacksize(&attributes, stackSize)
-        let start = Unmanaged.passRetained(Start(name: name, body: body))
-        let result = pthread_create(
-            &handle, &attributes,
-            { context in
-                let start = Unmanaged<Start>.fromOpaque(context!).takeRetainedValue()
-                tl_name_thread(start.name)
-                start.body()
-                return nil
-            }, start.toOpaque())
-        pthread_attr_destroy(&attributes)
-        precondition(result == 0, "pthread_create: error \(result)")
+        if let current = WorldThread.current {
+            thread = .world(current.world.begin(name: name, stackSize: stackSize, body))
+        } else {
+            thread = .system(startSystemThread(name: name, stackSize: stackSize, body))
+        }
     }
 
     deinit { precondition(joined, "a worker thread was not joined") }
@@ -45,7 +32,14 @@ package final class WorkerThread: @unchecked Sendable {
     package func join() {
         precondition(!joined, "a worker thread was joined twice")
         joined = true
-        pthread_join(handle, nil)
+        switch thread {
+        case .system(let handle): pthread_join(handle, nil)
+        case .world(let thread):
+            guard let current = WorldThread.current else {
+                preconditionFailure("a thread of a world is joined from outside of it")
+            }
+            thread.world.join(thread, from: current)
+        }
     }
 
     /// Leaves the thread to itself, in place of `join`: for one that is stuck where nothing can reach it, as in a file system
@@ -53,7 +47,10 @@ package final class WorkerThread: @unchecked Sendable {
     package func abandon() {
         precondition(!joined, "a worker thread that was joined was abandoned")
         joined = true
-        pthread_detach(handle)
+        switch thread {
+        case .system(let handle): pthread_detach(handle)
+        case .world: preconditionFailure("nothing in a world is stuck in the system")
+        }
     }
 
     /// Runs on a new thread what blocks, and waits for it without holding up the threads of tasks: there are few of them,
@@ -79,4 +76,33 @@ package final class WorkerThread: @unchecked Sendable {
         }
         return try result.get()
     }
+}
+
+private final class ThreadStart {
+    let name: String
+    let body: @Sendable () -> Void
+    init(name: String, body: @escaping @Sendable () -> Void) {
+        self.name = name
+        self.body = body
+    }
+}
+
+/// Starts a thread of the system.
+func startSystemThread(name: String, stackSize: Int, _ body: @escaping @Sendable () -> Void) -> pthread_t {
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    pthread_attr_setstacksize(&attributes, stackSize)
+    let start = Unmanaged.passRetained(ThreadStart(name: name, body: body))
+    var handle = pthread_t()
+    let result = pthread_create(
+        &handle, &attributes,
+        { context in
+            let start = Unmanaged<ThreadStart>.fromOpaque(context!).takeRetainedValue()
+            tl_name_thread(start.name)
+            start.body()
+            return nil
+        }, start.toOpaque())
+    pthread_attr_destroy(&attributes)
+    precondition(result == 0, "pthread_create: error \(result)")
+    return handle
 }

@@ -10,8 +10,11 @@ public struct Instant: Hashable, Comparable, Sendable {
     /// A moment that never comes: no deadline.
     public static let never = Instant(nanoseconds: .max)
 
-    /// Reads the clock (`CLOCK_MONOTONIC`).
-    public static var now: Instant { Instant(nanoseconds: tl_monotonic_nanoseconds()) }
+    /// Reads the clock (`CLOCK_MONOTONIC`); in a world the world's.
+    public static var now: Instant {
+        if let thread = WorldThread.current { return thread.world.readClock() }
+        return Instant(nanoseconds: tl_monotonic_nanoseconds())
+    }
 
     public static func < (a: Instant, b: Instant) -> Bool { a.nanoseconds < b.nanoseconds }
 

@@ -47,8 +47,10 @@ final class BodySource {
     /// The bytes of a range; `nil` when the file does not have them any more.
     ///
     /// - Parameter corruption: each byte whose distance behind one of these is a multiple of 1000 has its bits flipped.
-    ///   Without any, a file is not read: the kernel sends it (`sendfile`).
-    func read(_ range: Range<Int64>, corruption: [Int64], for channel: any Channel) -> IOData? {
+    ///   Without any, a file is not read: the kernel sends it (`sendfile`), where that can be (`asRegion`).
+    func read(
+        _ range: Range<Int64>, corruption: [Int64], asRegion: Bool, for channel: any Channel
+    ) -> IOData? {
         guard !isClosed else { return nil }
         var buffer: ByteBuffer
         switch storage {
@@ -56,7 +58,7 @@ final class BodySource {
             guard let slice = bytes.getSlice(at: Int(range.lowerBound), length: range.count) else { return nil }
             buffer = slice
         case .file(let handle, let descriptor):
-            if corruption.isEmpty {
+            if corruption.isEmpty, asRegion {
                 // Asked to send what is not there, the event loop would try for ever.
                 var status = stat()
                 guard fstat(descriptor, &status) == 0, range.upperBound <= Int64(status.st_size) else { return nil }

@@ -25,10 +25,11 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
     let number: Int
     private let core: HTTPCore
     private let channel: any Channel
+    private let wire: any Wire
     private var waiting: [HTTPRequestHead] = []
     private var current: Exchange?
-    private var pacing: TokenBucket?
-    private var throttle: TokenBucket?
+    private let pacing: Meter?
+    private var throttle: Meter?
     private var isOpen = true
     private var piecesWithoutPause = 0
 
@@ -70,13 +71,12 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
         deinit { source?.close() }
     }
 
-    init(number: Int, core: HTTPCore, channel: any Channel) {
+    init(number: Int, core: HTTPCore, channel: any Channel, wire: any Wire) {
         self.number = number
         self.core = core
         self.channel = channel
-        pacing = core.options.pacing.map {
-            TokenBucket(rate: $0.bytesPerSecond, burst: $0.burst, full: true, at: .now)
-        }
+        self.wire = wire
+        pacing = core.sharedPacing ?? core.options.pacing.map { Meter($0, at: .now) }
     }
 
     // MARK: Inbound
@@ -231,7 +231,7 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
 
     private func writeHead(_ exchange: Exchange, status: Int, _ headers: HTTPHeaders) {
         var headers = headers
-        headers.add(name: "Date", value: httpDate(time(nil)))
+        headers.add(name: "Date", value: httpDate(WallClock.seconds))
         headers.add(name: "Connection", value: exchange.head.isKeepAlive ? "keep-alive" : "close")
         let head = HTTPResponseHead(
             version: .http1_1, status: HTTPResponseStatus(statusCode: status), headers: headers)
@@ -300,13 +300,15 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
         var allowed = min(limit - cursor, Self.pieceSize)
         var wait = Duration.zero
         if let rate {
-            if throttle?.rate != Int64(rate) {
-                throttle = TokenBucket(rate: rate, burst: 0, full: false, at: now)
+            if core.sharedPacing != nil {
+                throttle = core.sharedThrottle(to: rate, at: now)
+            } else if throttle?.bucket.rate != Int64(rate) {
+                throttle = Meter(TokenBucket(rate: rate, burst: 0, full: false, at: now))
             }
         } else {
             throttle = nil
         }
-        for bucket in [pacing, throttle] {
+        for bucket in [pacing?.bucket, throttle?.bucket] {
             guard let bucket else { continue }
             let available = bucket.available(at: now)
             allowed = min(allowed, available)
@@ -321,7 +323,8 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
         throttle?.take(count, at: now)
 
         guard let source = exchange.source,
-            let piece = source.read(cursor..<cursor + count, corruption: corruption, for: channel)
+            let piece = source.read(
+                cursor..<cursor + count, corruption: corruption, asRegion: wire.takesFileRegions, for: channel)
         else {
             // The file was made shorter, or cannot be read any more.
             return finish(.abandoned)
@@ -397,27 +400,14 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
     /// Resets once the peer's kernel has acknowledged everything: what it has not, a reset would throw away.
     private func resetWhenDelivered(_ exchange: Exchange) {
         guard isOpen, current === exchange else { return }
-        if unacknowledgedBytes() == 0 { return reset(.reset) }
+        if wire.undeliveredByteCount == 0 { return reset(.reset) }
         loop.scheduleTask(in: .milliseconds(1)) { self.resetWhenDelivered(exchange) }
-    }
-
-    /// Bytes in the kernel's send queue, those that the peer has not acknowledged included (`SIOCOUTQ`, tcp(7)).
-    private func unacknowledgedBytes() -> CInt {
-        var count: CInt = 0
-        withDescriptor { if ioctl($0, UInt(TIOCOUTQ), &count) != 0 { count = 0 } }
-        return count
-    }
-
-    private func withDescriptor(_ body: (CInt) -> Void) {
-        _ = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self, body)
     }
 
     /// Sends a reset, now.
     func reset(_ outcome: RequestRecord.Outcome) {
         guard isOpen else { return }
-        // A close with a linger time of zero is a reset (socket(7)).
-        var option = linger(l_onoff: 1, l_linger: 0)
-        withDescriptor { setsockopt($0, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size)) }
+        wire.resetOnClose()
         finish(outcome)
     }
 

@@ -63,12 +63,31 @@ public final class HTTPOrigin: Sendable {
     public static func start(
         serving files: [String: ServedFile], faults: [Fault] = [], options: Options = Options()
     ) async throws -> HTTPOrigin {
+        let core = try makeCore(files, faults, options, SharedThread.whereabouts)
+        let port = try await core.loop.flatSubmit { core.start() }.get()
+        return HTTPOrigin(core: core, host: options.host, port: port)
+    }
+
+    /// Starts one in a world; called on a thread of it.
+    static func start(
+        serving files: [String: ServedFile], faults: [Fault], options: Options, whereabouts: Whereabouts
+    ) throws -> HTTPOrigin {
+        let core = try makeCore(files, faults, options, whereabouts)
+        let result = Guarded<Result<Int, any Error>?>(nil)
+        core.loop.execute {
+            core.start().whenComplete { port in result.withLockAndWake { $0 = port } }
+        }
+        let port = try result.wait { result, _ in result }.get()
+        return HTTPOrigin(core: core, host: options.host, port: port)
+    }
+
+    private static func makeCore(
+        _ files: [String: ServedFile], _ faults: [Fault], _ options: Options, _ whereabouts: Whereabouts
+    ) throws(OriginError) -> HTTPCore {
         if let fault = faults.first(where: { !$0.isForHTTP }) {
             throw OriginError(description: "\(fault) is for an origin that speaks RTSP")
         }
-        let core = HTTPCore(files: files, faults: faults, options: options, loop: SharedThread.group.next())
-        let port = try await core.loop.flatSubmit { core.start() }.get()
-        return HTTPOrigin(core: core, host: options.host, port: port)
+        return HTTPCore(files: files, faults: faults, options: options, whereabouts: whereabouts)
     }
 
     /// Starts an origin that serves files of the file system.
@@ -133,6 +152,15 @@ public final class HTTPOrigin: Sendable {
     public func revive() async throws {
         let core = core
         try await core.loop.flatSubmit { core.revive() }.get()
+    }
+
+    /// Well again, whatever was wrong with it: as `heal`, and as `revive` without waiting for the port.
+    package func restore() {
+        core.synchronously { core in
+            core.schedule.end()
+            core.settle(always: true)
+            _ = core.revive()
+        }
     }
 
     /// Resets every connection, closes the port and gives it back. The log can still be read. May be called twice.

@@ -4,7 +4,8 @@ internal import ThroughlineCore
 /// The part of an origin that lives on its thread, whatever it speaks: the port, the schedule of faults, and the log.
 class OriginCore: @unchecked Sendable {
     // Unchecked: everything but `log` is touched on `loop` only, which `synchronously` and `settle` assert.
-    let loop: any EventLoop
+    let whereabouts: Whereabouts
+    var loop: any EventLoop { whereabouts.loop }
     let log: Guarded<RequestLog>
     let host: String
     var schedule: FaultSchedule
@@ -15,17 +16,17 @@ class OriginCore: @unchecked Sendable {
     private var isKilled = false
     private var isStopped = false
     private lazy var port = ListeningPort(
-        host: host, loop: loop, isWanted: { [unowned self] in wantsToListen },
-        accepted: { [unowned self] in try accepted($0) }, tell: { [unowned self] in tell($0) })
+        host: host, whereabouts: whereabouts, isWanted: { [unowned self] in wantsToListen },
+        accepted: { [unowned self] in try accepted($0, $1) }, tell: { [unowned self] in tell($0) })
     private var timer: (at: Instant, task: Scheduled<Void>)?
 
     /// - Parameter port: 0 lets the system choose.
     init(
         host: String, port: Int, faults: [Fault], logCapacity: Int, onEvent: (@Sendable (OriginEvent) -> Void)?,
-        loop: any EventLoop
+        whereabouts: Whereabouts
     ) {
         self.host = host
-        self.loop = loop
+        self.whereabouts = whereabouts
         self.onEvent = onEvent
         portNumber = port
         log = Guarded(RequestLog(capacity: max(1, logCapacity)))
@@ -35,7 +36,9 @@ class OriginCore: @unchecked Sendable {
     // MARK: What the protocol adds
 
     /// A connection was made; it is to be reset at once if `isDead`.
-    func accept(_ channel: any Channel, number: Int) throws { fatalError("an origin that speaks nothing") }
+    func accept(_ channel: any Channel, _ wire: any Wire, number: Int) throws {
+        fatalError("an origin that speaks nothing")
+    }
 
     /// Faults have struck or passed: everything under way looks at the schedule again.
     func lookAgain() { fatalError("an origin that speaks nothing") }
@@ -100,9 +103,9 @@ class OriginCore: @unchecked Sendable {
         port.release()
     }
 
-    private func accepted(_ channel: any Channel) throws {
+    private func accepted(_ channel: any Channel, _ wire: any Wire) throws {
         connectionCount += 1
-        try accept(channel, number: connectionCount)
+        try accept(channel, wire, number: connectionCount)
     }
 
     // MARK: Faults

@@ -20,6 +20,7 @@ final class RTSPConnection: ChannelInboundHandler, @unchecked Sendable {
     let remote: SocketAddress?
     private let core: RTSPCore
     private let channel: any Channel
+    private let wire: any Wire
     private var framer = RTSPFramer()
     private var waiting: [RTSPRequest] = []
     private var current: Exchange?
@@ -40,10 +41,11 @@ final class RTSPConnection: ChannelInboundHandler, @unchecked Sendable {
         }
     }
 
-    init(number: Int, core: RTSPCore, channel: any Channel) {
+    init(number: Int, core: RTSPCore, channel: any Channel, wire: any Wire) {
         self.number = number
         self.core = core
         self.channel = channel
+        self.wire = wire
         local = channel.localAddress
         remote = channel.remoteAddress
     }
@@ -130,7 +132,7 @@ final class RTSPConnection: ChannelInboundHandler, @unchecked Sendable {
         var headers = RTSPHeaders()
         if let cseq = exchange.request.headers[.cseq] { headers.add(.cseq, cseq) }
         headers.add(.server, "Throughline Lab")
-        headers.add(.date, httpDate(time(nil)))
+        headers.add(.date, httpDate(WallClock.seconds))
         for field in response.headers.fields { headers.add(field.name, field.value) }
         response.headers = headers
         core.update(exchange.number) {
@@ -177,24 +179,12 @@ final class RTSPConnection: ChannelInboundHandler, @unchecked Sendable {
     /// Resets; after everything sent has been acknowledged, or at once.
     func reset(afterDelivery: Bool = false, _ outcome: RequestRecord.Outcome = .reset) {
         guard isOpen else { return }
-        if afterDelivery, unacknowledgedBytes() > 0 || !channel.isWritable {
+        if afterDelivery, wire.undeliveredByteCount > 0 || !channel.isWritable {
             core.loop.scheduleTask(in: .milliseconds(1)) { self.reset(afterDelivery: true, outcome) }
             return
         }
-        // A close with a linger time of zero is a reset (socket(7)).
-        var option = linger(l_onoff: 1, l_linger: 0)
-        withDescriptor { setsockopt($0, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size)) }
+        wire.resetOnClose()
         finish(outcome)
-    }
-
-    private func unacknowledgedBytes() -> CInt {
-        var count: CInt = 0
-        withDescriptor { if ioctl($0, UInt(TIOCOUTQ), &count) != 0 { count = 0 } }
-        return count
-    }
-
-    private func withDescriptor(_ body: (CInt) -> Void) {
-        _ = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self, body)
     }
 
     /// Closes the connection, with what ended the request in progress.

@@ -10,6 +10,8 @@ final class RTSPCore: OriginCore, @unchecked Sendable {
     let encodes: [String: [Programme]]
     let options: RTSPOrigin.Options
     var random: SeededGenerator
+    /// What the clock on the wall said at some moment: read once, so that the clocks of reports never drift apart.
+    let wall: (at: Instant, nanoseconds: Int64) = (.now, WallClock.nanoseconds)
     /// Changes never, as the lab has nothing to lose.
     let nonce: String
     var sessions: [String: ServedSession] = [:]
@@ -18,20 +20,20 @@ final class RTSPCore: OriginCore, @unchecked Sendable {
 
     init(
         programmes: [String: Programme], encodes: [String: [Programme]], faults: [Fault], options: RTSPOrigin.Options,
-        loop: any EventLoop
+        whereabouts: Whereabouts
     ) {
         self.programmes = programmes
         self.encodes = encodes
         self.options = options
-        random = SeededGenerator(seed: options.seed ?? .random(in: .min ... .max))
+        random = SeededGenerator(seed: options.seed ?? Chance.number(in: .min ... .max))
         nonce = String(random.next(), radix: 16)
         super.init(
             host: options.host, port: options.port, faults: faults, logCapacity: options.logCapacity,
-            onEvent: options.onEvent, loop: loop)
+            onEvent: options.onEvent, whereabouts: whereabouts)
     }
 
-    override func accept(_ channel: any Channel, number: Int) throws {
-        let connection = RTSPConnection(number: number, core: self, channel: channel)
+    override func accept(_ channel: any Channel, _ wire: any Wire, number: Int) throws {
+        let connection = RTSPConnection(number: number, core: self, channel: channel, wire: wire)
         try channel.pipeline.syncOperations.addHandler(connection)
         connections[number] = connection
         tell(.connected(connection: number))

@@ -109,7 +109,7 @@ public final class RTSPOrigin: Sendable {
         }
         let core = RTSPCore(
             programmes: programmes.0, encodes: programmes.1, faults: faults, options: options,
-            loop: SharedThread.group.next())
+            whereabouts: SharedThread.whereabouts)
         let port = try await core.loop.flatSubmit { core.start() }.get()
         return RTSPOrigin(core: core, port: port)
     }

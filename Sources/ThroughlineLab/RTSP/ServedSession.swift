@@ -474,26 +474,15 @@ final class ServedSession: @unchecked Sendable {
         let isSilent = isActive { $0 == .withoutReports }
         if isSilent, !bye { return }
         put(
-            flow.sender.report(at: moment, wallClock: Self.wallClock(at: now), bye: bye, isSilent: isSilent), flow,
+            flow.sender.report(at: moment, wallClock: wallClock(at: now), bye: bye, isSilent: isSilent), flow,
             isControl: true)
     }
 
-    /// What the clock on the wall said at some moment: read once, so that the clocks of reports never drift apart.
-    private static let wall: (at: Instant, seconds: Int64, nanoseconds: Int64) = {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return (.now, Int64(time.tv_sec), Int64(time.tv_nsec))
-    }()
-
     /// Seconds since 1900 as 32.32 fixed point.
-    private static func wallClock(at now: Instant) -> UInt64 {
-        let billion: Int64 = 1_000_000_000
-        let passed = wall.nanoseconds + (now - wall.at).wholeNanoseconds
-        let (seconds, rest) = (passed / billion, passed % billion)
-        // Before it was read the rest is negative.
-        let isBefore = rest < 0
-        let whole = UInt64(clamping: wall.seconds + seconds - (isBefore ? 1 : 0) + 2_208_988_800)
-        return whole << 32 | (UInt64(isBefore ? rest + billion : rest) << 32) / UInt64(billion)
+    private func wallClock(at now: Instant) -> UInt64 {
+        let since1970 = core.wall.nanoseconds + (now - core.wall.at).wholeNanoseconds
+        let (seconds, rest) = UInt64(clamping: since1970).quotientAndRemainder(dividingBy: 1_000_000_000)
+        return (seconds + 2_208_988_800) << 32 | (rest << 32) / 1_000_000_000
     }
 
     private func sayGoodbye(at now: Instant) {

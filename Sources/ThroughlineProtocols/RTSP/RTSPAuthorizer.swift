@@ -1,3 +1,5 @@
+internal import ThroughlineCore
+
 /// Answers one challenge, request after request.
 package struct RTSPAuthorizer: Sendable {
     package let challenge: RTSPChallenge
@@ -25,7 +27,7 @@ package struct RTSPAuthorizer: Sendable {
         hash: (RTSPChallenge.Algorithm, [UInt8]) -> String
     ) -> String {
         guard case .digest(let digest) = challenge.scheme else {
-            return "Basic " + Self.base64(Array("\(user):\(password)".utf8))
+            return "Basic " + base64(Array("\(user):\(password)".utf8))
         }
         nonceCount = nonceCount == .max ? 1 : nonceCount + 1
         func hashed(_ parts: String...) -> String { hash(digest.algorithm, Array(parts.joined(separator: ":").utf8)) }
@@ -59,22 +61,5 @@ package struct RTSPAuthorizer: Sendable {
             bytes.append(byte)
         }
         return "\"" + String(decoding: bytes, as: UTF8.self) + "\""
-    }
-
-    /// RFC 4648 section 4.
-    static func base64(_ bytes: [UInt8]) -> String {
-        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-        var text: [UInt8] = []
-        for start in stride(from: 0, to: bytes.count, by: 3) {
-            let group = bytes[start..<min(start + 3, bytes.count)]
-            var bits: UInt32 = 0
-            for byte in group { bits = bits << 8 | UInt32(byte) }
-            bits <<= 8 * UInt32(3 - group.count)
-            for place in 0..<4 {
-                let shift = UInt32(18 - 6 * place)
-                text.append(place <= group.count ? alphabet[Int(bits >> shift & 63)] : UInt8(ascii: "="))
-            }
-        }
-        return String(decoding: text, as: UTF8.self)
     }
 }

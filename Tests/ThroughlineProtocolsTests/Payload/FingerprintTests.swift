@@ -1,4 +1,5 @@
 import Testing
+internal import ThroughlineCore
 
 @testable import ThroughlineProtocols
 

@@ -1,4 +1,5 @@
 import Testing
+import ThroughlineCore
 
 @testable import ThroughlineProtocols
 
@@ -69,7 +70,7 @@ import Testing
     @Test(arguments: [
         ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="),
     ])
-    func base64(text: String, expected: String) { #expect(RTSPAuthorizer.base64(Array(text.utf8)) == expected) }
+    func base64(text: String, expected: String) { #expect(ThroughlineCore.base64(Array(text.utf8)) == expected) }
 
     @Test func answersBasic() throws {
         #expect(try answer("Basic realm=r") == "Basic dSI6cA==")

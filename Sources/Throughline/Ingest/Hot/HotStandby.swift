@@ -215,7 +215,7 @@ final class HotStandby: Sendable {
                 ready = (held.ingest.origin, now - held.began)
                 return nil
             case .lost(let loss):
-                state.keeper.failed(at: now, jitter: .random(in: 0..<1))
+                state.keeper.failed(at: now, jitter: Chance.fraction)
                 return state.release().map { ($0, loss) }
             }
         }
@@ -260,7 +260,7 @@ final class HotStandby: Sendable {
         state.withLock { state in
             state.hasNews = true
             guard error != nil else { return state.keeper.cancelled() }
-            state.keeper.failed(at: .now, jitter: .random(in: 0..<1))
+            state.keeper.failed(at: .now, jitter: Chance.fraction)
         }
         if let error { surroundings.wasLost(origin, error.failure.text, error.failure) }
     }

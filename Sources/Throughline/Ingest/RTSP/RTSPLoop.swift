@@ -41,7 +41,7 @@ final class RTSPLoop {
     /// The reader wants to know that all was looked at.
     private var isLookAsked = false
     private var readsControl = true
-    private var random = SystemRandomNumberGenerator()
+    private var random = Chance()
     private let canonicalName: String
     /// Bytes that may wait to be sent: a server that reads nothing, and asks on, is left.
     private static let outgoingLimit = 1 << 20
@@ -67,11 +67,11 @@ final class RTSPLoop {
         settings.answerBound = options.bound
         settings.algorithms = Set(RTSPChallenge.Algorithm.allCases)
         settings.hash = { MessageDigest.hex(of: $1, algorithm: $0.rawValue) }
-        settings.clientNonce = { String(UInt64.random(in: 0 ... .max), radix: 16) }
+        settings.clientNonce = { String(Chance.number(in: 0...UInt64.max), radix: 16) }
         session = RTSPSession(settings: settings)
         block = RTPBlock(arrival: .now)
         tapped = RTPBlock(arrival: .now)
-        canonicalName = "tl-" + String(UInt64.random(in: 0 ... .max), radix: 16)
+        canonicalName = "tl-" + String(Chance.number(in: 0...UInt64.max), radix: 16)
     }
 
     deinit { memory.deallocate() }
@@ -647,7 +647,7 @@ struct RTSPFlow {
     var schedule: RTCPSchedule
     var controlChannel: UInt8?
     var ssrc: UInt32?
-    let ownSSRC = UInt32.random(in: 1 ... .max)
+    let ownSSRC = Chance.number(in: 1...UInt32.max)
     var lostBefore = 0
     var saidGoodbye = false
     var strangers = RTPStrangers()

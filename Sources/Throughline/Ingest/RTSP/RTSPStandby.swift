@@ -132,7 +132,7 @@ final class RTSPStandby: Sendable {
         let lost = state.withLock { state -> (held: Held, reason: String)? in
             guard let held = state.held, let reason = held.verdict else { return nil }
             state.held = nil
-            state.keeper.failed(at: .now, jitter: .random(in: 0..<1))
+            state.keeper.failed(at: .now, jitter: Chance.fraction)
             return (held, reason)
         }
         if let lost { surroundings.wasLost(lost.held.origin, lost.reason) }
@@ -184,7 +184,7 @@ final class RTSPStandby: Sendable {
                 if error.isAborted || abort.isAborted {
                     state.keeper.cancelled()
                 } else {
-                    state.keeper.failed(at: .now, jitter: .random(in: 0..<1))
+                    state.keeper.failed(at: .now, jitter: Chance.fraction)
                 }
             }
             if !error.isAborted, !abort.isAborted { surroundings.wasLost(origin, error.failure.text) }

@@ -1,0 +1,36 @@
+internal import Glibc
+internal import NIOCore
+internal import NIOPosix
+
+/// What an origin does to a connection beneath its channel, where that is more than bytes.
+protocol Wire {
+    /// Bytes sent that the other end has not acknowledged.
+    var undeliveredByteCount: Int { get }
+    /// Whether regions of a file can be written.
+    var takesFileRegions: Bool { get }
+    /// The close that follows breaks the connection off.
+    func resetOnClose()
+}
+
+/// A socket of the kernel's.
+struct SocketWire: Wire {
+    let channel: any Channel
+    let takesFileRegions = true
+
+    /// The kernel's send queue (`SIOCOUTQ`, tcp(7)).
+    var undeliveredByteCount: Int {
+        var count: CInt = 0
+        withDescriptor { if ioctl($0, UInt(TIOCOUTQ), &count) != 0 { count = 0 } }
+        return Int(count)
+    }
+
+    /// A close with a linger time of zero is a reset (socket(7)).
+    func resetOnClose() {
+        var option = linger(l_onoff: 1, l_linger: 0)
+        withDescriptor { setsockopt($0, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size)) }
+    }
+
+    private func withDescriptor(_ body: (CInt) -> Void) {
+        _ = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self, body)
+    }
+}

@@ -1,0 +1,143 @@
+internal import NIOCore
+internal import NIOEmbedded
+internal import ThroughlineCore
+
+/// A connection of a world as an origin's channel: what comes is read into its pipeline, what the pipeline writes is sent
+/// as far as the other end has room for it, and a write has succeeded when all of it was taken.
+///
+/// On the loop of its world.
+final class MemoryChannel: ChannelOutboundHandler, Wire {
+    typealias OutboundIn = IOData
+
+    let end: MemoryConnection.End
+    let channel: EmbeddedChannel
+    private(set) var isOver = false
+    private var unsent: [(bytes: ArraySlice<UInt8>, promise: EventLoopPromise<Void>?)] = []
+    private var flushed = 0
+    private var resets = false
+    private let piece: UnsafeMutableRawBufferPointer
+
+    init(_ end: MemoryConnection.End) {
+        self.end = end
+        channel = EmbeddedChannel()
+        piece = .allocate(byteCount: 16 << 10, alignment: 16)
+        // Against its own connection it is never found wanting.
+        try? channel.pipeline.syncOperations.addHandler(self)
+        channel.connect(to: Self.address, promise: nil)
+        channel.embeddedEventLoop.run()
+    }
+
+    deinit { piece.deallocate() }
+
+    private static let address = try! SocketAddress(ipAddress: "127.0.0.1", port: 1)
+
+    // MARK: - Wire
+
+    var undeliveredByteCount: Int { end.unreadByteCount }
+    let takesFileRegions = false
+    func resetOnClose() { resets = true }
+
+    // MARK: - In
+
+    /// Takes what has come, and sends what there is room for again.
+    func pump() {
+        drain()
+        while !isOver {
+            switch end.receive(into: piece) {
+            case .bytes(let count):
+                _ = try? channel.writeInbound(ByteBuffer(bytes: piece[..<count]))
+            case .nothing, .refused:
+                channel.embeddedEventLoop.run()
+                return
+            case .end, .reset: channel.close(promise: nil)
+            }
+            channel.embeddedEventLoop.run()
+        }
+    }
+
+    /// The world ends.
+    func abandon() {
+        isOver = true
+        fail()
+        _ = try? channel.finish(acceptAlreadyClosed: true)
+    }
+
+    // MARK: - Out
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        guard case .byteBuffer(let buffer) = unwrapOutboundIn(data) else {
+            preconditionFailure("regions of files are not for a world")
+        }
+        unsent.append((Array(buffer.readableBytesView)[...], promise))
+    }
+
+    func flush(context: ChannelHandlerContext) {
+        flushed = unsent.count
+        drain()
+    }
+
+    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        if !isOver {
+            isOver = true
+            if resets { end.reset() } else { end.finish() }
+            fail()
+        }
+        context.close(mode: mode, promise: promise)
+    }
+
+    private func drain() {
+        while !isOver, flushed > 0, let first = unsent.first {
+            let count = end.send(first.bytes)
+            guard count == first.bytes.count else {
+                unsent[0].bytes = first.bytes.dropFirst(count)
+                return
+            }
+            unsent.removeFirst()
+            flushed -= 1
+            first.promise?.succeed()
+        }
+    }
+
+    private func fail() {
+        let rest = unsent
+        (unsent, flushed) = ([], 0)
+        for write in rest { write.promise?.fail(ChannelError.ioOnClosedChannel) }
+    }
+}
+
+/// A port of a world.
+final class MemoryBinding: PortBinding {
+    private let network: MemoryNetwork
+    private let loop: WorldLoop
+    private let link: MemoryNetwork.Link
+    private var place = (host: "", port: 0)
+
+    init(network: MemoryNetwork, loop: WorldLoop, link: MemoryNetwork.Link) {
+        self.network = network
+        self.loop = loop
+        self.link = link
+    }
+
+    func reserve(host: String, port: Int) throws(OriginError) -> Int {
+        place = (host, port > 0 ? port : network.newPort())
+        return place.port
+    }
+
+    func open(_ accepted: @escaping (any Channel, any Wire) throws -> Void) -> EventLoopFuture<Void> {
+        nonisolated(unsafe) let accepted = accepted
+        let isOurs = network.listen(host: place.host, port: place.port, link: link) { [loop, link] end in
+            // On the way to the origin, on whatever thread connects.
+            loop.scheduleTask(in: .nanoseconds(link.latency.wholeNanoseconds)) {
+                let channel = MemoryChannel(end)
+                loop.adopt(channel)
+                do { try accepted(channel.channel, channel) } catch { channel.channel.close(promise: nil) }
+            }
+        }
+        return isOurs
+            ? loop.makeSucceededVoidFuture()
+            : loop.makeFailedFuture(OriginError(description: "the port is taken"))
+    }
+
+    func close() { network.stopListening(host: place.host, port: place.port) }
+    func release() {}
+}

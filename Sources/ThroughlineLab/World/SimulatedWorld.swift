@@ -1,0 +1,95 @@
+internal import NIOCore
+public import Throughline
+internal import ThroughlineCore
+
+/// A world in which whole plays run in virtual time: origins, faults, the network between, and the player itself, on threads
+/// that run one at a time in an order that a seed chooses.
+///
+///     let world = SimulatedWorld(seed: 7)
+///     let summary = try world.run { world in
+///         let one = try world.serve(["/film.mp4": "film.mp4"], faults: [Fault(parsing: "stall@33%")])
+///         let two = try world.serve(["/film.mp4": "film.mp4"])
+///         world.at(.seconds(4)) { two.kill() }
+///         return try world.play([one.url(for: "/film.mp4"), two.url(for: "/film.mp4")])
+///     }
+///
+/// The same seed gives the same events at the same virtual times, always, in a process that was started with
+/// `SWIFT_DETERMINISTIC_HASHING=1`; another seed is another order of everything that may happen in more than one. An hour
+/// passes in as long as it takes to compute what happens in it. Demuxers, HTTP client, splices, buffers and reports are the
+/// real ones; sockets, libcurl and the clocks are not.
+///
+/// It is entered by `run`, on the calling thread, which must not be one that tasks run on for long: nothing in it may wait
+/// for a task. Everything else is called inside of `run`, on threads of the world.
+public final class SimulatedWorld: Sendable {
+    /// How the way to an origin is.
+    public struct Link: Sendable, Hashable {
+        /// One way.
+        public var latency: Duration
+        /// Up to so much more, drawn anew for everything that is sent.
+        public var jitter: Duration
+
+        public init(latency: Duration = .zero, jitter: Duration = .zero) {
+            self.latency = latency
+            self.jitter = jitter
+        }
+    }
+
+    public let seed: UInt64
+    private let world: World
+    private let loop: Guarded<WorldLoop?>
+    /// They live as long as the world does.
+    private let origins = Guarded<[HTTPOrigin]>([])
+
+    /// - Parameter seed: of the order of threads and of all random draws.
+    public init(seed: UInt64) {
+        self.seed = seed
+        world = World(seed: seed)
+        loop = Guarded(nil)
+    }
+
+    /// Enters the world, and leaves it when `body` returns. Once.
+    public func run<Result>(_ body: (SimulatedWorld) throws -> Result) rethrows -> Result {
+        try world.run {
+            let loop = WorldLoop(network: world.network)
+            loop.start()
+            self.loop.withLock { $0 = loop }
+            defer {
+                self.loop.withLock { $0 = nil }
+                origins.withLock { $0 = [] }
+                loop.stop()
+            }
+            return try body(self)
+        }
+    }
+
+    /// Virtual time since the world began.
+    public var now: Duration { Instant.now - World.beginning }
+
+    /// Starts an origin, which listens when this returns, and ends with the world.
+    ///
+    /// - Throws: ``OriginError`` for faults that are none of HTTP's, or a port that is taken.
+    public func serve(
+        _ files: [String: ServedFile], faults: [Fault] = [], options: HTTPOrigin.Options = HTTPOrigin.Options(),
+        link: Link = Link()
+    ) throws -> HTTPOrigin {
+        guard let loop = loop.withLock({ $0 }) else { preconditionFailure("outside of the world") }
+        let network = world.network
+        let whereabouts = Whereabouts(loop: loop) {
+            MemoryBinding(
+                network: network, loop: loop,
+                link: MemoryNetwork.Link(latency: link.latency, jitter: link.jitter))
+        }
+        let origin = try HTTPOrigin.start(serving: files, faults: faults, options: options, whereabouts: whereabouts)
+        origins.withLock { $0.append(origin) }
+        return origin
+    }
+
+    /// Does something at a time of the world, on the origins' thread: it must be quick, and must not wait.
+    public func at(_ time: Duration, _ action: @escaping @Sendable () -> Void) {
+        guard let loop = loop.withLock({ $0 }) else { preconditionFailure("outside of the world") }
+        loop.scheduleTask(in: .nanoseconds(max(0, (time - now).wholeNanoseconds)), action)
+    }
+
+    /// Plays a stream to its end.
+    public func play(_ stream: ResilientStream) -> Summary { stream.runHere() }
+}
