@@ -35,6 +35,7 @@ final class ProbeSupervisor: SourceSupervisor {
     func nothingIsAwaited() {}
     var nextLook: Instant { .now + bound }
     func reasonToLeave() -> ChangeEvent? { nil }
+    var isTooSlow: Bool { false }
     func preparationIsStale() {}
     func flowEnded(_ flow: Int) {}
     func flowsRestarted() {}

@@ -11,11 +11,12 @@ extension Session {
         let event: ChangeEvent
         /// Who has a better prospect.
         let target: OriginID?
+        let since = Instant.now
         /// The origin delivers still.
         var isPlanned: Bool { event.kind == .overload }
     }
 
-    /// For so long nothing may come before it is left all the same.
+    /// After that it is left between two reads, where no packet has come.
     private static let plannedPatience: Duration = .milliseconds(200)
 
     /// While media is awaited, who could be asked is looked at so often at the least.
@@ -35,7 +36,17 @@ extension Session {
     func mediaArrived(isInBuffer: Bool) {
         // Before a key frame comes the level is always low, whatever it says of the origin.
         watch.arrived(at: .now, level: isInBuffer && !isBackward ? level : nil)
+        if !isInBuffer { noteTrickle() }
         carryOutWatch()
+    }
+
+    /// Bytes came that make no packet yet: where delivery is slow, those are long in coming.
+    private func noteTrickle() {
+        guard let played, let all = played.bytesReceived, all > lastBytes, isDeliveryTelling else { return }
+        let received = Int(all - lastBytes)
+        lastBytes = all
+        let contents = buffer.level
+        note(received: received, unpacked: received, contents, of: played)
     }
 
     func nothingIsAwaited() {
@@ -46,7 +57,13 @@ extension Session {
     var nextLook: Instant {
         let now = Instant.now
         guard let departure else { return max(now + Self.shortestLook, min(watch.nextMoment, now + Self.longestLook)) }
-        return departure.isPlanned ? now + Self.plannedPatience : Instant(nanoseconds: 0)
+        return departure.isPlanned ? latest(departure) : Instant(nanoseconds: 0)
+    }
+
+    /// When it is left in the middle of a packet: whoever is proven already can go on there at once.
+    private func latest(_ departure: Departure) -> Instant {
+        if case .success? = played?.preparation { return departure.since }
+        return departure.since + Self.plannedPatience
     }
 
     func reasonToLeave() -> ChangeEvent? {
@@ -54,11 +71,13 @@ extension Session {
         if let level { watch.playing(at: .now, level: level) } else { watch.timePassed(at: .now) }
         carryOutWatch()
         // What is planned is done between two packets, as long as packets come.
-        if departure?.isPlanned ?? false, watch.silence(at: .now) < Self.plannedPatience { return nil }
+        if let departure, departure.isPlanned, Instant.now < latest(departure) { return nil }
         guard let departure = departure.take() else { return nil }
         departureTarget = departure.target
         return departure.event
     }
+
+    var isTooSlow: Bool { watch.isTooSlow }
 
     func preparationIsStale() {
         preparing = nil
@@ -96,8 +115,8 @@ extension Session {
             received = Int(all - lastBytes)
             lastBytes = all
         }
+        guard isDeliveryTelling else { return }
         let contents = buffer.level
-        guard playedRate == .normal, !isBackward, !hasPending, buffer.isBeingPlayed else { return }
         let level = contents.duration.duration
         let now = Instant.now
         var flows = flows
@@ -106,14 +125,27 @@ extension Session {
             flows &= flows - 1
         }
         watch.checkFlows(at: now, level: level)
-        watch.received(
-            bytes: received, unpacked: received - bytes, level: level, reached: contents.reached.duration,
-            isFull: level * 4 >= configuration.buffer * Self.full, from: played.origin, at: now)
+        note(received: received, unpacked: received - bytes, contents, of: played)
         if now - lastAlternates > .seconds(1) { lookForAlternates() }
         watch.timePassed(at: now)
         carryOutWatch()
         lookForReturn()
         if let remark = watch.takeRemark() { warn("\(url(played.origin)) \(remark)") }
+    }
+
+    /// What comes tells something of how fast the origin delivers.
+    private var isDeliveryTelling: Bool {
+        configuration.pacing == .realtime && playedRate == .normal && !isBackward && !hasPending && buffer.isBeingPlayed
+    }
+
+    private func note(received: Int, unpacked: Int, _ contents: PlayoutBuffer.Level, of ingest: any Ingest) {
+        let level = contents.duration.duration
+        // MP4 may hold the flows of a fragment one behind another.
+        let inOrder = !ingest.container.hasPrefix("mov")
+        watch.received(
+            bytes: received, unpacked: unpacked, inOrder: inOrder, level: level,
+            reached: contents.reached.duration,
+            isFull: level * 4 >= configuration.buffer * Self.full, from: ingest.origin, at: .now)
     }
 
     /// An origin delivers from now on.
@@ -170,10 +202,10 @@ extension Session {
         guard let found = shared.withLock({ $0.controller.promising(at: now) }) else { return }
         let delivering = takesHot ? hot?.ready : nil
         var alternates = found.map { alternate in
-            // Bytes are proven at one place: when more of them come, that place is left.
+            // Bytes are proven at one place, which is left behind as more of them come.
             DeliveryWatch.Alternate(
                 alternate, canPrepare: canPrepare(alternate),
-                isForSilence: !RTSPAddress.isRTSP(origins[alternate].url), isHot: alternate == delivering)
+                keepsBriefly: !RTSPAddress.isRTSP(origins[alternate].url), isHot: alternate == delivering)
         }
         // It is asked before the others.
         if let index = alternates.firstIndex(where: \.isHot) { alternates.insert(alternates.remove(at: index), at: 0) }
@@ -246,7 +278,7 @@ extension Session {
         case .failure(.undelivered(let error)):
             played?.letGo()
             let event = ChangeEvent(error)
-            shared.withLock { $0.controller.preparationFailed(event, on: origin, at: .now, jitter: .random(in: 0..<1)) }
+            shared.withLock { $0.controller.preparationFailed(event, on: origin, at: .now, jitter: Chance.fraction) }
             watch.preparationFailed(at: .now)
             lookForAlternates()
         }

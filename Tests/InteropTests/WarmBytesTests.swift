@@ -38,7 +38,7 @@ internal import ThroughlineLab
         // A transport stream is asked at its end whether it has grown.
         let last = try #require(asked.last { ($0.promised?.lowerBound ?? .max) <= place })
         let start = try #require(last.promised?.lowerBound)
-        #expect(start <= place && place - start <= 4096, "\(asked)")
+        #expect(start <= place && place - start <= 8192, "\(asked)")
         #expect(asked.contains { $0.connection == last.connection && $0.number < last.number }, "\(asked)")
         let cost = play.summary.standby
         #expect(cost.standby == .warm && cost.preparations >= 1 && cost.held > .seconds(1), "\(cost)")

@@ -52,6 +52,8 @@ protocol SourceSupervisor: AnyObject {
     func flowEnded(_ flow: Int)
     /// Another range begins: what was heard of the flows before says nothing of when they are heard next.
     func flowsRestarted()
+    /// The origin that delivers brings too little, and may be left while it does.
+    var isTooSlow: Bool { get }
     /// What was prepared with another origin is of no use any more.
     func preparationIsStale()
     /// How long an origin may take to answer.
@@ -79,6 +81,8 @@ final class SourceInput: ByteInput {
     static let idleBound: Duration = .seconds(2)
     /// What is kept of the bytes for a demuxer that goes back: a container may hold its flows one after another.
     static let windowCapacity = 2 << 20
+    /// What came while another origin was being proven it brings again, up to so much.
+    static let catchesUp: Int64 = 64 << 10
     /// So far ahead it is quicker to read on than to ask anew.
     static let readsThrough: Int64 = 32 << 10
 
@@ -221,8 +225,8 @@ final class SourceInput: ByteInput {
                 let room = isWanted ? buffer : .init(rebasing: buffer[..<min(buffer.count, Int(position - end))])
                 let count = try source.read(
                     into: room, deadline: deadline(since: began), beforeBlocking: waitBegins)
-                arrived()
                 if count == 0 {
+                    arrived()
                     guard let length = head.length, end < length else {
                         guard isEndUnknown, !isOpening, goesOnElsewhere() else { return ending }
                         continue
@@ -236,6 +240,7 @@ final class SourceInput: ByteInput {
                 end += Int64(count)
                 lastRead = waited ? .now : began
                 window?.append(bytes)
+                arrived()
                 if isWanted { return .bytes(handOut(count, of: buffer)) }
                 // What is still to come before what is wanted is waited for anew.
                 began = .now
@@ -282,7 +287,7 @@ final class SourceInput: ByteInput {
     private func hasGrown(beyond length: Int64) -> Bool {
         guard head.isSeekable, position == end, end == length, growth.settled != length else { return false }
         growth.settled = length
-        let known = proof.evidence(before: end).adjacent.suffix(ByteTrial.shortProof)
+        let known = proof.evidence(before: end).adjacent.suffix(ByteProof.short)
         guard !known.bytes.isEmpty else { return false }
         let giveUp = Instant.now + (growth.isSeen ? Growth.patience : .zero)
         while true {
@@ -346,7 +351,7 @@ final class SourceInput: ByteInput {
         let (adjacent, others) = proof.evidence(before: end)
         // A container may be read elsewhere last, such as in its index.
         let piece = (mayGoOn || !adjacent.bytes.isEmpty ? adjacent : others.first ?? adjacent).suffix(
-            ByteTrial.shortProof)
+            ByteProof.short)
         guard !piece.bytes.isEmpty, let length = head.length ?? (mayGoOn ? end : nil) else { return nil }
         supervisor.aboutToWait()
         guard let inquiry = supervisor.endCame() else { return nil }
@@ -397,7 +402,7 @@ final class SourceInput: ByteInput {
     private func arrived() {
         guard waited, !isOpening else { return }
         supervisor.mediaArrived(isInBuffer: false)
-        if trial != nil {
+        if let trial, !supervisor.isTooSlow || end - trial.question.offset > Self.catchesUp {
             letGo()
             supervisor.preparationIsStale()
         }
@@ -479,7 +484,9 @@ final class SourceInput: ByteInput {
             supervisor.hedging(pick),
             HedgedTrials.Surroundings(
                 trial: { [self] origin in
-                    if let trial, trial.question.origin == origin, trial.question.offset == end {
+                    if let trial, trial.question.origin == origin,
+                        trial.question.offset == end || window?.contains(trial.question.offset) ?? false
+                    {
                         self.trial = nil
                         prepared = origin
                         return trial
@@ -491,6 +498,10 @@ final class SourceInput: ByteInput {
                 hedged: { [supervisor] in supervisor.hedged(with: $0) },
                 oneFailed: { [supervisor] in supervisor.hedgeFailed(HandoffController.AttemptFailure($1), on: $0) }))
         let (next, outcome) = try trials.run()
+        do throws(ByteTrial.Failure) { try catchUp(outcome.source, from: outcome.offset, of: next) } catch {
+            outcome.source.close()
+            throw HedgedTrials.Failure(origin: next, reason: error)
+        }
         let known = proven[next]
         let standby: Standby = next == prepared ? .warm : .cold
         if let validator = outcome.validator { proven[next] = validator }
@@ -510,8 +521,34 @@ final class SourceInput: ByteInput {
                 : "\(length), and \(outcome.compared) bytes read before are the same")
     }
 
+    /// Reads again from another origin what came while it was being proven.
+    private func catchUp(
+        _ source: any ByteSource, from offset: Int64, of origin: OriginID
+    ) throws(ByteTrial.Failure) {
+        guard offset < end, window != nil else { return }
+        let size = 16 << 10
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: size * 2, alignment: 16)
+        defer { buffer.deallocate() }
+        let (theirs, ours) = (buffer[..<size], buffer[size...])
+        var place = offset
+        while place < end {
+            let wanted = Int(min(Int64(size), end - place))
+            let count: Int
+            do throws(TransportError) {
+                count = try source.read(
+                    into: UnsafeMutableRawBufferPointer(rebasing: theirs.prefix(wanted)),
+                    deadline: .now + supervisor.openBound(for: origin), beforeBlocking: nil)
+            } catch { throw .undelivered(error) }
+            let kept = window?.copy(from: place, into: UnsafeMutableRawBufferPointer(rebasing: ours.prefix(count))) ?? 0
+            guard count > 0, kept == count,
+                theirs.prefix(count).elementsEqual(ours.prefix(count))
+            else { throw .different("its bytes differ in the \(count) from byte \(place) on") }
+            place += Int64(count)
+        }
+    }
+
     private func question(to next: OriginID) -> ByteTrial.Question {
-        let (adjacent, others) = proof.evidence(before: end)
+        let (adjacent, others) = proof.proof(before: end)
         return ByteTrial.Question(
             origin: next, target: supervisor.origin(next), offset: end, length: head.length, adjacent: adjacent,
             others: others, known: proven[next], bound: supervisor.openBound(for: next), prefetches: prefetches)
@@ -553,7 +590,7 @@ final class SourceInput: ByteInput {
         if let warm, isHeld, !warm.isDue { return }
         let question = question(to: next)
         // Right after a jump there is little to compare.
-        guard question.adjacent.bytes.count >= ByteTrial.shortProof else { return }
+        guard question.adjacent.bytes.count >= ByteProof.short * 3 / 4 else { return }
         if let warm, isHeld { warm.refresh(question) } else { warm = WarmBytes(question, abort: abort) }
     }
 

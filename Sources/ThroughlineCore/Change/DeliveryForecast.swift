@@ -86,6 +86,8 @@ package struct DeliveryForecast: Sendable {
     private static let learning: Duration = .seconds(1)
     /// An origin that sends so much is not slow, whatever becomes of it: a container may have to be read ahead of its order.
     private static let ample = 1200
+    /// One that sends so little is, whatever it sends.
+    private static let scarce = 700
 
     package let settings: Settings
     /// Bytes of a second of the stream, if somebody knows.
@@ -104,10 +106,10 @@ package struct DeliveryForecast: Sendable {
     private var pause: Duration = .zero
     /// When the last pause ended that was as long as a silence.
     private var lastSilence: Instant?
-    /// Bytes came of which no media was made at once.
+    /// Bytes came of which no media was made at once, and not for want of a few more.
     private var isReadAhead = false
-    /// How many there are now, and the media that they stand for.
-    private var backlog = 0
+    private var unpacked = UnpackedBytes()
+    /// The media that they stand for.
     private var credit: Duration = .zero
     private var beginsAnew = true
     private var toldSlow = false
@@ -129,10 +131,11 @@ package struct DeliveryForecast: Sendable {
     ///     another. Nil where they come together.
     ///   - unpacked: how many of the bytes no media was made of yet, less those of before of which it was now: a demuxer may
     ///     have to read a whole fragment before it knows what comes first. They count as media at the average rate.
+    ///   - inOrder: as in `UnpackedBytes`.
     ///   - isPlaying: media was used up since the last call.
     package mutating func received(
-        bytes: Int, unpacked: Int = 0, level: Duration, reached: Duration? = nil, isPlaying: Bool = true,
-        at now: Instant
+        bytes: Int, unpacked: Int = 0, inOrder: Bool = false, level: Duration, reached: Duration? = nil,
+        isPlaying: Bool = true, at now: Instant
     ) -> News? {
         let level = max(.zero, level)
         defer { last = (now, level, reached) }
@@ -146,10 +149,10 @@ package struct DeliveryForecast: Sendable {
         let passed = now - last.at
         let media =
             gain(reached) ?? max(.zero, level - (isPlaying ? max(.zero, last.level - passed) : last.level))
-        isReadAhead = isReadAhead || unpacked != 0
+        isReadAhead = isReadAhead || unpacked != 0 && !inOrder
         note(bytes: bytes, media: media)
-        backlog = max(0, backlog + unpacked)
-        let credited = duration(of: backlog)
+        self.unpacked.received(bytes, unpacked: unpacked, inOrder: inOrder)
+        let credited = duration(of: self.unpacked.count)
         surplus += media + credited - credit - passed
         credit = credited
         pause = max(passed, pause - passed / 2)
@@ -174,7 +177,7 @@ package struct DeliveryForecast: Sendable {
     package mutating func bufferIsFull(
         bytes: Int = 0, level: Duration, reached: Duration? = nil, isPlaying: Bool = true, at now: Instant
     ) -> News? {
-        if let last, now > last.at {
+        if let last, now >= last.at {
             let gained = max(.zero, level - (isPlaying ? max(.zero, last.level - (now - last.at)) : last.level))
             let media = gain(reached) ?? gained
             note(bytes: bytes, media: media)
@@ -217,7 +220,8 @@ package struct DeliveryForecast: Sendable {
 
     private mutating func restart() {
         last = nil
-        (backlog, credit) = (0, .zero)
+        unpacked.restart()
+        credit = .zero
         samples = []
         beginsAnew = true
         rhythm.waitEnded()
@@ -231,7 +235,7 @@ package struct DeliveryForecast: Sendable {
     /// How long so many bytes play on the average; nothing while that is not known.
     private func duration(of bytes: Int) -> Duration {
         if let nominalByteRate { return .seconds(1) * bytes / nominalByteRate }
-        let made = allBytes - backlog
+        let made = allBytes - unpacked.count
         guard made > 0, allMedia >= Self.learning else { return .zero }
         return .nanoseconds(Int64(bytes).scaled(by: allMedia.wholeNanoseconds, over: Int64(made)) ?? 0)
     }
@@ -287,7 +291,7 @@ package struct DeliveryForecast: Sendable {
         let span = max(1, (last.at - first.at).wholeNanoseconds)
         let needed: Int64 =
             nominalByteRate.map { Int64($0) }
-            ?? Int64(max(1, allBytes - backlog)).scaled(
+            ?? Int64(max(1, allBytes - unpacked.count)).scaled(
                 by: 1_000_000_000, over: max(1, allMedia.wholeNanoseconds)) ?? .max
         guard needed > 0, let rate = Int64(last.bytes - first.bytes).scaled(by: 1_000_000_000, over: span) else {
             return nil
@@ -299,7 +303,8 @@ package struct DeliveryForecast: Sendable {
         guard let latest = samples.last else { return nil }
         guard nominalByteRate != nil || allMedia >= Self.learning || !isReadAhead else { return nil }
         // In the middle of a fragment, how much media it holds is a guess.
-        guard credit < Self.mostCredit else { return nil }
+        let isGuess = credit >= Self.mostCredit
+        if toldSlow, isGuess { return nil }
         if toldSlow { return judgeRecovery(latest, level: level, at: now) }
         var worst: (decline: Duration, since: Sample)?
         let lumps = max(rhythm.usualPause ?? .zero, pause)
@@ -318,6 +323,8 @@ package struct DeliveryForecast: Sendable {
         let forecast = forecast(from: worst.since, to: latest, level: level, at: now)
         // The origin sends what the stream needs on average: that will pass.
         let bytes = forecast.byteRatio ?? 0
+        // Of a guess only what the bytes themselves say is believed.
+        guard !isGuess || bytes < Self.scarce else { return nil }
         let isPeak = bytes >= 1000 - (1000 - settings.slowBelow) / 2
         let isUrgent = forecast.dryAt - now <= settings.lastCall || level * 3 <= most
         guard !isPeak || bytes < Self.ample && isUrgent else { return nil }

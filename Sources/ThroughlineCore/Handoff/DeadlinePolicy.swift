@@ -52,17 +52,19 @@ package struct DeadlinePolicy: Sendable {
         /// Expected time of a handoff once it is prepared.
         package var warm: Duration
         package var canPrepare: Bool
-        /// What is prepared is of use only while nothing comes from the origin that is to be left.
-        package var isForSilence: Bool
+        /// What is prepared is of use for a moment only: it is not prepared for a buffer that is merely low.
+        package var keepsBriefly: Bool
 
-        package init(cold: Duration, warm: Duration, canPrepare: Bool, isForSilence: Bool = false) {
+        package init(cold: Duration, warm: Duration, canPrepare: Bool, keepsBriefly: Bool = false) {
             self.cold = max(.zero, cold)
             self.warm = min(max(.zero, warm), self.cold)
             self.canPrepare = canPrepare
-            self.isForSilence = isForSilence
+            self.keepsBriefly = keepsBriefly
         }
 
-        func canPrepare(for sign: Sign) -> Bool { canPrepare && (!isForSilence || sign == .silence) }
+        func canPrepare(for sign: Sign) -> Bool {
+            canPrepare && (!keepsBriefly || sign == .silence || sign == .slowDelivery)
+        }
     }
 
     package struct Settings: Sendable {
@@ -258,6 +260,8 @@ package struct DeadlinePolicy: Sendable {
         threats[.slowDelivery] = nil
         return settle(at: now)
     }
+
+    package var isTooSlow: Bool { threats[.slowDelivery] != nil }
 
     package mutating func prepared(at now: Instant) -> [Order] {
         guard case .preparing = standby else { return settle(at: now) }

@@ -30,14 +30,14 @@ package struct DeliveryWatch: Sendable {
         package let origin: OriginID
         package let canPrepare: Bool
         /// As in `DeadlinePolicy.Alternate`.
-        package let isForSilence: Bool
+        package let keepsBriefly: Bool
         /// It delivers already, and there is nothing to prepare.
         package let isHot: Bool
 
-        package init(_ origin: OriginID, canPrepare: Bool, isForSilence: Bool = false, isHot: Bool = false) {
+        package init(_ origin: OriginID, canPrepare: Bool, keepsBriefly: Bool = false, isHot: Bool = false) {
             self.origin = origin
             self.canPrepare = canPrepare && !isHot
-            self.isForSilence = isForSilence
+            self.keepsBriefly = keepsBriefly
             self.isHot = isHot
         }
     }
@@ -153,12 +153,13 @@ package struct DeliveryWatch: Sendable {
     /// Media came and is in the buffer.
     ///
     /// - Parameters:
-    ///   - unpacked: as in `DeliveryForecast`.
+    ///   - unpacked: as in `DeliveryForecast`, as is `inOrder`.
     ///   - level: time until the media in the buffer is used up.
     ///   - reached: up to where the flows came on the average.
     ///   - isFull: the buffer holds so much that the origin keeps up.
     package mutating func received(
-        bytes: Int, unpacked: Int, level: Duration, reached: Duration, isFull: Bool, from origin: OriginID,
+        bytes: Int, unpacked: Int, inOrder: Bool = false, level: Duration, reached: Duration, isFull: Bool,
+        from origin: OriginID,
         at now: Instant
     ) {
         // Where one flow lags, that is no slowness of all.
@@ -166,7 +167,8 @@ package struct DeliveryWatch: Sendable {
         let news =
             isFull
             ? forecast.bufferIsFull(bytes: bytes, level: level, reached: reached, at: now)
-            : forecast.received(bytes: bytes, unpacked: unpacked, level: level, reached: reached, at: now)
+            : forecast.received(
+                bytes: bytes, unpacked: unpacked, inOrder: inOrder, level: level, reached: reached, at: now)
         if isFull, reviewAt == .never { rates.measured(1000, of: origin, at: now) }
         switch news {
         case .slow: weigh(origin, at: now)
@@ -192,6 +194,9 @@ package struct DeliveryWatch: Sendable {
             remark = "\(found.description); \(verdict.description)"
         }
     }
+
+    /// The origin brings too little, and somebody has a better prospect.
+    package var isTooSlow: Bool { policy.isTooSlow }
 
     /// What is to be said of slow delivery, once.
     package mutating func takeRemark() -> String? { remark.take() }
@@ -223,7 +228,7 @@ package struct DeliveryWatch: Sendable {
             DeadlinePolicy.Alternate(
                 cold: $0.isHot ? times.hot($0.origin) : times.cold($0.origin),
                 warm: $0.isHot ? times.hot($0.origin) : times.warm($0.origin), canPrepare: $0.canPrepare,
-                isForSilence: $0.isForSilence)
+                keepsBriefly: $0.keepsBriefly)
         }
         if !isSame, isPreparing { orders.append(.letGo) }
         if !isSame { isPreparing = false }

@@ -3,8 +3,12 @@
 /// At least `required` bytes are kept once that many were read, in as many pieces as the reader's seeks made of them,
 /// but not in more than the last sixteen.
 package struct ByteProof: Sendable {
-    /// Bytes that are compared before an origin is trusted with the rest.
+    /// Bytes that are kept, and compared where they repeat each other.
     package static let required = 64 * 1024
+    /// Bytes that prove an object, where they are as good as random, as media is.
+    package static let short = 4 * 1024
+    /// Different words of eight bytes that prove it.
+    private static let tellingWords = short / 8 * 7 / 8
     private static let most = 2 * required
 
     /// A run of bytes at its offset in the object.
@@ -21,12 +25,17 @@ package struct ByteProof: Sendable {
             Piece(offset: offset + Int64(min(count, bytes.count)), bytes: Array(bytes.dropFirst(count)))
         }
 
-        /// The piece in at most so many parts of about the same size.
-        package func split(into parts: Int) -> [Piece] {
-            guard !bytes.isEmpty else { return [] }
-            let size = max(1, (bytes.count + parts - 1) / parts)
-            return stride(from: 0, to: bytes.count, by: size).map { start in
-                Piece(offset: offset + Int64(start), bytes: Array(bytes[start..<min(start + size, bytes.count)]))
+        /// As much of its end as holds enough words that are not among those seen; all of it where that is not enough.
+        fileprivate func telling(_ seen: inout Set<UInt64>) -> Piece {
+            bytes.withUnsafeBytes { bytes in
+                var place = bytes.count
+                while place > 0, seen.count < ByteProof.tellingWords {
+                    // Eight bytes, and at the start of the piece what is left.
+                    let start = max(0, place - 8)
+                    seen.insert(bytes[start..<place].reduce(0) { $0 << 8 | UInt64($1) })
+                    place = start
+                }
+                return dropFirst(place)
             }
         }
     }
@@ -71,7 +80,18 @@ package struct ByteProof: Sendable {
         }
     }
 
-    /// What to read again when going on at `offset`: first the bytes right before it, then, if those are too few,
+    /// What proves the object when going on at `offset`, and no more: of the bytes right before it as many as tell, and,
+    /// where all of them are too few, of earlier pieces. Bytes that repeat each other, such as padding, tell nothing.
+    package func proof(before offset: Int64) -> (adjacent: Piece, others: [Piece]) {
+        let (adjacent, others) = evidence(before: offset)
+        var seen: Set<UInt64> = []
+        let first = adjacent.telling(&seen)
+        var rest: [Piece] = []
+        for piece in others where seen.count < Self.tellingWords { rest.append(piece.telling(&seen)) }
+        return (first, rest)
+    }
+
+    /// What could be read again when going on at `offset`: first the bytes right before it, then, if those are too few,
     /// earlier pieces.
     package func evidence(before offset: Int64) -> (adjacent: Piece, others: [Piece]) {
         var adjacent = Piece(offset: offset, bytes: [])

@@ -7,11 +7,11 @@ internal import ThroughlineCore
 
     /// An origin that sends 40 ms of media every 40 ms, into a buffer of two seconds, for so many seconds.
     private static func watch(
-        for seconds: Int = 5, canPrepare: Bool = true, isForSilence: Bool = false, isRealtime: Bool = false
+        for seconds: Int = 5, canPrepare: Bool = true, keepsBriefly: Bool = false, isRealtime: Bool = false
     ) -> DeliveryWatch {
         var watch = DeliveryWatch(origins: 3, bound: .seconds(1))
         watch.isRealtime = isRealtime
-        watch.alternatesAre([.init(other, canPrepare: canPrepare, isForSilence: isForSilence)], at: .at(0))
+        watch.alternatesAre([.init(other, canPrepare: canPrepare, keepsBriefly: keepsBriefly)], at: .at(0))
         for step in 0..<(seconds * 25) {
             let now = Double(step) * 0.04
             watch.waitBegan(at: .at(now), level: .seconds(2))

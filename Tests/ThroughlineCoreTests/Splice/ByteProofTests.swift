@@ -99,7 +99,7 @@ internal import ThroughlineCore
         }
     }
 
-    @Test func piecesAreCutAndSplit() {
+    @Test func piecesAreCut() {
         var proof = ByteProof()
         (Array(0..<10) as [UInt8]).withUnsafeBytes { proof.read($0, at: 10) }
         let piece = proof.evidence(before: 20).adjacent
@@ -107,12 +107,31 @@ internal import ThroughlineCore
         #expect(piece.suffix(50).offset == 10 && piece.suffix(50).bytes.count == 10)
         #expect(piece.dropFirst(4).offset == 14 && piece.dropFirst(4).bytes == Array(4..<10))
         #expect(piece.dropFirst(99).offset == 20 && piece.dropFirst(99).bytes.isEmpty)
-        for parts in 1...12 {
-            let split = piece.split(into: parts)
-            #expect(split.count <= parts)
-            #expect(split.flatMap(\.bytes) == piece.bytes)
-            #expect(zip(split, split.dropFirst()).allSatisfy { $0.end == $1.offset })
-        }
-        #expect(proof.evidence(before: 3).adjacent.split(into: 4).isEmpty)
+    }
+
+    @Test("Of media, a little proves the object", arguments: [300, 5000, 100_000])
+    func shortProof(_ read: Int) {
+        var proof = ByteProof()
+        Self.object.withUnsafeBytes { proof.read(UnsafeRawBufferPointer(rebasing: $0[..<read]), at: 0) }
+        let (adjacent, others) = proof.proof(before: Int64(read))
+        #expect(adjacent.end == Int64(read) && others.isEmpty && Self.isTrue(adjacent))
+        #expect(adjacent.bytes.count == min(read, ByteProof.short * 7 / 8))
+    }
+
+    @Test("Padding proves nothing: what came before it is compared, too")
+    func padding() {
+        var proof = ByteProof()
+        Self.object.withUnsafeBytes { proof.read(UnsafeRawBufferPointer(rebasing: $0[..<20_000]), at: 0) }
+        [UInt8](repeating: 0xff, count: 9000).withUnsafeBytes { proof.read($0, at: 20_000) }
+        let (adjacent, others) = proof.proof(before: 29_000)
+        #expect(others.isEmpty && adjacent.end == 29_000)
+        #expect(adjacent.bytes.count > 9000 + ByteProof.short * 3 / 4 && adjacent.bytes.count < 9000 + ByteProof.short)
+        // Where a stretch is nothing else, other places help out.
+        var apart = ByteProof()
+        Self.object.withUnsafeBytes { apart.read(UnsafeRawBufferPointer(rebasing: $0[..<20_000]), at: 0) }
+        [UInt8](repeating: 0, count: 2000).withUnsafeBytes { apart.read($0, at: 300_000) }
+        let (zeros, before) = apart.proof(before: 302_000)
+        #expect(zeros.bytes.count == 2000 && before.map(\.end) == [20_000])
+        #expect(before.allSatisfy { $0.bytes.count < ByteProof.short && Self.isTrue($0) })
     }
 }

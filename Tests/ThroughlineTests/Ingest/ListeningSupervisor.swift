@@ -54,6 +54,7 @@ final class ListeningSupervisor: SourceSupervisor {
     func origin(_ id: OriginID) -> Origin { Origin(url: url) }
     func flowEnded(_ flow: Int) {}
     func flowsRestarted() {}
+    var isTooSlow: Bool { false }
     func preparationIsStale() {}
     func openBound(for origin: OriginID) -> Duration { .seconds(10) }
     func playing(at rate: Rate) {}

@@ -65,6 +65,7 @@ final class StandbySupervisor: SourceSupervisor, @unchecked Sendable {
     func reasonToLeave() -> ChangeEvent? { player?.reasonToLeave() }
     func flowEnded(_ flow: Int) { player?.flowEnded(flow) }
     func flowsRestarted() { player?.flowsRestarted() }
+    var isTooSlow: Bool { player?.isTooSlow ?? false }
     func preparationIsStale() { player?.preparationIsStale() }
     func openBound(for origin: OriginID) -> Duration { stage == .standby ? bound : session.openBound(for: origin) }
     func playing(at rate: Rate) { player?.playing(at: rate) }

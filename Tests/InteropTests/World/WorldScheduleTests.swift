@@ -1,0 +1,146 @@
+internal import Testing
+internal import Throughline
+internal import ThroughlineCore
+internal import ThroughlineLab
+
+/// Random schedules of what goes wrong at two or three origins, in a world: while some origin delivers nobody notices, and
+/// every frame is there, whatever the order of things.
+///
+/// `THROUGHLINE_SCHEDULES=1000` plays so many; `THROUGHLINE_SEED=7` that one alone.
+@Suite("In a world, random schedules of faults", .inWorlds) struct WorldScheduleTests {
+    static let seeds = WorldSeeds.schedules(100)
+
+    /// What goes wrong at one origin, and from when to when.
+    struct Outage: Sendable, CustomStringConvertible {
+        enum Kind: String, CaseIterable, Sendable {
+            case kill, stall, silent, refuse, reset, close, throttle, overloaded, lost, delay
+        }
+
+        let origin: Int
+        let kind: Kind
+        let from: Duration
+        let to: Duration
+        var description: String { "origin \(origin) \(kind) from \(from.milliseconds) to \(to.milliseconds) ms" }
+    }
+
+    struct Schedule: Sendable, CustomStringConvertible {
+        let file: String
+        let buffer: Int
+        let standby: Standby
+        let isShared: Bool
+        let origins: Int
+        let latency: Duration
+        let outages: [Outage]
+        /// When the viewer pauses, and for how long.
+        let pause: (at: Duration, length: Duration)?
+
+        init(seed: UInt64) {
+            var random = SeededGenerator(seed: seed &* 0x9E37_79B9)
+            func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &random) }
+            let files = ["main.mp4", "main-faststart.mp4", "main-fragmented.mp4", "main.ts", "main.mkv", "audio.mp3"]
+            file = files[number(0...files.count - 1)]
+            buffer = number(1...3)
+            standby = number(0...2) == 0 ? .warm : .cold
+            isShared = number(0...2) == 0
+            let count = number(2...3)
+            origins = count
+            latency = .milliseconds(number(0...3) == 0 ? number(1...40) : 0)
+            var made: [Outage] = []
+            // One after the other, so that there is always somebody who delivers.
+            var time = number(500...2500)
+            while time < 10_500 {
+                let length = number(50...4000)
+                made.append(
+                    Outage(
+                        origin: number(0...count - 1), kind: Outage.Kind.allCases[number(0...9)],
+                        from: .milliseconds(time), to: .milliseconds(time + length)))
+                time += length + number(1500...4000)
+            }
+            outages = made
+            pause = number(0...4) == 0 ? (.milliseconds(number(1000...9000)), .milliseconds(number(100...5000))) : nil
+        }
+
+        var description: String {
+            "\(file), buffer \(buffer) s, \(standby), \(origins) origins\(isShared ? " with shared rates" : ""), latency "
+                + "\(latency.milliseconds) ms: " + outages.map(\.description).joined(separator: ", ")
+                + (pause.map { "; paused at \($0.at.milliseconds) for \($0.length.milliseconds) ms" } ?? "")
+        }
+    }
+
+    @Test("while one delivers, nobody notices", .timeLimit(.minutes(25)), arguments: seeds)
+    func schedules(_ seed: UInt64) async throws {
+        let schedule = Schedule(seed: seed)
+        let expected = try await References.shared.frames(schedule.file)
+        let play = try await Self.play(schedule, seed: seed)
+        let summary = play.summary
+        var problems: [String] = []
+        if let error = summary.error { problems.append("ended with \(error)") }
+        if summary.gapTotal != .zero { problems.append("gap of \(summary.gapTotal)") }
+        if summary.missing != .zero { problems.append("\(summary.missing) missing") }
+        if summary.duplicate != .zero { problems.append("\(summary.duplicate) twice") }
+        if let difference = play.frames.difference(from: expected) { problems.append(difference) }
+        if !problems.isEmpty {
+            Issue.record(
+                """
+                \(problems.joined(separator: "; "))
+                \(schedule)
+                again with: THROUGHLINE_SEED=\(seed) bin/test --filter WorldScheduleTests
+                \(play.story)
+                """)
+        }
+    }
+
+    @Test("the same seed gives the same events at the same times", .timeLimit(.minutes(25)), arguments: [3, 11, 20])
+    func repeats(_ seed: UInt64) async throws {
+        let schedule = Schedule(seed: seed)
+        let first = try await Self.play(schedule, seed: seed).story
+        for _ in 0..<6 {
+            let again = try await Self.play(schedule, seed: seed).story
+            #expect(again == first, "\(schedule)")
+        }
+    }
+
+    static func play(_ schedule: Schedule, seed: UInt64) async throws -> Play {
+        let pace = try Fixtures.pace(schedule.file)
+        let size = try Fixtures.size(schedule.file)
+        return try await Play.inWorld(
+            seed: seed, buffer: .seconds(schedule.buffer), configure: { $0.standby = schedule.standby },
+            arrange: { world in
+                var options = HTTPOrigin.Options()
+                options.pacing = Pacing(bytesPerSecond: pace.rate, burst: pace.burst, isShared: schedule.isShared)
+                let link = SimulatedWorld.Link(latency: schedule.latency, jitter: schedule.latency / 4)
+                let origins = try (0..<schedule.origins).map { _ in
+                    try world.serve(
+                        ["/f": ServedFile(path: Fixtures.path(schedule.file))], options: options, link: link)
+                }
+                for outage in schedule.outages {
+                    let origin = origins[outage.origin]
+                    world.at(outage.from) { Self.begin(outage, at: origin, rate: size / Fixtures.seconds / 5) }
+                    world.at(outage.to) { origin.restore() }
+                }
+                return origins.map { $0.url(for: "/f") }
+            },
+            beside: { world, stream in
+                guard let pause = schedule.pause else { return }
+                world.at(pause.at) { stream.pause() }
+                world.at(pause.at + pause.length) { stream.resume() }
+            })
+    }
+
+    private static func begin(_ outage: Outage, at origin: HTTPOrigin, rate: Int) {
+        switch outage.kind {
+        case .kill: origin.kill()
+        case .stall: origin.inject(Fault(.stall))
+        case .silent:
+            origin.inject(Fault(.stall))
+            origin.inject(Fault(.silent))
+        case .refuse: origin.inject(Fault(.refuse))
+        case .reset: origin.inject(Fault(.reset, recovery: .once))
+        case .close: origin.inject(Fault(.close, recovery: .once))
+        case .throttle: origin.inject(Fault(.throttle(bytesPerSecond: rate)))
+        case .overloaded: origin.inject(Fault(.status(503)))
+        case .lost: origin.inject(Fault(.status(404)))
+        case .delay: origin.inject(Fault(.delay(.milliseconds(150))))
+        }
+    }
+}
