@@ -97,6 +97,7 @@ enum Repeatable {
         line = line.replacing(/\b[0-9]+\.[0-9]{1,2} s\b/, with: "D")
         line = line.replacing(/at byte [0-9]+/, with: "at byte N")
         line = line.replacing(/after [0-9]+ were read/, with: "after N were read")
+        line = line.replacing(/[0-9]+ bytes read before/, with: "N bytes read before")
         while line.last == " " { line.removeLast() }
         return line
     }
