@@ -101,6 +101,9 @@ extension Session {
     private func longerElsewhere(_ ingest: any Ingest, _ played: [FlowFormat]) -> HandoffController.Order? {
         guard joinsEnded != joins else { return nil }
         joinsEnded = joins
+        // A server that describes the presentation and has sent all of that has said goodbye besides: to set up another
+        // session only to ask would cost more than it is worth.
+        if ingest.isRealtime, ingest.statedEnd != nil { return nil }
         var ends: [FlowKind: NPT] = [:]
         for flow in played { ends[flow.kind] = max(ends[flow.kind] ?? start, buffer.accounts[flow.index].end ?? start) }
         let reached = ends.values.min() ?? start
