@@ -132,7 +132,11 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
 
     // MARK: Heads
 
+    /// A response is under way.
+    var isAnswering: Bool { current != nil }
+
     private func answer(_ exchange: Exchange, _ reception: FaultSchedule.Reception, delayedBy faults: Set<Int>) {
+        if let limit = core.options.requestLimit, core.answering > limit { return answer(exchange, status: 503, [:]) }
         if case .refuse(let status, let retryAfter) = reception {
             var headers = HTTPHeaders()
             if let retryAfter {

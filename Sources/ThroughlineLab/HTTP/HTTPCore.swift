@@ -38,6 +38,9 @@ final class HTTPCore: OriginCore, @unchecked Sendable {
         return meter
     }
 
+    /// Requests that are being answered.
+    var answering: Int { connections.values.count { $0.isAnswering } }
+
     func left(_ connection: HTTPConnection) { connections[connection.number] = nil }
 
     override func lookAgain() {

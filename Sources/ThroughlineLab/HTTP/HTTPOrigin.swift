@@ -27,6 +27,8 @@ public final class HTTPOrigin: Sendable {
         public var port = 0
         /// How fast each connection is served at most; `nil` for as fast as it takes.
         public var pacing: Pacing?
+        /// How many requests are answered at once; more get 503. `nil` for any number.
+        public var requestLimit: Int?
         /// Whether ranges are honoured. If not, every answer is 200 and everything, with `Accept-Ranges: none`.
         public var servesRanges = true
         /// How many requests ``HTTPOrigin/log`` remembers, the latest; at least 1.

@@ -48,3 +48,57 @@ internal import ThroughlineLab
         if let difference = play.frames.difference(from: expected) { Issue.record("\(difference)\n\(play.story)") }
     }
 }
+
+/// What a server that grants little is asked for is no more than it grants.
+@Suite("In a world, servers that grant little", .inWorlds) struct WorldSparingTests {
+    @Test(
+        "an origin that answers one request at a time is gone on with", .timeLimit(.minutes(25)),
+        arguments: ["main.ts", "main.mp4", "main-fragmented.mp4", "main.mkv"], [Standby.cold, .warm])
+    func oneAtATime(file: String, standby: Standby) async throws {
+        let expected = try await References.shared.frames(file)
+        let pace = try Fixtures.pace(file)
+        let play = try await Play.inWorld(
+            seed: 1, configure: { $0.standby = standby },
+            arrange: { world in
+                let served = ServedFile(path: Fixtures.path(file))
+                var options = HTTPOrigin.Options()
+                options.pacing = Pacing(bytesPerSecond: pace.rate, burst: pace.burst, isShared: true)
+                let first = try world.serve(
+                    ["/f": served], faults: [Fault(parsing: "reset@33%"), Fault(.refuse)], options: options)
+                options.requestLimit = 1
+                let second = try world.serve(["/f": served], options: options)
+                return [first.url(for: "/f"), second.url(for: "/f")]
+            })
+        let summary = play.summary
+        #expect(summary.error == nil && summary.gapTotal == .zero && summary.handoffCount == 1, "\(play.story)")
+        if let difference = play.frames.difference(from: expected) { Issue.record("\(difference)\n\(play.story)") }
+    }
+
+    /// Nothing is in the buffer, and nobody else is there: to ask anew would cost more than the pause.
+    @Test(
+        "the only origin is borne with, however little is buffered", .timeLimit(.minutes(25)),
+        arguments: ["main.ts", "main-faststart.mp4", "main.mkv"], [150, 400])
+    func pauses(file: String, length: Int) async throws {
+        let expected = try await References.shared.frames(file)
+        let size = try Fixtures.size(file)
+        let play = try await Play.inWorld(
+            seed: 1,
+            arrange: { world in
+                var options = HTTPOrigin.Options()
+                options.pacing = Pacing(bytesPerSecond: size / Fixtures.seconds, burst: size / 60)
+                let only = try world.serve(["/f": ServedFile(path: Fixtures.path(file))], options: options)
+                for time in stride(from: 3000, to: 10_000, by: 1500) {
+                    world.at(.milliseconds(time)) {
+                        only.inject(Fault(.stall, recovery: .after(.milliseconds(length))))
+                    }
+                }
+                return [only.url(for: "/f")]
+            })
+        let summary = play.summary
+        #expect(summary.error == nil && summary.handoffCount == 0 && summary.reopenCount == 0, "\(play.story)")
+        #expect(summary.missing == .zero && summary.duplicate == .zero, "\(play.story)")
+        // No more than what the origin was late by.
+        #expect(summary.elapsed < .seconds(14), "\(play.story)")
+        if let difference = play.frames.difference(from: expected) { Issue.record("\(difference)\n\(play.story)") }
+    }
+}
