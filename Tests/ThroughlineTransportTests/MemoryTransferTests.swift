@@ -20,7 +20,7 @@ struct MemoryTransferTests {
         ) throws {
             network = try #require(MemoryNetwork.current)
             port = network.newPort()
-            let link = MemoryNetwork.Link(latency: latency, jitter: jitter)
+            let link = NetworkLink(latency: latency, jitter: jitter)
             let (requests, connections, network, threads) = (requests, connections, network, threads)
             let isListening = network.listen(host: "origin", port: port, link: link) { end in
                 connections.withLock { $0 += 1 }

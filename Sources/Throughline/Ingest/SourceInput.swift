@@ -525,26 +525,17 @@ final class SourceInput: ByteInput {
     private func catchUp(
         _ source: any ByteSource, from offset: Int64, of origin: OriginID
     ) throws(ByteTrial.Failure) {
-        guard offset < end, window != nil else { return }
-        let size = 16 << 10
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: size * 2, alignment: 16)
-        defer { buffer.deallocate() }
-        let (theirs, ours) = (buffer[..<size], buffer[size...])
-        var place = offset
-        while place < end {
-            let wanted = Int(min(Int64(size), end - place))
-            let count: Int
-            do throws(TransportError) {
-                count = try source.read(
-                    into: UnsafeMutableRawBufferPointer(rebasing: theirs.prefix(wanted)),
-                    deadline: .now + supervisor.openBound(for: origin), beforeBlocking: nil)
-            } catch { throw .undelivered(error) }
-            let kept = window?.copy(from: place, into: UnsafeMutableRawBufferPointer(rebasing: ours.prefix(count))) ?? 0
-            guard count > 0, kept == count,
-                theirs.prefix(count).elementsEqual(ours.prefix(count))
-            else { throw .different("its bytes differ in the \(count) from byte \(place) on") }
-            place += Int64(count)
-        }
+        guard offset < end else { return }
+        var known = ByteProof.Piece(offset: offset, bytes: Array(repeating: 0, count: Int(end - offset)))
+        let kept = known.bytes.withUnsafeMutableBytes { window?.copy(from: offset, into: $0) ?? 0 }
+        guard kept == known.bytes.count else { throw .undelivered(TransportError(.other, "its proof is out of date")) }
+        do throws(TransportError) {
+            // All of it together, since the viewer may be waiting.
+            let deadline = Instant.now + max(supervisor.openBound(for: origin), .seconds(1))
+            guard try known.isNext(of: source, until: deadline) else {
+                throw TransportError(.objectChanged, "its bytes differ in the \(kept) from byte \(offset) on")
+            }
+        } catch { throw error.code == .objectChanged ? .different(error.message) : .undelivered(error) }
     }
 
     private func question(to next: OriginID) -> ByteTrial.Question {

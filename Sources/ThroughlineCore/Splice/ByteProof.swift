@@ -15,6 +15,11 @@ package struct ByteProof: Sendable {
     package struct Piece: Sendable {
         package var offset: Int64
         package var bytes: [UInt8]
+        package init(offset: Int64, bytes: [UInt8]) {
+            self.offset = offset
+            self.bytes = bytes
+        }
+
         package var end: Int64 { offset + Int64(bytes.count) }
 
         /// The last bytes of the piece, at most so many.

@@ -118,12 +118,13 @@ package final class MemoryConnection: @unchecked Sendable {
         private func close(isReset: Bool) {
             network.state.withLockAndWake { _ in
                 guard outgoing.close == nil || isReset && outgoing.close?.isReset == false else { return }
-                let arrival = max(outgoing.lastArrival, connection.arrival())
+                var arrival = connection.arrival()
                 if isReset {
-                    let now = Instant.now
-                    // What has arrived by then can be read; the rest never comes.
-                    outgoing.parcels.removeAll { $0.arrival > now && $0.arrival > connection.arrival() }
+                    // What comes before it can be read; the rest never comes.
+                    outgoing.parcels.removeAll { $0.arrival > arrival }
                     outgoing.byteCount = outgoing.parcels.reduce(0) { $0 + $1.bytes.count }
+                } else {
+                    arrival = max(outgoing.lastArrival, arrival)
                 }
                 outgoing.close = (arrival, isReset)
             }
@@ -153,13 +154,13 @@ package final class MemoryConnection: @unchecked Sendable {
 
     private var up = Way()
     private var down = Way()
-    private let link: MemoryNetwork.Link
+    private let link: NetworkLink
     private let isRefused: Bool
     private let established: Instant
     private var isKnown = false
     private unowned let network: MemoryNetwork
 
-    init(network: MemoryNetwork, link: MemoryNetwork.Link, isRefused: Bool) {
+    init(network: MemoryNetwork, link: NetworkLink, isRefused: Bool) {
         self.network = network
         self.link = link
         self.isRefused = isRefused

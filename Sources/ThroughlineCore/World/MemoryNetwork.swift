@@ -5,24 +5,11 @@
 /// read pushes back: at most `Connection.window` bytes are under way or unread in each direction. Everything may be called
 /// from any thread of the world.
 package final class MemoryNetwork: Sendable {
-    /// What the way to a place is like.
-    package struct Link: Sendable, Hashable {
-        /// One way.
-        package var latency: Duration
-        /// Up to so much more, drawn for whatever is sent; order is kept.
-        package var jitter: Duration
-
-        package init(latency: Duration = .zero, jitter: Duration = .zero) {
-            self.latency = latency
-            self.jitter = jitter
-        }
-    }
-
     /// Somebody who listens: gets the other end of each connection that is made, on the thread that makes it.
     package typealias Accept = @Sendable (MemoryConnection.End) -> Void
 
     fileprivate struct Listener {
-        var link: Link
+        var link: NetworkLink
         var accept: Accept
     }
 
@@ -50,7 +37,7 @@ package final class MemoryNetwork: Sendable {
     }
 
     /// Listens from now on. False where somebody does already.
-    package func listen(host: String, port: Int, link: Link, accept: @escaping Accept) -> Bool {
+    package func listen(host: String, port: Int, link: NetworkLink, accept: @escaping Accept) -> Bool {
         state.withLock { state in
             let place = "\(host):\(port)"
             guard state.listeners[place] == nil else { return false }
@@ -67,7 +54,8 @@ package final class MemoryNetwork: Sendable {
     /// Begins to connect. The end tells when the connection stands, or that nobody listens there.
     package func connect(host: String, port: Int) -> MemoryConnection.End {
         let listener = state.withLock { $0.listeners["\(host):\(port)"] }
-        let connection = MemoryConnection(network: self, link: listener?.link ?? Link(), isRefused: listener == nil)
+        let connection = MemoryConnection(
+            network: self, link: listener?.link ?? NetworkLink(), isRefused: listener == nil)
         listener?.accept(MemoryConnection.End(connection, isClient: false))
         return MemoryConnection.End(connection, isClient: true)
     }

@@ -39,7 +39,8 @@ public struct Fault: Sendable, Hashable {
         case stall
         /// Connections are accepted and requests read, and never answered. Responses in progress go on.
         case silent
-        /// No more than this many body bytes per second and connection, in steps of about 10 ms.
+        /// No more than this many body bytes per second, in steps of about 10 ms: for each connection, or for all of them
+        /// together where the pace of the origin is shared (``Pacing/isShared``).
         case throttle(bytesPerSecond: Int)
         /// Every byte is late by this much: the head of each response is held back that long after its request, the
         /// body follows the head at once (as a longer way there and back would do). A response in progress pauses once.

@@ -17,19 +17,17 @@ final class MemoryChannel: ChannelOutboundHandler, Wire {
     private var resets = false
     private let piece: UnsafeMutableRawBufferPointer
 
-    init(_ end: MemoryConnection.End) {
+    init(_ end: MemoryConnection.End) throws {
         self.end = end
         channel = EmbeddedChannel()
         piece = .allocate(byteCount: 16 << 10, alignment: 16)
-        // Against its own connection it is never found wanting.
-        try? channel.pipeline.syncOperations.addHandler(self)
-        channel.connect(to: Self.address, promise: nil)
+        try channel.pipeline.syncOperations.addHandler(self)
+        // Only then is it active; the address leads nowhere.
+        channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
         channel.embeddedEventLoop.run()
     }
 
     deinit { piece.deallocate() }
-
-    private static let address = try! SocketAddress(ipAddress: "127.0.0.1", port: 1)
 
     // MARK: - Wire
 
@@ -109,10 +107,10 @@ final class MemoryChannel: ChannelOutboundHandler, Wire {
 final class MemoryBinding: PortBinding {
     private let network: MemoryNetwork
     private let loop: WorldLoop
-    private let link: MemoryNetwork.Link
+    private let link: NetworkLink
     private var place = (host: "", port: 0)
 
-    init(network: MemoryNetwork, loop: WorldLoop, link: MemoryNetwork.Link) {
+    init(network: MemoryNetwork, loop: WorldLoop, link: NetworkLink) {
         self.network = network
         self.loop = loop
         self.link = link
@@ -128,9 +126,11 @@ final class MemoryBinding: PortBinding {
         let isOurs = network.listen(host: place.host, port: place.port, link: link) { [loop, link] end in
             // On the way to the origin, on whatever thread connects.
             loop.scheduleTask(in: .nanoseconds(link.latency.wholeNanoseconds)) {
-                let channel = MemoryChannel(end)
-                loop.adopt(channel)
-                do { try accepted(channel.channel, channel) } catch { channel.channel.close(promise: nil) }
+                do {
+                    let channel = try MemoryChannel(end)
+                    loop.adopt(channel)
+                    try accepted(channel.channel, channel)
+                } catch { end.reset() }
             }
         }
         return isOurs

@@ -1,6 +1,6 @@
 internal import NIOCore
 public import Throughline
-internal import ThroughlineCore
+public import ThroughlineCore
 
 /// A world in which whole plays run in virtual time: origins, faults, the network between, and the player itself, on threads
 /// that run one at a time in an order that a seed chooses.
@@ -10,30 +10,18 @@ internal import ThroughlineCore
 ///         let one = try world.serve(["/film.mp4": "film.mp4"], faults: [Fault(parsing: "stall@33%")])
 ///         let two = try world.serve(["/film.mp4": "film.mp4"])
 ///         world.at(.seconds(4)) { two.kill() }
-///         return try world.play([one.url(for: "/film.mp4"), two.url(for: "/film.mp4")])
+///         let origins = [one, two].map { Origin(url: $0.url(for: "/film.mp4")) }
+///         return world.play(try ResilientStream(configuration: Configuration(origins: origins)))
 ///     }
 ///
-/// The same seed gives the same events at the same virtual times, always, in a process that was started with
-/// `SWIFT_DETERMINISTIC_HASHING=1`; another seed is another order of everything that may happen in more than one. An hour
+/// In one process the same seed gives the same events at the same virtual times; another seed is another order of all that
+/// may happen in more than one (in another process the order of what is hashed may differ as well). An hour
 /// passes in as long as it takes to compute what happens in it. Demuxers, HTTP client, splices, buffers and reports are the
 /// real ones; sockets, libcurl and the clocks are not.
 ///
 /// It is entered by `run`, on the calling thread, which must not be one that tasks run on for long: nothing in it may wait
 /// for a task. Everything else is called inside of `run`, on threads of the world.
 public final class SimulatedWorld: Sendable {
-    /// How the way to an origin is.
-    public struct Link: Sendable, Hashable {
-        /// One way.
-        public var latency: Duration
-        /// Up to so much more, drawn anew for everything that is sent.
-        public var jitter: Duration
-
-        public init(latency: Duration = .zero, jitter: Duration = .zero) {
-            self.latency = latency
-            self.jitter = jitter
-        }
-    }
-
     public let seed: UInt64
     private let world: World
     private let loop: Guarded<WorldLoop?>
@@ -70,14 +58,12 @@ public final class SimulatedWorld: Sendable {
     /// - Throws: ``OriginError`` for faults that are none of HTTP's, or a port that is taken.
     public func serve(
         _ files: [String: ServedFile], faults: [Fault] = [], options: HTTPOrigin.Options = HTTPOrigin.Options(),
-        link: Link = Link()
+        link: NetworkLink = NetworkLink()
     ) throws -> HTTPOrigin {
         guard let loop = loop.withLock({ $0 }) else { preconditionFailure("outside of the world") }
         let network = world.network
         let whereabouts = Whereabouts(loop: loop) {
-            MemoryBinding(
-                network: network, loop: loop,
-                link: MemoryNetwork.Link(latency: link.latency, jitter: link.jitter))
+            MemoryBinding(network: network, loop: loop, link: link)
         }
         let origin = try HTTPOrigin.start(serving: files, faults: faults, options: options, whereabouts: whereabouts)
         origins.withLock { $0.append(origin) }

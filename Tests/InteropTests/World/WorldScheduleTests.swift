@@ -72,13 +72,7 @@ internal import ThroughlineLab
         let schedule = Schedule(seed: seed)
         let expected = try await References.shared.frames(schedule.file)
         let play = try await Self.play(schedule, seed: seed)
-        let summary = play.summary
-        var problems: [String] = []
-        if let error = summary.error { problems.append("ended with \(error)") }
-        if summary.gapTotal != .zero { problems.append("gap of \(summary.gapTotal)") }
-        if summary.missing != .zero { problems.append("\(summary.missing) missing") }
-        if summary.duplicate != .zero { problems.append("\(summary.duplicate) twice") }
-        if let difference = play.frames.difference(from: expected) { problems.append(difference) }
+        let problems = play.problems(expected: expected, tolerance: 0)
         if !problems.isEmpty {
             Issue.record(
                 """
@@ -108,7 +102,7 @@ internal import ThroughlineLab
             arrange: { world in
                 var options = HTTPOrigin.Options()
                 options.pacing = Pacing(bytesPerSecond: pace.rate, burst: pace.burst, isShared: schedule.isShared)
-                let link = SimulatedWorld.Link(latency: schedule.latency, jitter: schedule.latency / 4)
+                let link = NetworkLink(latency: schedule.latency, jitter: schedule.latency / 4)
                 let origins = try (0..<schedule.origins).map { _ in
                     try world.serve(
                         ["/f": ServedFile(path: Fixtures.path(schedule.file))], options: options, link: link)

@@ -257,8 +257,8 @@ final class RTSPIngest: Ingest {
         if isLiveSource { return [startedAt ?? position] }
         let hasSparse = zip(reader.flows, wanted).contains { $0.isSparse && $1 }
         let latest = max(.zero, hasSparse ? overlap - Self.sparseReach : overlap)
-        // What is to show that the times are right at another speed must be met first. What for is no need: it is asked once,
-        // and not from further and further back.
+        // Faster delivery must begin with packets that are known, since only these show that its timestamps are right. It is
+        // never needed, so it is asked for once, and not from further and further back.
         if request.speed != .normal { return [max(.zero, latest - Self.paceReach)] }
         return [startedAt ?? latest, position - .milliseconds(300), position - .seconds(3)]
     }
