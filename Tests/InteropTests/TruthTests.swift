@@ -2,7 +2,6 @@ internal import FoundationEssentials
 internal import Testing
 internal import Throughline
 internal import ThroughlineCore
-internal import ThroughlineLab
 
 /// Reports say what was missing and damaged, whatever caused it, and nothing of what is whole.
 @Suite("Reports tell the truth", .inSlots) struct TruthTests {
@@ -113,29 +112,5 @@ internal import ThroughlineLab
         #expect(summary.error == nil && summary.defects.map(\.flows) == [[1]], "\(summary.defects)")
         #expect((summary.missing - .seconds(4)).magnitude < .milliseconds(600), "\(summary.missing)")
         #expect(summary.flows[1].missing == summary.missing && summary.flows[0].missing == .zero)
-    }
-
-    /// The origin falls silent for good, and the viewer leaves while waiting.
-    @Test("a wait that is not over counts", .timeLimit(.minutes(25)))
-    func anOpenWait() async throws {
-        let faults = try ["stall@20%", "refuse"].map { try Fault(parsing: $0) }
-        let origin = try await HTTPOrigin.start(
-            serving: ["/film.mp4": Fixtures.path("main-faststart.mp4")], faults: faults)
-        let play = try await Play.run(
-            [origin.url(for: "/film.mp4")], buffer: .milliseconds(500),
-            whilePlaying: { stream in
-                while stream.status.visibleGap < .milliseconds(600), !Task.isCancelled {
-                    do { try await Task.sleep(for: .milliseconds(20)) } catch { return }
-                }
-                stream.stop()
-            })
-        try await origin.stop()
-        #expect(play.summary.error?.code == .stopped, "\(play.story)")
-        #expect(play.summary.gapTotal >= .milliseconds(600) && play.summary.gapCount == 1, "\(play.story)")
-        let told = play.events.compactMap { event in
-            if case .gap(let gap) = event.kind { gap.duration } else { nil }
-        }
-        #expect(told == [play.summary.gapTotal], "\(play.story)")
-        #expect(play.summary.rebufferingRatio ?? 0 > 0 && play.summary.playingTime > .seconds(1), "\(play.story)")
     }
 }

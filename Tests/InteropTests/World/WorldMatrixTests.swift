@@ -115,6 +115,9 @@ enum WorldSeeds {
     /// Of each cell of a matrix.
     static let all = seeds(number("THROUGHLINE_SEEDS") ?? 1)
 
+    /// Of what is played once.
+    static let first = all[0]
+
     /// Of schedules: so many, unless it is told otherwise.
     static func schedules(_ count: UInt64) -> [UInt64] { seeds(number("THROUGHLINE_SCHEDULES") ?? count) }
 

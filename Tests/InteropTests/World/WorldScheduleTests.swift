@@ -114,10 +114,11 @@ internal import ThroughlineLab
                 }
                 return origins.map { $0.url(for: "/f") }
             },
-            beside: { world, stream in
-                guard let pause = schedule.pause else { return }
-                world.at(pause.at) { stream.pause() }
-                world.at(pause.at + pause.length) { stream.resume() }
+            whilePlaying: { viewer in
+                guard let pause = schedule.pause, viewer.waits(pause.at) else { return }
+                viewer.player.pause()
+                viewer.waits(pause.length)
+                viewer.player.resume()
             })
     }
 

@@ -4,20 +4,15 @@ internal import ThroughlineCore
 internal import ThroughlineLab
 
 /// A warm standby over HTTP: an alternate whose bytes were compared long before they are needed.
-@Suite("A warm standby over HTTP", .inSlots) struct WarmBytesTests {
-    /// At a little more than the rate of playing, after a second at once.
-    private func start(_ file: String, _ faults: [Fault] = [], rate: Int = 5) async throws -> HTTPOrigin {
-        var options = HTTPOrigin.Options()
-        let second = try Fixtures.size(file) / 12
-        options.pacing = Pacing(bytesPerSecond: second * rate / 4, burst: second)
-        return try await HTTPOrigin.start(
-            serving: ["/f": ServedFile(path: Fixtures.path(file))], faults: faults, options: options)
-    }
-
-    private func play(_ origins: [HTTPOrigin], expected: Frames) async throws -> Play {
-        let play = try await Play.run(origins.map { $0.url(for: "/f") }) { $0.standby = .warm }
-        play.expectUnnoticed(expected)
-        return play
+@Suite("In a world, a warm standby", .inWorlds) struct WorldWarmTests {
+    private func play(
+        _ file: String, _ faults: [String], _ other: String, pace: Rate = Rate(5, 4)
+    ) async throws -> (play: Play, asked: [RequestRecord]) {
+        try await inWorld { world in
+            let (first, second) = (try world.origin(file, faults), try world.origin(other, pace: pace))
+            let play = try world.play([first.film, second.film]) { $0.standby = .warm }
+            return (play, second.log)
+        }
     }
 
     @Test(
@@ -25,15 +20,13 @@ internal import ThroughlineLab
         ["reset@50%", "stall@50%"])
     func isReady(_ file: String, _ fault: String) async throws {
         let expected = try await References.shared.frames(file)
-        let first = try await start(file, [Fault(parsing: fault), Fault(.refuse)])
-        let second = try await start(file)
-        let play = try await play([first, second], expected: expected)
+        let (play, asked) = try await play(file, [fault, "refuse"], file)
+        play.expectUnnoticed(expected, tolerance: 0)
         let handoff = try play.handoff()
         #expect(handoff.standby == .warm && handoff.grade == .byteExact, "\(play.story)")
         let ready = play.events.contains { if case .standbyReady = $0.kind { true } else { false } }
         #expect(ready, "\(play.story)")
         // Proofs over a few connections, and what goes on, over the one that was kept.
-        let asked = second.log
         let place = try #require(handoff.byteOffset)
         // A transport stream is asked at its end whether it has grown.
         let last = try #require(asked.last { ($0.promised?.lowerBound ?? .max) <= place })
@@ -47,9 +40,8 @@ internal import ThroughlineLab
     @Test("that holds other bytes is none, and joined as it can be", .timeLimit(.minutes(25)))
     func otherBytes() async throws {
         let expected = try await References.shared.frames("main.mp4")
-        let first = try await start("main.mp4", [Fault(parsing: "reset@50%"), Fault(.refuse)])
-        let second = try await start("main-faststart.mp4", rate: 20)
-        let play = try await play([first, second], expected: expected)
+        let (play, _) = try await play("main.mp4", ["reset@50%", "refuse"], "main-faststart.mp4", pace: Rate(5))
+        play.expectUnnoticed(expected, tolerance: 0)
         let handoff = try play.handoff()
         #expect(handoff.standby == .cold && handoff.grade == .packetExact, "\(play.story)")
         // Told once; the first origin, which is dead, is asked again after that.
