@@ -1,4 +1,3 @@
-internal import CPosix
 internal import Glibc
 internal import ThroughlineCore
 
@@ -29,8 +28,8 @@ package final class DatagramPair {
 
     /// One of the two sockets, and whose datagrams it takes.
     private struct Socket {
-        /// -1 when closed.
-        var descriptor: Int32
+        /// Nil when closed.
+        var carrier: (any DatagramCarrier)?
         var port: UInt16
         /// The one who may send; `nil` for anybody.
         var peer: SocketAddress?
@@ -43,7 +42,6 @@ package final class DatagramPair {
     private var rtp: Socket
     private var rtcp: Socket
     private let local: SocketAddress
-    private let slots = DatagramSlots(count: batchCount)
 
     /// What the system granted for RTP, in bytes of its own account (about twice that of the datagrams).
     package let receiveBufferSize: Int
@@ -68,32 +66,24 @@ package final class DatagramPair {
         } else {
             (rtp, rtcp) = try Self.bindPair(local)
         }
-        var size = Int32(clamping: receiveBufferSize)
-        let length = socklen_t(MemoryLayout<Int32>.size)
-        // The first goes beyond the system's limit, but may not be allowed.
-        if setsockopt(rtp.descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &size, length) != 0 {
-            setsockopt(rtp.descriptor, SOL_SOCKET, SO_RCVBUF, &size, length)
-        }
-        var granted: Int32 = 0
-        var grantedLength = length
-        getsockopt(rtp.descriptor, SOL_SOCKET, SO_RCVBUF, &granted, &grantedLength)
-        self.receiveBufferSize = Int(granted)
+        self.receiveBufferSize = rtp.carrier?.growReceiveBuffer(to: receiveBufferSize) ?? 0
     }
 
     deinit { close() }
 
     /// Ends both sockets. Nothing comes and nothing goes after that.
     package func close() {
-        for descriptor in [rtp.descriptor, rtcp.descriptor] where descriptor >= 0 { Glibc.close(descriptor) }
-        rtp.descriptor = -1
-        rtcp.descriptor = -1
+        rtp.carrier?.close()
+        rtcp.carrier?.close()
+        rtp.carrier = nil
+        rtcp.carrier = nil
     }
 
     /// Our port of a channel: even for RTP, one more for RTCP.
     package func port(of channel: Channel) -> UInt16 { self[channel].port }
 
     /// For waiting only; -1 when closed.
-    package func descriptor(of channel: Channel) -> Int32 { self[channel].descriptor }
+    package func descriptor(of channel: Channel) -> Int32 { self[channel].carrier?.descriptor ?? -1 }
 
     private subscript(channel: Channel) -> Socket {
         get {
@@ -151,28 +141,24 @@ package final class DatagramPair {
         do throws(TransportError) {
             if port != 0, let other = try bound(local, port) { return other }
         } catch {
-            Glibc.close(socket.descriptor)
+            socket.carrier?.close()
             throw error
         }
-        Glibc.close(socket.descriptor)
+        socket.carrier?.close()
         return nil
     }
 
     /// A socket bound to the port, 0 for any; `nil` when the port is taken or not for us.
     private static func bound(_ local: SocketAddress, _ port: UInt16) throws(TransportError) -> Socket? {
-        let kind = Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
-        let descriptor = socket(local.family, kind, 0)
-        guard descriptor >= 0 else { throw failure(errno, "a UDP socket") }
-        var address = local
-        address.port = port
-        guard address.withPointer({ bind(descriptor, $0, $1) }) == 0, let own = SocketAddress(localOf: descriptor)
-        else {
-            let systemError = errno
-            Glibc.close(descriptor)
-            if systemError == EADDRINUSE || systemError == EACCES { return nil }
-            throw failure(systemError, "UDP at \(local.numericHost ?? "?")")
-        }
-        return Socket(descriptor: descriptor, port: own.port, mayHoldStrangers: true)
+        let carrier: (any DatagramCarrier)?
+        do throws(SystemError) {
+            if let network = MemoryNetwork.current {
+                carrier = MemoryDatagramCarrier(network, at: local, port)
+            } else {
+                carrier = try DatagramSocket(bound: local, port, batchCount: batchCount)
+            }
+        } catch { throw failure(error, "UDP at \(local.numericHost ?? "?")") }
+        return carrier.map { Socket(carrier: $0, port: $0.port, mayHoldStrangers: true) }
     }
 
     // MARK: - The origin
@@ -195,12 +181,13 @@ package final class DatagramPair {
                     .invalidOptions,
                     "\"\(host.printable(limit: 60))\" is not an address that \(local.numericHost ?? "?") can talk to")
             }
-            let descriptor = self[channel].descriptor
-            guard descriptor >= 0 else { throw TransportError(.aborted, "the UDP sockets were closed") }
+            guard let carrier = self[channel].carrier else {
+                throw TransportError(.aborted, "the UDP sockets were closed")
+            }
             if let port, port != 0 {
-                guard address.withPointer({ Glibc.connect(descriptor, $0, $1) }) == 0 else {
-                    throw Self.failure(errno, Self.name(channel, address))
-                }
+                do throws(SystemError) {
+                    try carrier.connect(to: address)
+                } catch { throw Self.failure(error, Self.name(channel, address)) }
                 self[channel].isConnected = true
             } else if self[channel].isConnected {
                 throw TransportError(.invalidOptions, "the origin's \(channel.name) port is known already")
@@ -218,19 +205,13 @@ package final class DatagramPair {
     @discardableResult
     package func send(_ bytes: UnsafeRawBufferPointer, on channel: Channel) throws(TransportError) -> Bool {
         let socket = self[channel]
-        guard socket.descriptor >= 0 else { throw TransportError(.aborted, "the UDP sockets were closed") }
+        guard let carrier = socket.carrier else { throw TransportError(.aborted, "the UDP sockets were closed") }
         guard socket.isConnected, let peer = socket.peer else {
             throw TransportError(.other, "the origin's \(channel.name) port is not known")
         }
-        while true {
-            let count = Glibc.send(socket.descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
-            if count >= 0 { return true }
-            switch errno {
-            case EINTR: continue
-            case EAGAIN, ENOBUFS: return false
-            case let systemError: throw Self.failure(systemError, Self.name(channel, peer))
-            }
-        }
+        do throws(SystemError) {
+            return try carrier.send(bytes)
+        } catch { throw Self.failure(error, Self.name(channel, peer)) }
     }
 
     /// Receives the datagrams that are there, up to `batchCount`, without waiting.
@@ -246,20 +227,12 @@ package final class DatagramPair {
         from channel: Channel, _ body: (UnsafeRawBufferPointer) -> Void
     ) throws(TransportError) -> Int {
         let socket = self[channel]
-        guard socket.descriptor >= 0 else { throw TransportError(.aborted, "the UDP sockets were closed") }
-        let count = slots.receive(from: socket.descriptor)
-        guard count >= 0 else {
-            throw Self.failure(errno, socket.peer.map { Self.name(channel, $0) } ?? channel.name)
-        }
+        guard let carrier = socket.carrier else { throw TransportError(.aborted, "the UDP sockets were closed") }
         let mayBeStrangers = socket.mayHoldStrangers || !socket.isConnected
-        for index in 0..<count {
-            if mayBeStrangers, let peer = socket.peer,
-                !slots.sender(of: index, is: peer, onAnyPort: !socket.isConnected)
-            {
-                continue
-            }
-            body(slots[index])
-        }
+        let count: Int
+        do throws(SystemError) {
+            count = try carrier.receive(from: mayBeStrangers ? socket.peer : nil, onAnyPort: !socket.isConnected, body)
+        } catch { throw Self.failure(error, socket.peer.map { Self.name(channel, $0) } ?? channel.name) }
         // What came before the socket was connected has been taken.
         if count < Self.batchCount, socket.isConnected { self[channel].mayHoldStrangers = false }
         return count
@@ -272,13 +245,41 @@ package final class DatagramPair {
         return "\(channel.name) over UDP with \(host.contains(":") ? "[\(host)]" : host):\(peer.port)"
     }
 
-    private static func failure(_ systemError: Int32, _ what: String) -> TransportError {
+    private static func failure(_ error: SystemError, _ what: String) -> TransportError {
         let code: TransportError.Code =
-            switch systemError {
+            switch error.number {
             case ECONNREFUSED: .refused
             case EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENETDOWN, EADDRNOTAVAIL: .unreachable
             default: .other
             }
-        return TransportError(code, "\(what): \(String(cString: strerror(systemError)))")
+        return TransportError(code, "\(what): \(String(cString: strerror(error.number)))")
     }
+}
+
+/// One socket for datagrams: the kernel's, or one of a world.
+///
+/// Used by one thread at a time. Nothing waits.
+protocol DatagramCarrier: AnyObject {
+    /// For waiting.
+    var descriptor: Int32 { get }
+    var port: UInt16 { get }
+    /// - Returns: what was granted, in bytes.
+    func growReceiveBuffer(to size: Int) -> Int
+    /// Takes from there alone from now on, and hears when nobody is there.
+    func connect(to peer: SocketAddress) throws(SystemError)
+    /// Sends to the peer; false where there is no room for it.
+    func send(_ bytes: UnsafeRawBufferPointer) throws(SystemError) -> Bool
+    /// Receives a batch.
+    ///
+    /// - Parameter peer: the one whose datagrams `body` gets; nil for everybody's.
+    /// - Returns: how many were there, those of others included.
+    func receive(
+        from peer: SocketAddress?, onAnyPort: Bool, _ body: (UnsafeRawBufferPointer) -> Void
+    ) throws(SystemError) -> Int
+    func close()
+}
+
+/// An error of the system's (errno(3)).
+struct SystemError: Error {
+    let number: Int32
 }

@@ -35,7 +35,7 @@ package final class MemoryConnection: @unchecked Sendable {
     }
 
     /// One end of a connection, for one thread at a time.
-    package struct End: Sendable {
+    package struct End: MemoryEndpoint, Sendable {
         private let connection: MemoryConnection
         private let isClient: Bool
         private var network: MemoryNetwork { connection.network }
@@ -62,6 +62,11 @@ package final class MemoryConnection: @unchecked Sendable {
         /// Nobody listens there, which is known by now.
         package var isRefused: Bool {
             network.state.withLock { _ in connection.isRefused && Instant.now >= connection.established }
+        }
+
+        /// The other end has broken off, which is known by now.
+        package var isBroken: Bool {
+            network.state.withLock { _ in incoming.close.map { $0.isReset && $0.arrival <= .now } ?? false }
         }
 
         /// Bytes that were sent and that the other end has not read.
@@ -138,6 +143,12 @@ package final class MemoryConnection: @unchecked Sendable {
             outgoing.isFull && outgoing.byteCount <= MemoryConnection.window / 2
         }
 
+        /// There is room for a good deal, or nobody to take it.
+        var isWritable: Bool {
+            (!isClient || connection.isKnown) && outgoing.byteCount <= MemoryConnection.window / 2
+                || outgoing.close != nil || incoming.close?.isReset == true
+        }
+
         /// When something happens next, by what is known.
         var nextNews: Instant {
             if isClient, !connection.isKnown { return connection.established }
@@ -168,9 +179,5 @@ package final class MemoryConnection: @unchecked Sendable {
     }
 
     /// When what is sent now is there.
-    private func arrival() -> Instant {
-        var time = link.latency
-        if link.jitter > .zero { time += .nanoseconds(Chance.number(in: 0...link.jitter.wholeNanoseconds)) }
-        return .now + time
-    }
+    private func arrival() -> Instant { .now + link.delay() }
 }

@@ -1,5 +1,5 @@
-/// The network of a world: ports that somebody listens at, and connections that carry bytes from one end to the other in
-/// virtual time.
+/// The network of a world: ports that somebody listens at, and connections and datagrams that carry bytes from one end to
+/// the other in virtual time.
 ///
 /// What is sent arrives in order after the latency of its link, with the jitter that the seed draws. An end that does not
 /// read pushes back: at most `Connection.window` bytes are under way or unread in each direction. Everything may be called
@@ -16,8 +16,16 @@ package final class MemoryNetwork: Sendable {
     struct State {
         fileprivate var listeners: [String: Listener] = [:]
         var lastPort = 20_000
-        /// Goes up with whatever may matter to somebody who waits.
-        var changes = 0
+        var datagrams: [MemoryDatagrams.Place: MemoryDatagrams] = [:]
+        var lastDatagramPort = 20_000
+        /// What is waited for by a number, as with the descriptors of a system.
+        var endpoints: [Int32: any MemoryEndpoint] = [:]
+        private var lastDescriptor: Int32 = 0
+
+        mutating func newDescriptor() -> Int32 {
+            lastDescriptor += 1
+            return lastDescriptor
+        }
     }
 
     /// Guards all connections as well: one lock, one place to wait.
@@ -75,6 +83,63 @@ package final class MemoryNetwork: Sendable {
         }
     }
 
+    /// A number by which a connection is waited for with `poll`; to be given back with `forget`.
+    package func descriptor(for end: MemoryConnection.End) -> Int32 {
+        state.withLock { state in
+            let descriptor = state.newDescriptor()
+            state.endpoints[descriptor] = end
+            return descriptor
+        }
+    }
+
+    package func forget(_ descriptor: Int32) { state.withLock { $0.endpoints[descriptor] = nil } }
+
+    /// Sleeps as `wait` does, and says of each entry what it is ready for: what is left undone ends the next sleep at once.
+    ///
+    /// - Parameter body: true ends the sleep. Called under the lock of the network; it must not call it.
+    package func poll(_ entries: inout [MemoryInterest], until deadline: Instant, _ body: () -> Bool) {
+        _ = state.wait { state, next -> Bool? in
+            let now = Instant.now
+            var isOver = body() || now >= deadline
+            next = deadline
+            for index in entries.indices {
+                // One that is not there any more is as one that is closed.
+                let endpoint = state.endpoints[entries[index].descriptor]
+                let news = endpoint?.nextNews ?? now
+                entries[index].isReadable = news <= now
+                entries[index].isWritable = endpoint?.isWritable ?? true
+                if entries[index].isReady { isOver = true }
+                if entries[index].wantsInput { next = min(next, news) }
+            }
+            return isOver ? true : nil
+        }
+    }
+
     /// Wakes whoever waits.
     package func wake() { state.wake() }
+}
+
+/// One end that can be waited for. Asked under the lock of its network.
+protocol MemoryEndpoint: Sendable {
+    /// When there is something to receive, by what is known.
+    var nextNews: Instant { get }
+    /// Something can be sent.
+    var isWritable: Bool { get }
+}
+
+/// What an end is waited for, and whether that is so.
+package struct MemoryInterest: Sendable {
+    package let descriptor: Int32
+    package var wantsInput: Bool
+    package var wantsOutput: Bool
+    package fileprivate(set) var isReadable = false
+    package fileprivate(set) var isWritable = false
+
+    package init(descriptor: Int32, wantsInput: Bool, wantsOutput: Bool) {
+        self.descriptor = descriptor
+        self.wantsInput = wantsInput
+        self.wantsOutput = wantsOutput
+    }
+
+    package var isReady: Bool { wantsInput && isReadable || wantsOutput && isWritable }
 }

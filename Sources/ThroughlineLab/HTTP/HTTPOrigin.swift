@@ -75,12 +75,7 @@ public final class HTTPOrigin: Sendable {
         serving files: [String: ServedFile], faults: [Fault], options: Options, whereabouts: Whereabouts
     ) throws -> HTTPOrigin {
         let core = try makeCore(files, faults, options, whereabouts)
-        let result = Guarded<Result<Int, any Error>?>(nil)
-        core.loop.execute {
-            core.start().whenComplete { port in result.withLockAndWake { $0 = port } }
-        }
-        let port = try result.wait { result, _ in result }.get()
-        return HTTPOrigin(core: core, host: options.host, port: port)
+        return HTTPOrigin(core: core, host: options.host, port: try core.startSynchronously())
     }
 
     private static func makeCore(
@@ -157,13 +152,7 @@ public final class HTTPOrigin: Sendable {
     }
 
     /// Well again, whatever was wrong with it: as `heal`, and as `revive` without waiting for the port.
-    package func restore() {
-        core.synchronously { core in
-            core.schedule.end()
-            core.settle(always: true)
-            _ = core.revive()
-        }
-    }
+    package func restore() { core.restore() }
 
     /// Resets every connection, closes the port and gives it back. The log can still be read. May be called twice.
     public func stop() async throws {

@@ -80,6 +80,13 @@ class OriginCore: @unchecked Sendable {
         }
     }
 
+    /// The same from another thread, in a world.
+    func startSynchronously() throws -> Int {
+        let result = Guarded<Result<Int, any Error>?>(nil)
+        loop.execute { self.start().whenComplete { port in result.withLockAndWake { $0 = port } } }
+        return try result.wait { result, _ in result }.get()
+    }
+
     private var wantsToListen: Bool { !isStopped && !isKilled && !schedule.refuses }
 
     func revive() -> EventLoopFuture<Void> {
@@ -87,6 +94,15 @@ class OriginCore: @unchecked Sendable {
         isKilled = false
         schedule.end { $0.kind == .refuse }
         return port.open().map { self.settle(always: true) }
+    }
+
+    /// Well again, whatever was wrong with it, without waiting for the port.
+    func restore() {
+        synchronously { core in
+            core.schedule.end()
+            core.settle(always: true)
+            _ = core.revive()
+        }
     }
 
     func kill() {

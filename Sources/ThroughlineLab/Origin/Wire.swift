@@ -10,6 +10,19 @@ protocol Wire {
     var takesFileRegions: Bool { get }
     /// The close that follows breaks the connection off.
     func resetOnClose()
+    /// Two ports for datagrams to the client; nil where none can be had.
+    func openDatagramPorts(to clientPorts: ClosedRange<UInt16>) -> (any DatagramPorts)?
+}
+
+/// Two UDP ports in a row, the first of them even: one for RTP, the other for RTCP (RFC 3550 section 11).
+///
+/// Neither waits: what is not taken is lost, as on the way.
+protocol DatagramPorts: AnyObject {
+    var ports: ClosedRange<UInt16> { get }
+    func send(_ packet: [UInt8], isControl: Bool)
+    /// Reads and forgets what has come, and tells whether there was any RTCP.
+    func drain() -> Bool
+    func close()
 }
 
 /// A socket of the kernel's.
@@ -28,6 +41,11 @@ struct SocketWire: Wire {
     func resetOnClose() {
         var option = linger(l_onoff: 1, l_linger: 0)
         withDescriptor { setsockopt($0, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size)) }
+    }
+
+    func openDatagramPorts(to clientPorts: ClosedRange<UInt16>) -> (any DatagramPorts)? {
+        guard let local = channel.localAddress, let remote = channel.remoteAddress else { return nil }
+        return SocketDatagramPorts(local: local, remote: remote, clientPorts: clientPorts)
     }
 
     private func withDescriptor(_ body: (CInt) -> Void) {

@@ -16,8 +16,6 @@ final class RTSPConnection: ChannelInboundHandler, @unchecked Sendable {
     static let waitingLimit = 100
 
     let number: Int
-    let local: SocketAddress?
-    let remote: SocketAddress?
     private let core: RTSPCore
     private let channel: any Channel
     private let wire: any Wire
@@ -46,8 +44,6 @@ final class RTSPConnection: ChannelInboundHandler, @unchecked Sendable {
         self.core = core
         self.channel = channel
         self.wire = wire
-        local = channel.localAddress
-        remote = channel.remoteAddress
     }
 
     // MARK: Inbound
@@ -156,6 +152,10 @@ final class RTSPConnection: ChannelInboundHandler, @unchecked Sendable {
 
     /// Whether the client takes what is sent to it; at least 64 KiB may be on their way.
     var isWritable: Bool { channel.isWritable }
+
+    func openDatagramPorts(to clientPorts: ClosedRange<UInt16>) -> (any DatagramPorts)? {
+        wire.openDatagramPorts(to: clientPorts)
+    }
 
     func send(_ bytes: [UInt8]) {
         guard isOpen else { return }

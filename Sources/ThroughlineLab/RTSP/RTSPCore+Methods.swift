@@ -205,11 +205,9 @@ extension RTSPCore {
             }
             return channels.map { (.interleaved(connection, channels: $0), .interleaved($0)) }
         case .udp:
-            guard options.transports.contains(.udp), var ports = transport.clientPorts, let local = connection.local,
-                let remote = connection.remote
-            else { return nil }
+            guard options.transports.contains(.udp), var ports = transport.clientPorts else { return nil }
             if ports.count == 1, ports.lowerBound < .max { ports = ports.lowerBound...(ports.lowerBound + 1) }
-            guard let own = DatagramPorts(local: local, remote: remote, clientPorts: ports) else { return nil }
+            guard let own = connection.openDatagramPorts(to: ports) else { return nil }
             var agreed = RTSPTransport.udp(clientPorts: ports)
             agreed.serverPorts = own.ports
             return (.datagrams(own), agreed)

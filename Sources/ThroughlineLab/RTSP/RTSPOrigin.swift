@@ -94,24 +94,37 @@ public final class RTSPOrigin: Sendable {
     public static func start(
         serving files: [String: String], faults: [Fault] = [], options: Options = Options()
     ) async throws -> RTSPOrigin {
-        let programmes = try await WorkerThread.run(name: "tl-lab-read") {
-            let first = try files.mapValues { try Programme(path: $0, inserting: options.indicators) }
-            let others = try options.encodes.mapValues {
-                try $0.map { try Programme(path: $0, inserting: options.indicators) }
-            }
-            for (path, encodes) in others {
-                guard let flows = first[path]?.flows else { continue }
-                for encode in encodes where encode.flows.map(\.clock) != flows.map(\.clock) {
-                    throw OriginError(description: "the encodes of \(path) differ in their flows")
-                }
-            }
-            return (first, others)
+        let core = try await WorkerThread.run(name: "tl-lab-read") {
+            try makeCore(files, faults, options, SharedThread.whereabouts)
         }
-        let core = RTSPCore(
-            programmes: programmes.0, encodes: programmes.1, faults: faults, options: options,
-            whereabouts: SharedThread.whereabouts)
         let port = try await core.loop.flatSubmit { core.start() }.get()
         return RTSPOrigin(core: core, port: port)
+    }
+
+    /// Starts one in a world; called on a thread of it.
+    static func start(
+        serving files: [String: String], faults: [Fault], options: Options, whereabouts: Whereabouts
+    ) throws -> RTSPOrigin {
+        let core = try makeCore(files, faults, options, whereabouts)
+        return RTSPOrigin(core: core, port: try core.startSynchronously())
+    }
+
+    /// Reads the files.
+    private static func makeCore(
+        _ files: [String: String], _ faults: [Fault], _ options: Options, _ whereabouts: Whereabouts
+    ) throws -> RTSPCore {
+        let first = try files.mapValues { try Programme(path: $0, inserting: options.indicators) }
+        let others = try options.encodes.mapValues {
+            try $0.map { try Programme(path: $0, inserting: options.indicators) }
+        }
+        for (path, encodes) in others {
+            guard let flows = first[path]?.flows else { continue }
+            for encode in encodes where encode.flows.map(\.clock) != flows.map(\.clock) {
+                throw OriginError(description: "the encodes of \(path) differ in their flows")
+            }
+        }
+        return RTSPCore(
+            programmes: first, encodes: others, faults: faults, options: options, whereabouts: whereabouts)
     }
 
     /// The URL of a path.
@@ -146,6 +159,9 @@ public final class RTSPOrigin: Sendable {
         let core = core
         try await core.loop.flatSubmit { core.revive() }.get()
     }
+
+    /// Well again, whatever was wrong with it: as `heal`, and as `revive` without waiting for the port.
+    package func restore() { core.restore() }
 
     /// Resets every connection, closes the port and gives it back. The log can still be read. May be called twice.
     public func stop() async throws {

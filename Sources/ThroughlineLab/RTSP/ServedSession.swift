@@ -13,7 +13,7 @@ final class ServedSession: @unchecked Sendable {
     /// How the packets of a flow travel.
     enum Path {
         case interleaved(RTSPConnection, channels: ClosedRange<UInt8>)
-        case datagrams(DatagramPorts)
+        case datagrams(any DatagramPorts)
     }
 
     final class Flow {

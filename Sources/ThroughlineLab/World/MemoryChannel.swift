@@ -12,13 +12,22 @@ final class MemoryChannel: ChannelOutboundHandler, Wire {
     let end: MemoryConnection.End
     let channel: EmbeddedChannel
     private(set) var isOver = false
+    private let place: (network: MemoryNetwork, host: String, link: NetworkLink)
     private var unsent: [(bytes: ArraySlice<UInt8>, promise: EventLoopPromise<Void>?)] = []
+    private var unsentByteCount = 0
     private var flushed = 0
     private var resets = false
     private let piece: UnsafeMutableRawBufferPointer
 
-    init(_ end: MemoryConnection.End) throws {
+    /// With more that is unsent a channel is no longer writable, and with less than half of it, it is again, as with NIO's.
+    private static let highWater = 64 << 10
+
+    /// - Parameters:
+    ///   - host: of the origin.
+    ///   - link: what the way to it is like.
+    init(_ end: MemoryConnection.End, network: MemoryNetwork, host: String, link: NetworkLink) throws {
         self.end = end
+        place = (network, host, link)
         channel = EmbeddedChannel()
         piece = .allocate(byteCount: 16 << 10, alignment: 16)
         try channel.pipeline.syncOperations.addHandler(self)
@@ -34,12 +43,18 @@ final class MemoryChannel: ChannelOutboundHandler, Wire {
     var undeliveredByteCount: Int { end.unreadByteCount }
     let takesFileRegions = false
     func resetOnClose() { resets = true }
+    func openDatagramPorts(to clientPorts: ClosedRange<UInt16>) -> (any DatagramPorts)? {
+        // Both ends of a world have the same address.
+        MemoryDatagramPorts(
+            network: place.network, host: place.host, link: place.link, client: place.host, clientPorts: clientPorts)
+    }
 
     // MARK: - In
 
     /// Takes what has come, and sends what there is room for again.
     func pump() {
         drain()
+        if !channel.isWritable, unsentByteCount < Self.highWater / 2 { setWritable(true) }
         while !isOver {
             switch end.receive(into: piece) {
             case .bytes(let count):
@@ -67,11 +82,18 @@ final class MemoryChannel: ChannelOutboundHandler, Wire {
             preconditionFailure("regions of files are not for a world")
         }
         unsent.append((Array(buffer.readableBytesView)[...], promise))
+        unsentByteCount += buffer.readableBytes
     }
 
     func flush(context: ChannelHandlerContext) {
         flushed = unsent.count
         drain()
+        if channel.isWritable, unsentByteCount > Self.highWater { setWritable(false) }
+    }
+
+    private func setWritable(_ isWritable: Bool) {
+        channel.isWritable = isWritable
+        channel.pipeline.fireChannelWritabilityChanged()
     }
 
     func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
@@ -86,6 +108,7 @@ final class MemoryChannel: ChannelOutboundHandler, Wire {
     private func drain() {
         while !isOver, flushed > 0, let first = unsent.first {
             let count = end.send(first.bytes)
+            unsentByteCount -= count
             guard count == first.bytes.count else {
                 unsent[0].bytes = first.bytes.dropFirst(count)
                 return
@@ -98,7 +121,7 @@ final class MemoryChannel: ChannelOutboundHandler, Wire {
 
     private func fail() {
         let rest = unsent
-        (unsent, flushed) = ([], 0)
+        (unsent, flushed, unsentByteCount) = ([], 0, 0)
         for write in rest { write.promise?.fail(ChannelError.ioOnClosedChannel) }
     }
 }
@@ -123,11 +146,12 @@ final class MemoryBinding: PortBinding {
 
     func open(_ accepted: @escaping (any Channel, any Wire) throws -> Void) -> EventLoopFuture<Void> {
         nonisolated(unsafe) let accepted = accepted
-        let isOurs = network.listen(host: place.host, port: place.port, link: link) { [loop, link] end in
+        let isOurs = network.listen(host: place.host, port: place.port, link: link) {
+            [network, loop, link, place] end in
             // On the way to the origin, on whatever thread connects.
             loop.scheduleTask(in: .nanoseconds(link.latency.wholeNanoseconds)) {
                 do {
-                    let channel = try MemoryChannel(end)
+                    let channel = try MemoryChannel(end, network: network, host: place.host, link: link)
                     loop.adopt(channel)
                     try accepted(channel.channel, channel)
                 } catch { end.reset() }

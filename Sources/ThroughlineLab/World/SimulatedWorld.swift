@@ -16,8 +16,8 @@ public import ThroughlineCore
 ///
 /// In one process the same seed gives the same events at the same virtual times; another seed is another order of all that
 /// may happen in more than one (in another process the order of what is hashed may differ as well). An hour
-/// passes in as long as it takes to compute what happens in it. Demuxers, HTTP client, splices, buffers and reports are the
-/// real ones; sockets, libcurl and the clocks are not.
+/// passes in as long as it takes to compute what happens in it. Demuxers, HTTP and RTSP clients, splices, buffers and reports
+/// are the real ones; sockets, libcurl and the clocks are not. There is no TLS in it.
 ///
 /// It is entered by `run`, on the calling thread, which must not be one that tasks run on for long: nothing in it may wait
 /// for a task. Everything else is called inside of `run`, on threads of the world.
@@ -26,7 +26,7 @@ public final class SimulatedWorld: Sendable {
     private let world: World
     private let loop: Guarded<WorldLoop?>
     /// They live as long as the world does.
-    private let origins = Guarded<[HTTPOrigin]>([])
+    private let origins = Guarded<[any Sendable]>([])
 
     /// - Parameter seed: of the order of threads and of all random draws.
     public init(seed: UInt64) {
@@ -53,21 +53,39 @@ public final class SimulatedWorld: Sendable {
     /// Virtual time since the world began.
     public var now: Duration { Instant.now - World.beginning }
 
-    /// Starts an origin, which listens when this returns, and ends with the world.
+    /// Starts an origin that speaks HTTP, which listens when this returns, and ends with the world.
     ///
     /// - Throws: ``OriginError`` for faults that are none of HTTP's, or a port that is taken.
     public func serve(
         _ files: [String: ServedFile], faults: [Fault] = [], options: HTTPOrigin.Options = HTTPOrigin.Options(),
         link: NetworkLink = NetworkLink()
     ) throws -> HTTPOrigin {
-        guard let loop = loop.withLock({ $0 }) else { preconditionFailure("outside of the world") }
-        let network = world.network
-        let whereabouts = Whereabouts(loop: loop) {
-            MemoryBinding(network: network, loop: loop, link: link)
-        }
-        let origin = try HTTPOrigin.start(serving: files, faults: faults, options: options, whereabouts: whereabouts)
+        let origin = try HTTPOrigin.start(
+            serving: files, faults: faults, options: options, whereabouts: whereabouts(link))
         origins.withLock { $0.append(origin) }
         return origin
+    }
+
+    /// Starts an origin that speaks RTSP, which listens when this returns, and ends with the world.
+    ///
+    /// - Parameters:
+    ///   - files: from path in the URL, with its leading slash, to path in the file system.
+    ///   - link: what the way to it is like, for the connection and for datagrams both ways.
+    /// - Throws: ``OriginError`` when a file cannot be served, or for a port that is taken.
+    public func serveRTSP(
+        _ files: [String: String], faults: [Fault] = [], options: RTSPOrigin.Options = RTSPOrigin.Options(),
+        link: NetworkLink = NetworkLink()
+    ) throws -> RTSPOrigin {
+        let origin = try RTSPOrigin.start(
+            serving: files, faults: faults, options: options, whereabouts: whereabouts(link))
+        origins.withLock { $0.append(origin) }
+        return origin
+    }
+
+    private func whereabouts(_ link: NetworkLink) -> Whereabouts {
+        guard let loop = loop.withLock({ $0 }) else { preconditionFailure("outside of the world") }
+        let network = world.network
+        return Whereabouts(loop: loop) { MemoryBinding(network: network, loop: loop, link: link) }
     }
 
     /// Does something at a time of the world, on the origins' thread: it must be quick, and must not wait.

@@ -57,6 +57,8 @@ final class WorldLoop: EventLoop, @unchecked Sendable {
         }
         for channel in channels { channel.abandon() }
         channels = []
+        // What is left refers to its origin, and that to the loop.
+        tasks.withLock { $0.waiting = [] }
     }
 
     private func nextDue() -> (@Sendable () -> Void)? {
@@ -70,6 +72,8 @@ final class WorldLoop: EventLoop, @unchecked Sendable {
     private func add(due: Instant, _ body: @escaping @Sendable () -> Void) -> Int {
         let number = tasks.withLock { tasks in
             tasks.count += 1
+            // Nobody would carry it out.
+            if tasks.isStopped { return tasks.count }
             let task = Task(number: tasks.count, due: due, body: body)
             let index = tasks.waiting.firstIndex { $0.due <= due } ?? tasks.waiting.endIndex
             tasks.waiting.insert(task, at: index)

@@ -1,10 +1,8 @@
 internal import Glibc
 internal import NIOCore
 
-/// Two UDP ports in a row, the first of them even: one for RTP, the other for RTCP (RFC 3550 section 11).
-///
-/// Neither waits: what the kernel does not take is lost, as on the way.
-final class DatagramPorts {
+/// Ports of the kernel's.
+final class SocketDatagramPorts: DatagramPorts {
     let ports: ClosedRange<UInt16>
     private var descriptors: [CInt]
     private let peers: [SocketAddress]
@@ -57,7 +55,6 @@ final class DatagramPorts {
         }
     }
 
-    /// Reads and forgets what has come, and tells whether there was any RTCP.
     func drain() -> Bool {
         var scratch = [UInt8](repeating: 0, count: 2048)
         var isAlive = false
