@@ -14,6 +14,8 @@ final class WorldLoop: EventLoop, @unchecked Sendable {
         let number: Int
         let due: Instant
         let body: @Sendable () -> Void
+        /// In place of `body`, where that will never be carried out.
+        let drop: @Sendable () -> Void
     }
 
     private struct Tasks {
@@ -58,7 +60,11 @@ final class WorldLoop: EventLoop, @unchecked Sendable {
         for channel in channels { channel.abandon() }
         channels = []
         // What is left refers to its origin, and that to the loop.
-        tasks.withLock { $0.waiting = [] }
+        let left = tasks.withLock { tasks in
+            defer { tasks.waiting = [] }
+            return tasks.waiting
+        }
+        for task in left { task.drop() }
     }
 
     private func nextDue() -> (@Sendable () -> Void)? {
@@ -69,15 +75,20 @@ final class WorldLoop: EventLoop, @unchecked Sendable {
         }
     }
 
-    private func add(due: Instant, _ body: @escaping @Sendable () -> Void) -> Int {
-        let number = tasks.withLock { tasks in
+    private func add(
+        due: Instant, _ body: @escaping @Sendable () -> Void, drop: @escaping @Sendable () -> Void = {}
+    ) -> Int {
+        let number = tasks.withLock { tasks -> Int? in
+            if tasks.isStopped { return nil }
             tasks.count += 1
-            // Nobody would carry it out.
-            if tasks.isStopped { return tasks.count }
-            let task = Task(number: tasks.count, due: due, body: body)
+            let task = Task(number: tasks.count, due: due, body: body, drop: drop)
             let index = tasks.waiting.firstIndex { $0.due <= due } ?? tasks.waiting.endIndex
             tasks.waiting.insert(task, at: index)
             return task.number
+        }
+        guard let number else {
+            drop()
+            return 0
         }
         if !inEventLoop { network.wake() }
         return number
@@ -110,6 +121,8 @@ final class WorldLoop: EventLoop, @unchecked Sendable {
         let promise = makePromise(of: T.self)
         let number = add(due: due) {
             do { promise.assumeIsolatedUnsafeUnchecked().succeed(try task()) } catch { promise.fail(error) }
+        } drop: {
+            promise.fail(EventLoopError.cancelled)
         }
         return Scheduled(promise: promise) { self.cancel(number) }
     }
