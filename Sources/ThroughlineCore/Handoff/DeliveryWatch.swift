@@ -208,7 +208,7 @@ package struct DeliveryWatch: Sendable {
         forecast.interrupted()
         flows.waitEnded()
         (reviewAt, target) = (.never, nil)
-        for flow in silentFlows.keys { take(policy.flowCameBack(flow, at: now), at: now) }
+        for flow in silentFlows.keys.sorted() { take(policy.flowCameBack(flow, at: now), at: now) }
         silentFlows = [:]
         take(policy.deliveryRecovered(at: now), at: now)
         waitEnded(at: now)

@@ -48,6 +48,6 @@ final class HTTPCore: OriginCore, @unchecked Sendable {
     }
 
     override func resetAll() {
-        for connection in connections.values { connection.reset(.killed) }
+        for number in connections.keys.sorted() { connections[number]?.reset(.killed) }
     }
 }

@@ -43,8 +43,11 @@ final class RTSPCore: OriginCore, @unchecked Sendable {
     func left(_ connection: RTSPConnection) {
         connections[connection.number] = nil
         // What goes over UDP does not depend on the connection (RFC 2326 section 1.6).
-        for session in Array(sessions.values) where session.travels(on: connection) { session.end() }
+        for session in inOrder where session.travels(on: connection) { session.end() }
     }
+
+    /// The sessions in an order that does not depend on the process.
+    private var inOrder: [ServedSession] { sessions.sorted { $0.key < $1.key }.map(\.value) }
 
     func forget(_ session: ServedSession) { sessions[session.id] = nil }
 
@@ -54,7 +57,7 @@ final class RTSPCore: OriginCore, @unchecked Sendable {
     }
 
     func tookMore(_ connection: RTSPConnection) {
-        for session in Array(sessions.values) where session.travels(on: connection) { session.lookAgain() }
+        for session in inOrder where session.travels(on: connection) { session.lookAgain() }
     }
 
     func url(of path: String) -> String { url(of: path, port: portNumber) }
@@ -66,11 +69,11 @@ final class RTSPCore: OriginCore, @unchecked Sendable {
 
     override func lookAgain() {
         for number in connections.keys.sorted() { connections[number]?.lookAgain() }
-        for id in sessions.keys.sorted() { sessions[id]?.lookAgain() }
+        for session in inOrder { session.lookAgain() }
     }
 
     override func resetAll() {
-        for session in sessions.values { session.end() }
-        for connection in connections.values { connection.reset(.killed) }
+        for session in inOrder { session.end() }
+        for number in connections.keys.sorted() { connections[number]?.reset(.killed) }
     }
 }
