@@ -67,6 +67,8 @@ let package = Package(
         .executableTarget(name: "ExamplePlay", dependencies: ["Throughline"], path: "Examples/ExamplePlay"),
         .executableTarget(
             name: "ExampleLab", dependencies: ["Throughline", "ThroughlineLab"], path: "Examples/ExampleLab"),
+        .executableTarget(
+            name: "ExampleWorld", dependencies: ["Throughline", "ThroughlineLab"], path: "Examples/ExampleWorld"),
 
         .testTarget(name: "ThroughlineCoreTests", dependencies: ["ThroughlineCore"], swiftSettings: strict),
         .testTarget(

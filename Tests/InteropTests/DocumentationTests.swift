@@ -89,7 +89,9 @@ struct DocumentationTests {
     }
 
     @Test func programsAreThoseOfTheExamples() throws {
-        let programs = try ["ExamplePlay", "ExampleLab"].map { try text(of: "\(Self.root)/Examples/\($0)/main.swift") }
+        let programs = try ["ExamplePlay", "ExampleLab", "ExampleWorld"].map {
+            try text(of: "\(Self.root)/Examples/\($0)/main.swift")
+        }
         let shown = Self.blocks.filter { $0.kind == .swift }
         for block in shown { #expect(programs.contains(block.text), "\(block.testDescription)") }
         for program in programs { #expect(shown.contains { $0.text == program }, "not shown:\n\(program)") }
@@ -103,6 +105,12 @@ struct DocumentationTests {
         let link = "ln -sf '\(Fixtures.path("main-faststart.mp4"))' film.mp4"
         let failed = try await stage.run(DocumentedCommand(command: "\(link) && ExampleLab"))
         #expect(failed.status == 0 && failed.output.hasPrefix("[\"byte-exact\"]"), "\(failed)")
+        let began = ContinuousClock.now
+        let simulated = try await stage.run(DocumentedCommand(command: "\(link) && ExampleWorld"))
+        let report = simulated.output
+        #expect(simulated.status == 0 && report.contains("\"byte-exact\""), "\(simulated)")
+        // The viewer pauses for an hour, which takes no time.
+        #expect(report.contains(/"elapsed" *: *361[0-9]\./) && ContinuousClock.now - began < .seconds(600), "\(report)")
     }
 
     /// The picture of the demo in the README holds the demo's own words.
@@ -189,7 +197,9 @@ private final class Stage: Sendable {
         }
         let tool = try CommandLineTool.path
         let beside = tool.dropLast("throughline".count)
-        for name in ["throughline", "ExamplePlay", "ExampleLab"] { symlink(beside + name, place.path(name)) }
+        for name in ["throughline", "ExamplePlay", "ExampleLab", "ExampleWorld"] {
+            symlink(beside + name, place.path(name))
+        }
 
         let names = ["film.mp4", "film.ts", "film.mkv"].filter { access(place.path($0), R_OK) == 0 }
         let files = Dictionary(uniqueKeysWithValues: names.map { ("/\($0)", place.path($0)) })
