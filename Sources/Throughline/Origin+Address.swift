@@ -12,8 +12,7 @@ extension Origin {
         let scheme = letters.lowercased()
         let rest = url[letters.endIndex...]
         guard rest.hasPrefix(":"), letters.first?.isLetter ?? false else { return nil }
-        let schemes = ["http", "https", "rtsp", "rtsps", "rtspt", "rtspu", "file"]
-        guard schemes.contains(scheme) else {
+        guard IngestKind.schemes.contains(scheme) else {
             // A file may have a colon in its name.
             guard rest.hasPrefix("://") else { return nil }
             return "is \(shown): the scheme '\(scheme)' is not known; use http, https, rtsp, rtsps or file"

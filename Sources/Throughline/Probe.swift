@@ -110,7 +110,7 @@ public final class Probe: Sendable {
     private func describe(_ origin: Origin) -> OriginFinding {
         let began = Instant.now
         do throws(StreamError) {
-            if RTSPAddress.isRTSP(origin.url) { return try describeSession(origin, began: began) }
+            if origin.kind == .rtsp { return try describeSession(origin, began: began) }
             let ingest = try ByteIngest.forProbing(origin, bound: bound, abort: abort)
             let opening = Instant.now - began
             var duration = ingest.demuxer.duration
@@ -170,7 +170,7 @@ public final class Probe: Sendable {
         if let error = found[0].error { return none("the first origin cannot be played: \(error.message)") }
         if let error = found[other].error { return none(error.message) }
         for (index, origin) in [(0, origins[0]), (other, origins[other])]
-        where RTSPAddress.isRTSP(origin.url) && found[index].duration == nil {
+        where origin.kind.isRealtime && found[index].duration == nil {
             return none("\(found[index].url) states no end, and live streams are not compared yet")
         }
         let obstacle: String
@@ -190,7 +190,7 @@ public final class Probe: Sendable {
     }
 
     /// Whether an origin delivers no faster than the media is played.
-    private func isRealtime(_ index: Int) -> Bool { RTSPAddress.isRTSP(origins[index].url) }
+    private func isRealtime(_ index: Int) -> Bool { origins[index].kind.isRealtime }
 
     private struct Difference: Error { let reason: String }
 
@@ -304,11 +304,9 @@ public final class Probe: Sendable {
     private func open(
         _ index: Int, at start: NPT, expected: [FlowFormat] = [], isExact: Bool = false
     ) throws(StreamError) -> any Ingest {
-        guard RTSPAddress.isRTSP(origins[index].url) else {
-            return try ByteIngest.forProbing(origins[index], bound: bound, abort: abort, expected: expected)
-        }
-        return try RTSPIngest.forProbing(
-            origins[index], bound: bound, abort: abort, transport: rtspTransport, start: start, isExact: isExact)
+        try origins[index].kind.openForProbing(
+            origins[index], bound: bound, abort: abort, transport: rtspTransport, start: start, isExact: isExact,
+            expected: expected)
     }
 
     private func fill(_ buffer: PlayoutBuffer, from ingest: any Ingest, _ line: SpliceLine, until end: NPT) {

@@ -54,9 +54,9 @@ extension ByteIngest {
         let supervisor = ProbeSupervisor([origin], bound: bound)
         do throws(IngestOpenError) {
             // The input refers to its supervisor strongly.
-            return try ByteIngest(
-                origin: OriginID(0), supervisor: supervisor, abort: abort,
-                isPaced: false, expected: expected)
+            var request = IngestRequest(origin: OriginID(0))
+            request.expected = expected
+            return try ByteIngest(request, supervisor: supervisor, abort: abort)
         } catch { throw StreamError(error, of: origin) }
     }
 }
@@ -73,11 +73,31 @@ extension RTSPIngest {
     ) throws(StreamError) -> RTSPIngest {
         let supervisor = ProbeSupervisor([origin], bound: bound)
         do throws(IngestOpenError) {
-            return try RTSPIngest(
-                origin: OriginID(0), supervisor: supervisor, abort: abort,
-                transport: transport, start: start,
-                isExact: isExact, rate: .normal, bandwidth: nil)
+            var request = IngestRequest(origin: OriginID(0))
+            request.transport = transport
+            request.start = start
+            request.isExact = isExact
+            return try RTSPIngest(request, supervisor: supervisor, abort: abort)
         } catch { throw StreamError(error, of: origin) }
+    }
+}
+
+extension IngestKind {
+    /// An ingest that nothing stands behind: a failure is an error.
+    ///
+    /// - Parameters:
+    ///   - start: where it begins, of a kind that begins where it is opened.
+    ///   - expected: the flows as they are known from another ingest.
+    func openForProbing(
+        _ origin: Origin, bound: Duration, abort: AbortSwitch, transport: RTSPTransportChoice, start: NPT,
+        isExact: Bool = false, expected: [FlowFormat] = []
+    ) throws(StreamError) -> any Ingest {
+        switch self {
+        case .bytes: try ByteIngest.forProbing(origin, bound: bound, abort: abort, expected: expected)
+        case .rtsp:
+            try RTSPIngest.forProbing(
+                origin, bound: bound, abort: abort, transport: transport, start: start, isExact: isExact)
+        }
     }
 }
 

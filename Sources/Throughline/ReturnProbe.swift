@@ -40,11 +40,8 @@ final class ReturnProbe: Sendable {
         _ origin: Origin, transport: RTSPTransportChoice, at npt: NPT, abort: AbortSwitch
     ) -> Bool {
         do {
-            let ingest: any Ingest =
-                RTSPAddress.isRTSP(origin.url)
-                ? try RTSPIngest.forProbing(
-                    origin, bound: bound, abort: abort, transport: transport, start: npt, isExact: false)
-                : try ByteIngest.forProbing(origin, bound: bound, abort: abort)
+            let ingest = try origin.kind.openForProbing(
+                origin, bound: bound, abort: abort, transport: transport, start: npt)
             let deadline = Instant.now + bound
             for _ in 0..<packets {
                 guard try ingest.read() != nil, Instant.now < deadline else { return false }

@@ -22,7 +22,7 @@ extension Session {
 
     /// Whether the origin that is played may be asked to play backwards.
     var mayPlayBackwards: Bool {
-        shared.withLock { $0.controller.current }.map { RTSPAddress.isRTSP(origins[$0].url) } ?? false
+        shared.withLock { $0.controller.current }.map { origins[$0].kind.mayPlayBackwards } ?? false
     }
 
     /// Whether the origin that is played is known not to play backwards; the viewer is told so. From any thread.
@@ -87,7 +87,7 @@ extension Session {
         beginAnew(at: place, isBackward: rate.isNegative)
         if !ingest.isRealtime { playing(at: rate) }
         do throws(MediaError) {
-            try ingest.turn(to: place, at: rate)
+            try ingest.turn(to: onTimeline(of: ingest, place), at: rate)
         } catch { warn("cannot go on at \(place) at rate \(rate): \(error)") }
     }
 
@@ -106,7 +106,7 @@ extension Session {
         guard flush(), !isBeginningReceived else { return }
         line?.dropRepeated()
         do throws(MediaError) {
-            try ingest.turn(to: backwardStart, at: askedRate)
+            try ingest.turn(to: onTimeline(of: ingest, backwardStart), at: askedRate)
         } catch { warn("cannot go on at \(backwardStart): \(error)") }
     }
 

@@ -159,9 +159,9 @@ struct LengthQuestion: Sendable {
 
     func ask(_ origin: Origin, abort: AbortSwitch) -> EndInquiry.Answer {
         do {
-            if RTSPAddress.isRTSP(origin.url) {
-                let ingest = try RTSPIngest.forProbing(
-                    origin, bound: bound, abort: abort, transport: transport, start: .zero, isExact: false)
+            if origin.kind.isRealtime {
+                let ingest = try origin.kind.openForProbing(
+                    origin, bound: bound, abort: abort, transport: transport, start: .zero)
                 return answer(stated: ingest.statedEnd, ingest.flows)
             }
             let input = try SourceInput(

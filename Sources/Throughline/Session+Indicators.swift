@@ -53,7 +53,7 @@ extension Session {
                 response = .stay
                 break
             }
-            if case .clock = position, ingest.clockStart == nil {
+            if case .clock = position, ingest.timeline.anchor == nil {
                 response = .refused
                 warning =
                     "\(url(ingest.origin)): an indicator (\(indicator.kind.rawValue)) names a place on a clock that "
@@ -151,7 +151,7 @@ extension Session {
         let moved = clock.map { $0.shift != shift } ?? true
         clock = PlayedClock(
             npt: npt, shift: shift,
-            clock: ingest.clockStart.map {
+            clock: ingest.timeline.anchor.map {
                 StreamClock(
                     ticks: UInt64(bitPattern: (time + $0).value(in: TimeBase(1, 90_000))) % StreamClock.turn, at: npt)
             })

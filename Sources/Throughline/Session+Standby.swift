@@ -46,7 +46,7 @@ extension Session {
 
     func makeStandby() {
         guard standby == nil, configuration.origins.count > 1 else { return }
-        guard configuration.origins.contains(where: { RTSPAddress.isRTSP($0.url) }) else { return }
+        guard configuration.origins.contains(where: { $0.kind.preparation == .session }) else { return }
         // It is stopped, and its thread joined, before the session ends.
         standby = RTSPStandby(
             transport: configuration.rtspTransport, abort: abort,
@@ -55,8 +55,8 @@ extension Session {
                     guard keepsWarm || standbyIsWanted.load(ordering: .relaxed) else { return [] }
                     return shared.withLock { $0.controller.alternates(at: .now) }?.map { origin, notBefore in
                         StandbyKeeper.Candidate(
-                            origin: origin, canBePrepared: RTSPAddress.isRTSP(origins[origin].url), notBefore: notBefore
-                        )
+                            origin: origin, canBePrepared: origins[origin].kind.preparation == .session,
+                            notBefore: notBefore)
                     }
                 },
                 opening: { [unowned self] origin, abort in
@@ -203,20 +203,16 @@ extension Session {
     ) throws(IngestOpenError) -> HotIngest {
         let origin = request.origin
         let supervisor = StandbySupervisor(self, bound: configuration.openBound)
-        let watch = ChangeWatch(policy: configuration.indicators)
-        let ingest: any Ingest
+        let kind = origins[origin].kind
         let limits = StandbyWindow.Limits()
         var begin = NPT.zero
-        if RTSPAddress.isRTSP(origins[origin].url) {
-            ingest = try RTSPIngest(
-                origin: origin, supervisor: supervisor, abort: request.abort, transport: configuration.rtspTransport,
-                start: request.primary.received + request.lead, isExact: true, rate: .normal,
-                bandwidth: shared.withLock { $0.bandwidth }, watch: watch)
-        } else {
-            ingest = try ByteIngest(
-                origin: origin, supervisor: supervisor, abort: request.abort,
-                isPaced: configuration.pacing == .realtime, expected: played, watch: watch)
-            guard ingest.isSeekable, ingest.timelineAgrees else {
+        var asked = self.request(origin)
+        asked.start = request.primary.received + request.lead
+        asked.isExact = true
+        asked.expected = played
+        let ingest = try kind.open(asked, supervisor: supervisor, abort: request.abort)
+        if !kind.beginsWhereOpened {
+            guard ingest.isSeekable, ingest.timeline.agrees else {
                 // That says nothing against it.
                 throw IngestOpenError(
                     .differentObject("\(url(origin)): it cannot be read from where the stream is"))
@@ -241,6 +237,7 @@ extension Session {
         let window = StandbyWindow(
             isSparse: ingest.flows.map { $0.isSparse || mapping[$0.index] == nil }, pictures: pictures?.index,
             isRealtime: ingest.isRealtime, lead: request.lead, isFromStart: !ingest.isRealtime && begin == .zero,
+            shift: ingest.timeline.shift,
             limits: limits,
             at: .now)
         return HotIngest(

@@ -159,9 +159,14 @@ extension Session {
         buffer.restart(at: isBackward ? target : nil, isBackward: isBackward, for: isBackward ? nil : target)
         start = target
         do throws(MediaError) {
-            try ingest.seek(to: target)
+            try ingest.seek(to: onTimeline(of: ingest, target))
             send(.sought(to: target))
         } catch { warn("cannot go to \(target): \(error)") }
+    }
+
+    /// Where an NPT stands on the timeline of the ingest that is read.
+    func onTimeline(of ingest: any Ingest, _ npt: NPT) -> MediaTime {
+        max(.zero, npt - (line?.timelineShift ?? ingest.timeline.shift ?? .zero))
     }
 
     /// The same origin goes on, from a little before what was received: joined as another origin would be.
@@ -182,7 +187,9 @@ extension Session {
         // It comes again.
         cut = nil
         var joined = UniqueDeque<Packet>()
-        let result = try spliceJoin(ingest, on: ingest.origin, line, provesPace: provesPace).run(into: &joined)
+        let result = try spliceJoin(
+            ingest, on: ingest.origin, line, provesPace: provesPace, shift: line.timelineShift
+        ).run(into: &joined)
         take(&joined, of: ingest)
         for warning in result.warnings { warn(warning) }
         flush()
@@ -204,7 +211,8 @@ extension Session {
     }
 
     func spliceJoin(
-        _ ingest: any Ingest, on origin: OriginID, _ line: SpliceLine, provesPace: Bool = false
+        _ ingest: any Ingest, on origin: OriginID, _ line: SpliceLine, provesPace: Bool = false,
+        shift: MediaTime? = nil
     ) -> SpliceJoin {
         SpliceJoin(
             ingest: ingest, line: line, buffer: buffer,
@@ -212,7 +220,7 @@ extension Session {
             expectedDuration: duration, start: start, url: url(origin),
             acceptsLoss: !shared.withLock { $0.controller.hasOthers || $0.controller.move?.isPlanned ?? false },
             provesPace: provesPace, planned: leaving == nil ? nil : plannedJoin, lastArrival: lastFlush,
-            isSameOrigin: shared.withLock { $0.controller.current } == origin)
+            isSameOrigin: shared.withLock { $0.controller.current } == origin, shift: shift)
     }
 
     /// Where the ingest that is left was cut, for the join.

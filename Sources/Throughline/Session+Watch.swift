@@ -205,7 +205,7 @@ extension Session {
             // Bytes are proven at one place, which is left behind as more of them come.
             DeliveryWatch.Alternate(
                 alternate, canPrepare: canPrepare(alternate),
-                keepsBriefly: !RTSPAddress.isRTSP(origins[alternate].url), isHot: alternate == delivering)
+                keepsBriefly: origins[alternate].kind.preparation == .proof, isHot: alternate == delivering)
         }
         // It is asked before the others.
         if let index = alternates.firstIndex(where: \.isHot) { alternates.insert(alternates.remove(at: index), at: 0) }
@@ -215,7 +215,7 @@ extension Session {
     private func canPrepare(_ id: OriginID) -> Bool {
         let origin = origins[id]
         if unprepared.contains(id) || hot?.origin == id || origins.isReadOnce(id) { return false }
-        return RTSPAddress.isRTSP(origin.url) || played?.canPrepare(origin) ?? false
+        return origin.kind.preparation == .session || played?.canPrepare(origin) ?? false
     }
 
     private func carryOutWatch() {
@@ -243,12 +243,12 @@ extension Session {
 
     private func prepare(_ origin: OriginID) {
         preparing = origin
-        if RTSPAddress.isRTSP(origins[origin].url) {
+        switch origins[origin].kind.preparation {
+        case .session:
             standbyIsWanted.store(true, ordering: .relaxed)
             makeStandby()
             standby?.changed()
-        } else {
-            played?.prepare(origin)
+        case .proof: played?.prepare(origin)
         }
     }
 
@@ -262,7 +262,7 @@ extension Session {
     /// Has what is being prepared become ready?
     private func lookAtPreparation() {
         guard let origin = preparing else { return }
-        if RTSPAddress.isRTSP(origins[origin].url) {
+        if origins[origin].kind.preparation == .session {
             guard standby?.ready == origin else { return }
             preparing = nil
             watch.prepared(at: .now)

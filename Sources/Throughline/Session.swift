@@ -485,20 +485,28 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         _ origin: OriginID, expected: [FlowFormat] = [], overlap: NPT? = nil, forwardsFrom place: NPT? = nil
     ) throws(IngestOpenError) -> any Ingest {
         if overlap != nil, takesHot, let ready = hot?.take(origin) { return ready }
-        let watch = ChangeWatch(policy: configuration.indicators)
-        if RTSPAddress.isRTSP(origins[origin].url) {
-            let begin = place ?? (isBackward ? backwardStart : start)
-            let hasSparse = outputFlows.contains { $0.isSparse && configuration.flows.includes($0) }
-            return try RTSPIngest(
-                origin: origin, supervisor: self, abort: abort, transport: configuration.rtspTransport,
-                start: overlap.map { max(.zero, hasSparse ? $0 - RTSPIngest.sparseReach : $0) } ?? begin,
-                isExact: overlap != nil, rate: place == nil ? askedRate : .normal,
-                bandwidth: shared.withLock { $0.bandwidth },
-                prepared: overlap == nil && !isBackward ? nil : standby?.take(origin), watch: watch)
-        }
-        return try ByteIngest(
-            origin: origin, supervisor: self, abort: abort, isPaced: configuration.pacing == .realtime,
-            expected: expected, beginsElsewhere: overlap == nil && start > .zero, watch: watch)
+        let kind = origins[origin].kind
+        let hasSparse = outputFlows.contains { $0.isSparse && configuration.flows.includes($0) }
+        var request = request(origin)
+        request.start =
+            overlap.map { max(.zero, hasSparse ? $0 - RTSPIngest.sparseReach : $0) } ?? place
+            ?? (isBackward ? backwardStart : start)
+        request.isExact = overlap != nil
+        if place == nil { request.rate = askedRate }
+        if kind.preparation == .session, overlap != nil || isBackward { request.prepared = standby?.take(origin) }
+        request.expected = expected
+        request.beginsElsewhere = overlap == nil && start > .zero
+        return try kind.open(request, supervisor: self, abort: abort)
+    }
+
+    /// What every ingest of this stream is opened with. From any thread.
+    func request(_ origin: OriginID) -> IngestRequest {
+        var request = IngestRequest(origin: origin)
+        request.transport = configuration.rtspTransport
+        request.bandwidth = shared.withLock { $0.bandwidth }
+        request.isPaced = configuration.pacing == .realtime
+        request.watch = ChangeWatch(policy: configuration.indicators)
+        return request
     }
 
     func startOutputs(_ flows: [FlowFormat]) -> Bool {

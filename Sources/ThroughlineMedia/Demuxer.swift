@@ -267,10 +267,7 @@ package final class Demuxer {
         }
     }
 
-    /// The first picture, or where there are none the first sample.
-    ///
-    /// Not the least start of all flows: whether a container counts the priming samples of an audio encoder differs
-    /// from one to the next, and the pictures of the same encode stand at the same NPT in all of them.
+    /// Where the presentation starts by what libavformat found of each flow; nil where it looked at none.
     private func exactStart() -> MediaTime? {
         var starts: [(kind: FlowKind, time: MediaTime)] = []
         for index in 0..<Int(context.pointee.nb_streams) {
@@ -280,8 +277,20 @@ package final class Demuxer {
             else { continue }
             starts.append((flows[flow].kind, time))
         }
-        let pictures = starts.filter { $0.kind == .video }
-        return (pictures.isEmpty ? starts : pictures).map(\.time).min()
+        return Self.start(of: starts)
+    }
+
+    /// Sound that begins no further before the first picture is what an audio encoder puts there.
+    private static let priming: MediaTime = .milliseconds(250)
+
+    /// Where a presentation starts: with its first picture, unless sound begins long before.
+    ///
+    /// Not with the least start of all flows: whether a container counts the priming samples of an audio encoder differs
+    /// from one to the next, and the pictures of the same encode stand at the same NPT in all of them.
+    private static func start(of flows: [(kind: FlowKind, time: MediaTime)]) -> MediaTime? {
+        let least = flows.map(\.time).min()
+        guard let least, let picture = flows.filter({ $0.kind == .video }).map(\.time).min() else { return least }
+        return picture - least > priming ? least : picture
     }
 
     /// Tells libavformat what its analysis would have found, so that it can give every packet its times. It takes the
@@ -350,21 +359,22 @@ package final class Demuxer {
         }
     }
 
-    /// Reads until the first picture is seen (the first sample where there are none), and counts NPT from there. What was
-    /// read is handed out later.
+    /// Reads until the first picture is seen (the first sample where there are none), to know where the presentation starts.
+    /// What was read is handed out later.
     private func findStart() {
         let wanted: FlowKind = flows.contains { $0.kind == .video && !$0.isSparse } ? .video : .audio
+        var starts: [(kind: FlowKind, time: MediaTime)] = []
         for _ in 0..<2_000 {
-            guard let packet = try? next() else { return }
-            let time = packet.av.pointee.pts
-            let isWanted = flows[packet.flow].kind == wanted && time != tl_no_timestamp
-            let base = flows[packet.flow].timeBase
+            guard let packet = try? next() else { break }
+            let flow = flows[packet.flow]
+            let time = MediaTime(value: packet.av.pointee.pts, timeBase: flow.timeBase)
+            let isTimed = packet.av.pointee.pts != tl_no_timestamp && !flow.isSparse
             ahead.append(packet)
-            if isWanted {
-                start = MediaTime(value: time, timeBase: base) ?? start
-                return
-            }
+            guard isTimed, let time else { continue }
+            starts.append((flow.kind, time))
+            if flow.kind == wanted { break }
         }
+        start = Self.start(of: starts) ?? start
     }
 
     /// Reads only these flows from now on; the packets of others are skipped where they lie.

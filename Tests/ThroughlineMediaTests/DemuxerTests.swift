@@ -76,6 +76,25 @@ extension MediaTests {
             #expect(first.isKey)
         }
 
+        @Test(arguments: ["late.mp4", "late.ts", "late.mkv"])
+        func soundLongBeforeTheFirstPictureIsTheStart(_ name: String) throws {
+            func expectSoundAtZero(_ options: Demuxer.Options) throws {
+                let demuxer = try Demuxer.opening(name, options: options)
+                let records = demuxer.records(limit: 100)
+                let sound = try #require(records.first { demuxer.flows[$0.flow].kind == .audio }?.pts)
+                let picture = try #require(records.first { demuxer.flows[$0.flow].kind == .video }?.pts)
+                // A file that says that its first frame of sound is priming starts behind it.
+                #expect(sound == .zero || name == "late.mp4" && sound > .milliseconds(-24), "\(sound)")
+                #expect((picture - sound - .milliseconds(1023)).magnitude < .milliseconds(2), "\(picture)")
+            }
+            try expectSoundAtZero(Demuxer.Options())
+            // Where libavformat does not look at the flows itself.
+            var options = Demuxer.Options()
+            options.seeksAtOnce = true
+            options.expected = try Demuxer.opening(name).flows
+            try expectSoundAtZero(options)
+        }
+
         @Test(arguments: [
             ("main-faststart.mp4", 0), ("main-fragmented.mp4", 0), ("main.ts", 1), ("main.mkv", 1000), ("offset.ts", 1),
             ("wrap.ts", 1),

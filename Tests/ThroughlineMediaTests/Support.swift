@@ -147,8 +147,8 @@ extension Demuxer {
         return records
     }
 
-    static func opening(_ name: String) throws -> Demuxer {
-        try Demuxer(input: MemoryInput(try Fixture.bytes(name)))
+    static func opening(_ name: String, options: Options = Options()) throws -> Demuxer {
+        try Demuxer(input: MemoryInput(try Fixture.bytes(name)), options: options)
     }
 
     /// Fingerprints of all packets, by flow.

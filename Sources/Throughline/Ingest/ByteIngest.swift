@@ -35,30 +35,25 @@ final class ByteIngest: Ingest {
 
     /// Connects, and finds the flows.
     ///
-    /// - Parameters:
-    ///   - expected: the flows as they are known from another ingest; reading then begins somewhere else than at the
-    ///     start.
-    ///   - beginsElsewhere: reading will begin somewhere else than at the start.
-    ///   - watch: gets to see bytes and packets.
     /// - Throws: the reason why the origin cannot be played, as the handoff controller takes it.
     init(
-        origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, isPaced: Bool,
-        expected: [FlowFormat] = [], beginsElsewhere: Bool = false, watch: ChangeWatch? = nil
+        _ request: IngestRequest, supervisor: any SourceSupervisor, abort: AbortSwitch
     ) throws(IngestOpenError) {
-        self.watch = watch
-        let url = redacted(supervisor.origin(origin).url)
+        watch = request.watch
+        let url = redacted(supervisor.origin(request.origin).url)
         do throws(TransportError) {
             input = try SourceInput(
-                origin: origin, supervisor: supervisor, abort: abort, prefetches: !isPaced, watch: watch)
+                origin: request.origin, supervisor: supervisor, abort: abort, prefetches: !request.isPaced,
+                watch: request.watch)
         } catch { throw IngestOpenError(.undelivered(ChangeEvent(error)), isAborted: error.code == .aborted) }
         if input.length == 0 { throw IngestOpenError(.refused(.notMedia, "\(url): the object is empty (0 bytes)")) }
         var options = Demuxer.Options()
-        options.seeksAtOnce = !expected.isEmpty
-        options.expected = expected
-        options.indexesFragments = beginsElsewhere
+        options.seeksAtOnce = !request.expected.isEmpty
+        options.expected = request.expected
+        options.indexesFragments = request.beginsElsewhere
         var transport = TransportStart()
         options.gauge = { transport.feed($0, at: .now) }
-        if !isPaced { options.readSize = 32 * 1024 }
+        if !request.isPaced { options.readSize = 32 * 1024 }
         do throws(MediaError) {
             demuxer = try Demuxer(input: input, options: options)
         } catch {
@@ -221,12 +216,14 @@ final class ByteIngest: Ingest {
     var readsUpToPlaces: Bool { true }
     var findsKeyFrames: Bool { true }
     /// Where an index leads too far, or there is none, the bytes are read from their start in the end.
-    func searchStarts(for position: NPT, overlap: NPT) -> [NPT] {
+    func searchStarts(for position: MediaTime, overlap: MediaTime) -> [MediaTime] {
         [position - .milliseconds(300), position - .seconds(2), .zero]
     }
     /// Objects that can be read from anywhere, or have a known length, begin with the presentation; live ones wherever they
     /// begin.
-    var timelineAgrees: Bool { input.length != nil || input.isSeekable }
+    var timeline: Timeline {
+        Timeline(input.length != nil || input.isSeekable ? .fromStart : .live, anchor: demuxer.start)
+    }
     var openingFailure: ChangeEvent? { input.openingFailure }
     var pendingOrder: HandoffController.Order? { input.pendingOrder }
     var hasFailed: Bool { demuxer.inputFailed }
@@ -237,7 +234,7 @@ final class ByteIngest: Ingest {
     func follow(_ order: HandoffController.Order) -> HandoffController.Order? { input.follow(order) }
     var bytesReceived: Int64? { input.byteCount }
     var openingTime: Duration? { input.openingTime }
-    func canPrepare(_ origin: Origin) -> Bool { input.canPrepare && !RTSPAddress.isRTSP(origin.url) }
+    func canPrepare(_ origin: Origin) -> Bool { input.canPrepare && origin.kind.carriesBytes }
     func prepare(_ origin: OriginID) { input.prepare(origin) }
     var preparation: Result<Void, ByteTrial.Failure>? { input.preparation }
     func letGo() { input.letGo() }
@@ -249,7 +246,6 @@ final class ByteIngest: Ingest {
         demuxer.select(isWanted)
     }
     var deliversStill: Bool { !hasFailed && pendingOrder == nil }
-    var clockStart: MediaTime? { demuxer.start }
 
     // MARK: - Seeking
 

@@ -137,7 +137,7 @@ final class ByteTrial: @unchecked Sendable {
 
     private func connect() throws(Failure) -> any ByteSource {
         if let given = given.take() { return given }
-        if RTSPAddress.isRTSP(question.target.url) { throw .different("RTSP carries no bytes of a container") }
+        guard question.target.kind.carriesBytes else { throw .different("RTSP carries no bytes of a container") }
         do throws(TransportError) {
             return try makeSource(for: question.target, abort: abort, prefetches: question.prefetches)
         } catch { throw .undelivered(error) }

@@ -23,11 +23,8 @@ protocol Ingest: AnyObject {
     var isSeekable: Bool { get }
     /// Where it leads nowhere: whether it reads up to a place that lies ahead.
     var readsUpToPlaces: Bool { get }
-    /// NPT counts from the start of the presentation, as it does at other origins.
-    var timelineAgrees: Bool { get }
-
-    /// The times of each flow stand for themselves: how far one is off says nothing of the others.
-    var flowsCountApart: Bool { get }
+    /// How the times of its packets lead to NPT.
+    var timeline: Timeline { get }
     /// The decode times of its packets are made here.
     var makesDecodeTimes: Bool { get }
     /// Why it failed before it was played.
@@ -39,8 +36,6 @@ protocol Ingest: AnyObject {
 
     /// What the origin announces of changes, as it is found; nil where nobody looks for it.
     var watch: ChangeWatch? { get }
-    /// What the clock of the container shows at the start of this timeline; nil where there is no such clock.
-    var clockStart: MediaTime? { get }
     /// Whether it can be read on after it has asked to be left.
     var deliversStill: Bool { get }
     /// How long the origin took to be set up; nil where that was done ahead.
@@ -80,11 +75,11 @@ protocol Ingest: AnyObject {
     var scaleInstead: Rate? { get }
     /// Goes on from an NPT at another rate: backwards, at a negative one, with the key frames at and before it.
     func turn(to time: NPT, at rate: Rate) throws(MediaError)
-    /// Where to begin to read so as to meet packets that were received up to an NPT: the first of them, then others for
-    /// when that was too late.
+    /// Where to begin to read so as to meet packets that were received up to a time: the first of them, then others for
+    /// when that was too late. All on its own timeline.
     ///
     /// - Parameter overlap: where to begin at the latest, if what is read begins exactly there.
-    func searchStarts(for position: NPT, overlap: NPT) -> [NPT]
+    func searchStarts(for position: MediaTime, overlap: MediaTime) -> [MediaTime]
     /// Whether `seek` finds the key frame before a time; otherwise it may find a later one.
     var findsKeyFrames: Bool { get }
     /// Asks the origin to stop delivering, where that can be asked. `rejoin` tells whether it must be asked to go on.
@@ -146,7 +141,6 @@ extension Ingest {
     func takeLosses() -> [Int: FlowLosses] { [:] }
     var twinEnd: RTSPTwinEnd? { nil }
     var watch: ChangeWatch? { nil }
-    var clockStart: MediaTime? { nil }
     var canResume: Bool { false }
     func follow(_ order: HandoffController.Order) -> HandoffController.Order? { order }
     var bytesReceived: Int64? { nil }
@@ -164,7 +158,6 @@ extension Ingest {
     var speed: Rate { .normal }
     func position(of flow: Int) -> FlowPosition? { nil }
     func takeFindings() -> [(flow: Int?, text: String)] { [] }
-    var flowsCountApart: Bool { false }
     var findsKeyFrames: Bool { container != "mpegts" }
     func seek(to time: NPT) throws(MediaError) { try seek(to: time, anyPacket: false) }
 }

@@ -362,7 +362,7 @@ final class SourceInput: ByteInput {
         let deadline = inquiry.deadline
         let verdict = EndSurvey.run(inquiry, abort: abort) { origin, abort in
             guard let target = targets[origin] else { return .silent }
-            if RTSPAddress.isRTSP(target.url) { return .differs }
+            guard target.kind.carriesBytes else { return .differs }
             let (answer, length) = object.compare(with: target, until: deadline, abort: abort)
             lengths.withLock { $0[origin] = length }
             return answer

@@ -88,10 +88,11 @@ final class SpliceJoin {
     ///   - planned: where it is to be made; nil for as soon as can be.
     ///   - lastArrival: when media came last of the ingest before; nil where that is not known.
     ///   - isSameOrigin: the origin that was left is asked again.
+    ///   - shift: what is added to the times of the ingest, where it was joined before; nil for what its timeline says.
     init(
         ingest: any Ingest, line: SpliceLine, buffer: PlayoutBuffer, outputs: [FlowFormat], flowCount: Int,
         expectedDuration: MediaTime?, start: NPT, url: String, acceptsLoss: Bool, provesPace: Bool = false,
-        planned: Planned? = nil, lastArrival: Instant? = nil, isSameOrigin: Bool = false,
+        planned: Planned? = nil, lastArrival: Instant? = nil, isSameOrigin: Bool = false, shift: MediaTime? = nil,
         clock: @escaping () -> Instant = { .now }
     ) {
         self.clock = clock
@@ -108,6 +109,8 @@ final class SpliceJoin {
         self.expectedDuration = expectedDuration
         self.start = start
         self.url = url
+        displacement = shift ?? ingest.timeline.shift ?? .zero
+        if displacement != .zero { found = "its timeline is \(displacement) off, as was seen before" }
     }
 
     /// Finds the place.
@@ -252,14 +255,15 @@ final class SpliceJoin {
     private func packetExact(into batch: inout UniqueDeque<Packet>) throws(Failure) -> Result? {
         let fed = Set(mapping.compactMap { $0 })
         let overlap = tails.indices.filter { fed.contains($0) }.compactMap { tails[$0].overlapStart }.min()
-        var starts = ingest.searchStarts(for: position, overlap: overlap ?? position)[...]
+        var starts = ingest.searchStarts(
+            for: position - displacement, overlap: (overlap ?? position) - displacement
+        ).map { $0 + displacement }[...]
         var hasBegunLate = false
         var hasMissed = false
         while let target = starts.popFirst() {
             try seek(to: target, anyPacket: target > .zero)
             var aligner = PacketAligner(
-                tails: tails, timelinesAgree: ingest.timelineAgrees, decodeTimesAreMade: ingest.makesDecodeTimes,
-                flowsCountApart: ingest.flowsCountApart)
+                tails: tails, timeline: ingest.timeline, decodeTimesAreMade: ingest.makesDecodeTimes)
             var pace = provesPace ? PaceCheck(tails: tails) : nil
             var lookedOn = 0
             var lookEnd: Instant?
@@ -291,7 +295,7 @@ final class SpliceJoin {
                 // Whatever its times say, known packets of what is live come first, or not at all.
                 if searchEnd != .never, aligner.status == .searching, clock() >= searchEnd { return nil }
                 // Once: what is not recognised from well before either is another encode.
-                if !starts.isEmpty, ingest.flowsCountApart, !hasMissed, aligner.missedTheOverlap {
+                if !starts.isEmpty, ingest.timeline.flowsCountApart, !hasMissed, aligner.missedTheOverlap {
                     (isMissed, hasMissed) = (true, true)
                     break
                 }
@@ -783,7 +787,7 @@ final class SpliceJoin {
     /// Nothing was received before: the stream begins here.
     private func beginAgain(into batch: inout UniqueDeque<Packet>) throws(Failure) -> Result {
         if start > .zero, ingest.isSeekable || ingest.readsUpToPlaces {
-            do throws(MediaError) { try ingest.seek(to: start, anyPacket: false) } catch {
+            do throws(MediaError) { try ingest.seek(to: max(start - displacement, .zero), anyPacket: false) } catch {
                 if let event = ingest.openingFailure { throw .attempt(.undelivered(event)) }
                 throw .refused("\(url): it cannot begin at \(start): \(error)")
             }
@@ -794,6 +798,7 @@ final class SpliceJoin {
         }
         line.adopt(
             ingest.flows, mapping: mapping, gates: gates, aligner: nil, ends: tails.map(\.end), isOtherEncode: true)
+        line.displace(by: displacement)
         return Result(grade: .packetExact, evidence: "nothing was received before", warnings: [])
     }
 }

@@ -21,7 +21,8 @@
 /// | 2 | 1.6 s |
 /// | 5 | 10 s, the most |
 ///
-/// Times are those of the standby's own timeline, which is taken to be NPT as that of the primary is.
+/// Times of packets are those of the standby's own timeline, those of the primary NPT; `shift` leads from one to the other.
+/// Where it is not known, as with what is live, all that may be needed is kept until something shows it.
 package struct StandbyWindow: Sendable {
     /// A packet of a flow that is played, in the order in which they come.
     package struct Entry: Hashable, Sendable {
@@ -97,6 +98,8 @@ package struct StandbyWindow: Sendable {
     package static let mostBeginnings = 8
     /// What is kept before what must be, so that packets that are known prove themselves.
     package static let preroll: MediaTime = .milliseconds(500)
+    /// So much is kept while it is not known where it stands.
+    package static let unplacedReach: MediaTime = .seconds(10)
     /// For comparing sound.
     package static let soundReach: MediaTime = .seconds(2)
     /// A flow that is so far behind the others has ended.
@@ -108,6 +111,9 @@ package struct StandbyWindow: Sendable {
     private let pictures: Int?
     /// Whether the origin delivers no faster than is played, and cannot be held back.
     private let isRealtime: Bool
+
+    /// What is added to its times to make them NPT; nil while that is not known.
+    package private(set) var shift: MediaTime?
 
     private var entries: [Entry] = []
     /// Entries at the front that were dropped already.
@@ -131,10 +137,12 @@ package struct StandbyWindow: Sendable {
     ///   - pictures: the flow whose key frames another encode is joined at.
     ///   - lead: how far ahead of the primary it was asked to begin.
     ///   - isFromStart: it was asked to begin at the start of the presentation.
+    ///   - shift: of its timeline, as far as that is known.
     package init(
         isSparse: [Bool], pictures: Int?, isRealtime: Bool, lead: MediaTime = StandbyWindow.firstLead,
-        isFromStart: Bool = false, limits: Limits = Limits(), at now: Instant
+        isFromStart: Bool = false, shift: MediaTime? = .zero, limits: Limits = Limits(), at now: Instant
     ) {
+        self.shift = shift
         self.isSparse = isSparse
         self.pictures = pictures
         self.isRealtime = isRealtime
@@ -160,6 +168,21 @@ package struct StandbyWindow: Sendable {
     }
 
     package mutating func ended() { hasEnded = true }
+
+    /// Its media has shown what is to be added to its times.
+    package mutating func stands(at shift: MediaTime) { self.shift = shift }
+
+    /// Where the primary is on the timeline of the standby.
+    private func own(_ primary: Primary) -> Primary? {
+        shift.map { shift in
+            Primary(
+                received: primary.received - shift, overlap: primary.overlap - shift, picture: primary.picture - shift,
+                level: primary.level)
+        }
+    }
+
+    /// Whether it is known where it stands.
+    package var isPlaced: Bool { shift != nil }
 
     /// It begins anew, elsewhere: nothing of what came is kept.
     package mutating func begins(ahead: MediaTime, at now: Instant) {
@@ -195,6 +218,10 @@ package struct StandbyWindow: Sendable {
 
     /// How many packets at the front no join can need any more.
     package func expendable(_ primary: Primary) -> Int {
+        guard let primary = own(primary) else {
+            let wanted = (furthest ?? .zero) - Self.unplacedReach
+            return (0..<self.count).first { self[$0].end > wanted } ?? 0
+        }
         let needed = min(primary.overlap, primary.received) - Self.preroll
         let wanted = min(needed, primary.received - Self.soundReach, primary.picture)
         var count = 0
@@ -258,26 +285,25 @@ package struct StandbyWindow: Sendable {
     package func wantsMore(_ primary: Primary?) -> Bool {
         if isRealtime { return true }
         guard !hasEnded, bytes < limits.bytes, count < limits.packets else { return false }
-        guard let primary else { return false }
+        guard let primary = primary.flatMap({ own($0) }) else { return false }
         if let furthest, furthest > primary.received + limits.ahead + Self.greatestSkew { return false }
         return frontier.map { $0 < primary.received + limits.ahead } ?? true
     }
 
     /// Whether a join at what is received of the primary finds all it needs, and what is new besides.
     package func isAligned(_ primary: Primary) -> Bool {
-        guard let start, start <= primary.overlap else { return false }
-        return !lags(primary)
+        guard let primary = own(primary), let start, start <= primary.overlap else { return false }
+        return !lags(primary, by: limits.tolerance)
     }
 
     /// Whether a handoff to it is better than one to any other: what it has to wait for, the buffer holds twice.
     package func isReady(_ primary: Primary) -> Bool {
-        guard let start, start <= primary.overlap else { return false }
+        guard let primary = own(primary), let start, start <= primary.overlap else { return false }
         let half = MediaTime(flicks: primary.level.flicks / 2)
         return !lags(primary, by: max(limits.tolerance, min(half, Self.mostLag)))
     }
 
-    private func lags(_ primary: Primary) -> Bool { lags(primary, by: limits.tolerance) }
-
+    /// - Parameter primary: on the timeline of the standby.
     private func lags(_ primary: Primary, by tolerance: MediaTime) -> Bool {
         if hasEnded { return false }
         return frontier.map { $0 < primary.received - tolerance } ?? true
@@ -295,8 +321,12 @@ package struct StandbyWindow: Sendable {
         let since = notAlignedSince ?? now
         notAlignedSince = since
         let patience = wasAligned && !isRealtime ? Self.slowPatience : Self.alignPatience
+        guard let primary = own(primary) else {
+            return now - since >= patience ? .lost("nothing of it shows where it stands") : .fine
+        }
         if now - since >= patience { return .lost("it does not keep up with what is played") }
-        guard let frontier, lags(primary), isRealtime || primary.received - frontier > Self.leap else {
+        guard let frontier, lags(primary, by: limits.tolerance), isRealtime || primary.received - frontier > Self.leap
+        else {
             laggingSince = nil
             return .fine
         }

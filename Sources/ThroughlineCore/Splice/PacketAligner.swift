@@ -187,10 +187,9 @@ package struct PacketAligner: Sendable {
     }
 
     private var flows: [Flow]
-    /// Whether both timelines count from the start of the presentation, so that times can be compared.
-    private let timelinesAgree: Bool
+    /// Of the new ingest.
+    private let timeline: Timeline
     private let decodeTimesAreMade: Bool
-    private let flowsCountApart: Bool
     private var shift: Shifts?
     private var arrivals = 0
     package private(set) var status: Status = .searching
@@ -198,16 +197,17 @@ package struct PacketAligner: Sendable {
     /// - Parameter tails: by flow of the output; empty for those that the new ingest lacks.
     /// - Parameter decodeTimesAreMade: the decode times of the new ingest are not its origin's. They settle only after some
     ///   packets, and are shifted as the presentation times are.
-    /// - Parameter flowsCountApart: each flow of the new ingest may be off by a time of its own. It is then recognised by
-    ///   itself, and only where that fails by what is known of another.
-    package init(
-        tails: [FlowTail], timelinesAgree: Bool, decodeTimesAreMade: Bool = false, flowsCountApart: Bool = false
-    ) {
-        self.flowsCountApart = flowsCountApart
+    /// - Parameter timeline: of the new ingest. Where its flows count apart, each is recognised by itself, and only where that
+    ///   fails by what is known of another.
+    package init(tails: [FlowTail], timeline: Timeline, decodeTimesAreMade: Bool = false) {
         flows = tails.map { Flow($0) }
         self.decodeTimesAreMade = decodeTimesAreMade
-        self.timelinesAgree = timelinesAgree
+        self.timeline = timeline
     }
+
+    /// Whether times can be compared as they are.
+    private var timelinesAgree: Bool { timeline.agrees }
+    private var flowsCountApart: Bool { timeline.flowsCountApart }
 
     /// A packet of the new ingest, in the order in which they come.
     @discardableResult
@@ -309,7 +309,9 @@ package struct PacketAligner: Sendable {
             // sound apart. Where each counts apart, each must show itself.
             if !flow.isEssential, !flowsCountApart, hasEssential, !flow.canShow { continue }
             var isPassed = flow.arrivals == 0 ? allPassed : flow.isPassed(shift.pts)
-            if flowsCountApart, flow.arrivals > 0 { isPassed = isPassed || flow.isPassed(.zero) }
+            if flowsCountApart, timeline.basis != .live, flow.arrivals > 0 {
+                isPassed = isPassed || flow.isPassed(.zero)
+            }
             if !isPassed, arrivals <= Self.packetLimit { return .searching }
             if flow.isEssential { return .hopeless("no picture of the new origin equals one received before") }
         }
@@ -357,7 +359,7 @@ package struct PacketAligner: Sendable {
 
     private func hopelessness() -> String? {
         if arrivals > Self.packetLimit { return "none of \(arrivals) packets was received before" }
-        guard timelinesAgree || flowsCountApart else { return nil }
+        guard timeline.basis != .live else { return nil }
         // Every flow that has a tail and delivers must have passed it.
         let delivering = flows.filter { $0.counts && $0.arrivals > 0 }
         // So many packets could have proven another place.

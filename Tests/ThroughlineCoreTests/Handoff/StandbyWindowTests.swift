@@ -47,6 +47,33 @@ internal import ThroughlineCore
         #expect(window.isAligned(primary(9000)), "there is no more")
     }
 
+    @Test("One whose timeline is off is judged by where its media stands", arguments: [-4000, 7_200_000] as [Int64])
+    func shifted(shift: Int64) {
+        func own(_ time: Int64) -> Int64 { time - shift }
+        var window = StandbyWindow(
+            isSparse: [false, false], pictures: 0, isRealtime: true, shift: nil, at: .at(0))
+        fill(&window, from: own(15_000), to: own(40_600))
+        #expect(!window.isPlaced && !window.isAligned(primary(40_500)) && !window.isReady(primary(40_500)))
+        #expect(window.expendable(primary(40_500)) == 2 * 390, "ten seconds may still show where it stands")
+        #expect(window.judge(primary(40_500), at: .at(19_999)) == .fine)
+        window.stands(at: .milliseconds(shift))
+        #expect(window.isAligned(primary(40_500)) && window.isReady(primary(40_500)))
+        #expect(window.judge(primary(40_500), at: .at(20_001)) == .fine)
+        #expect(!window.isAligned(primary(40_800)), "too far behind")
+        #expect(!window.isAligned(primary(15_000)), "it begins too late")
+        let count = window.expendable(primary(40_500))
+        window.removeFirst(count)
+        #expect(window.start.map { $0 <= .milliseconds(own(38_000)) && $0 > .milliseconds(own(35_000)) } ?? false)
+    }
+
+    @Test("One that shows nowhere where it stands is of no use")
+    func neverPlaced() {
+        var window = StandbyWindow(isSparse: [false, false], pictures: 0, isRealtime: true, shift: nil, at: .at(0))
+        fill(&window, from: 0, to: 20_000)
+        #expect(window.judge(primary(9000), at: .at(0)) == .fine)
+        #expect(window.judge(primary(29_000), at: .at(20_000)) == .lost("nothing of it shows where it stands"))
+    }
+
     @Test(
         "What it has to wait for is worth it where the buffer holds twice as much",
         arguments: [

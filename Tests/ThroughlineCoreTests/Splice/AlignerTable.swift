@@ -18,8 +18,7 @@ struct AlignerTable {
     /// Pictures held back for reordering, in columns: decode times stand so much earlier, in the received and in the
     /// arriving packets.
     var decodeLead: (received: Int64, arriving: Int64) = (0, 0)
-    var timelinesAgree = true
-    var flowsCountApart = false
+    var timeline = Timeline(.fromStart)
 
     struct Outcome: Equatable {
         var status: PacketAligner.Status
@@ -71,7 +70,7 @@ struct AlignerTable {
             ($0.trace.dts!, $0.flow) < ($1.trace.dts!, $1.flow)
         }
         var aligner = PacketAligner(
-            tails: tails, timelinesAgree: timelinesAgree, flowsCountApart: flowsCountApart)
+            tails: tails, timeline: timeline)
         var count = 0
         var missedAfter: Int?
         for packet in stream where aligner.status == .searching {

@@ -182,7 +182,7 @@ internal import ThroughlineCore
             }
             stream.sort { ($0.order, $0.place.flow, $0.place.index) < ($1.order, $1.place.flow, $1.place.index) }
 
-            var aligner = PacketAligner(tails: tails, timelinesAgree: timelinesAgree)
+            var aligner = PacketAligner(tails: tails, timeline: Timeline(timelinesAgree ? .fromStart : .live))
             for packet in stream where aligner.status == .searching {
                 aligner.arrived(packet.trace, flow: packet.place.flow)
             }

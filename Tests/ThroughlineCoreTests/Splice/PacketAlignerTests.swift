@@ -22,9 +22,10 @@ internal import ThroughlineCore
     @Test(arguments: [3_601_400, -26 * 3_600_000] as [Int64])
     func timelinesThatHaveNothingInCommon(_ shift: Int64) {
         var table = AlignerTable(
-            received: ["v|Abcdefgh"], arriving: ["v|   defghijk"], shift: .milliseconds(shift), timelinesAgree: false)
+            received: ["v|Abcdefgh"], arriving: ["v|   defghijk"], shift: .milliseconds(shift),
+            timeline: Timeline(.live))
         #expect(table.outcome().accepted == ["        ijk"])
-        table.timelinesAgree = true
+        table.timeline = Timeline(.fromStart)
         #expect(table.outcome().accepted == ["        ijk"], "packets that occur once prove any distance")
         #expect(table.outcome().shifts[0]?.first == shift)
     }
@@ -93,7 +94,7 @@ internal import ThroughlineCore
 
     /// A server is asked to go on at 10 s, says that it does, and begins 4 s earlier.
     @Test func whatBeginsLongBeforeIsKnown() {
-        var aligner = PacketAligner(tails: [Self.tail(0...249, isEssential: true)], timelinesAgree: true)
+        var aligner = PacketAligner(tails: [Self.tail(0...249, isEssential: true)], timeline: Timeline(.fromStart))
         let arriving = Self.line(150...280, at: 240)
         for packet in arriving where aligner.status == .searching { aligner.arrived(packet, flow: 0) }
         #expect(aligner.status == .aligned)
@@ -115,7 +116,7 @@ internal import ThroughlineCore
             whole.map { DeliveredPacket(fingerprint: $0.glance!, pts: $0.pts!, dts: $0.dts!, duration: $0.duration) })
         var aligner = PacketAligner(
             tails: [FlowTail(packets: whole.suffix(30), isSparse: false, isEssential: true, memory: memory)],
-            timelinesAgree: true)
+            timeline: Timeline(.fromStart))
         for packet in whole[215...] where aligner.status == .searching { aligner.arrived(packet, flow: 0) }
         #expect(aligner.status == .aligned && aligner.timelineShift == .zero)
     }
@@ -141,7 +142,7 @@ internal import ThroughlineCore
         for memory in [memory, nil] {
             var aligner = PacketAligner(
                 tails: [FlowTail(packets: whole.suffix(30), isSparse: false, isEssential: true, memory: memory)],
-                timelinesAgree: true)
+                timeline: Timeline(.fromStart))
             for packet in arriving where aligner.status == .searching { aligner.arrived(packet, flow: 0) }
             #expect((aligner.status == .aligned) == (memory == nil))
         }
@@ -182,8 +183,7 @@ internal import ThroughlineCore
 
     @Test func anOverlapThatIsThereIsNotMissed() {
         var table = AlignerTable(received: ["v|Abcdefgh", "a|12345678"], arriving: ["v|     fghijk", "a|     678xy"])
-        table.timelinesAgree = false
-        table.flowsCountApart = true
+        table.timeline = Timeline(.declared, flowsCountApart: true)
         #expect(table.outcome().missedAfter == nil)
         #expect(table.outcome().accepted == ["        ijk", "        xy"])
     }
@@ -192,8 +192,7 @@ internal import ThroughlineCore
     @Test func whatBeginsTooLateIsSeenWithTheFirstPacketsThatAreNew() {
         var table = AlignerTable(
             received: ["v|Abcdefgh", "a|12345678"], arriving: ["v|        ijklmnopq", "a|        xyzäöüß"])
-        table.timelinesAgree = false
-        table.flowsCountApart = true
+        table.timeline = Timeline(.declared, flowsCountApart: true)
         #expect(table.outcome().missedAfter == 8)
         // The pictures are recognised, and the sound is not.
         table.arriving = ["v|   defghijklmnopq", "a|        xyzäöüß"]
@@ -203,7 +202,7 @@ internal import ThroughlineCore
     /// A server that answers as if it began where it was asked to sends a stray picture, and then what lies well before.
     @Test func whatBeginsWithAStrayPacketIsNotMissed() {
         var aligner = PacketAligner(
-            tails: [Self.tail(0...249, isEssential: true)], timelinesAgree: false, flowsCountApart: true)
+            tails: [Self.tail(0...249, isEssential: true)], timeline: Timeline(.declared, flowsCountApart: true))
         // Under times that lie behind all that is known.
         for packet in Self.line(900...900, at: 250) + Self.line(150...300, at: 251) where aligner.status == .searching {
             aligner.arrived(packet, flow: 0)
@@ -217,8 +216,7 @@ internal import ThroughlineCore
         var table = AlignerTable(
             received: ["v|Abcdefghijkl", "a|12----------"],
             arriving: ["v|   defghijklmnopqrstuvwx", "a|         ----------"])
-        table.timelinesAgree = false
-        table.flowsCountApart = true
+        table.timeline = Timeline(.declared, flowsCountApart: true)
         #expect(table.outcome().missedAfter == nil)
     }
 
@@ -268,7 +266,7 @@ internal import ThroughlineCore
             if column < 9 { known.append(trace) }
             if column > 2 { stream.append(trace) }
         }
-        var aligner = PacketAligner(tails: [FlowTail(packets: known, isSparse: false)], timelinesAgree: true)
+        var aligner = PacketAligner(tails: [FlowTail(packets: known, isSparse: false)], timeline: Timeline(.fromStart))
         for trace in stream { aligner.arrived(trace, flow: 0) }
         #expect(aligner.status == .aligned)
         #expect(stream.filter { aligner.verdict($0, flow: 0) != .known }.map(\.pts?.milliseconds) == [180, 200, 220])
@@ -367,7 +365,7 @@ internal import ThroughlineCore
                     packets: [
                         PacketTrace(pts: .zero, dts: .zero, duration: .zero, isKey: true, fingerprint: 1)
                     ], isSparse: false)
-            ], timelinesAgree: false)
+            ], timeline: Timeline(.live))
         var count = 0
         while aligner.status == .searching, count < 100_000 {
             count += 1
@@ -472,7 +470,7 @@ internal import ThroughlineCore
     }
 
     @Test func indicesThatDoNotExistAreBorne() {
-        var aligner = PacketAligner(tails: [], timelinesAgree: true)
+        var aligner = PacketAligner(tails: [], timeline: Timeline(.fromStart))
         let trace = PacketTrace(pts: .zero, dts: .zero, duration: .zero, isKey: true, fingerprint: 1)
         #expect(aligner.arrived(trace, flow: 0) == .searching)
         #expect(aligner.arrived(trace, flow: -1) == .searching)
@@ -498,7 +496,7 @@ internal import ThroughlineCore
             FlowTail(packets: Self.packets(1, from: 0, count: 50, at: .zero), isSparse: false, isEssential: true),
             FlowTail(packets: Self.packets(2, from: 0, count: 50, at: .zero), isSparse: false),
         ]
-        var aligner = PacketAligner(tails: tails, timelinesAgree: false, flowsCountApart: true)
+        var aligner = PacketAligner(tails: tails, timeline: Timeline(.declared, flowsCountApart: true))
         // The pictures begin a second before where the server says that they do; the sound is right.
         let pictures = Self.packets(1, from: 20, count: 34, at: .milliseconds(1800))
         let sound = Self.packets(2, from: 45, count: 15, at: .milliseconds(1800))
@@ -517,7 +515,7 @@ internal import ThroughlineCore
             FlowTail(packets: Self.packets(1, from: 0, count: 50, at: .zero), isSparse: false, isEssential: true),
             FlowTail(packets: Self.packets(2, from: 0, count: 50, at: .zero), isSparse: false),
         ]
-        var aligner = PacketAligner(tails: tails, timelinesAgree: false, flowsCountApart: true)
+        var aligner = PacketAligner(tails: tails, timeline: Timeline(.declared, flowsCountApart: true))
         for packet in Self.packets(1, from: 45, count: 8, at: .milliseconds(1800)) { aligner.arrived(packet, flow: 0) }
         #expect(aligner.status == .searching)
         #expect(aligner.ended() == .aligned)

@@ -41,8 +41,7 @@ internal import ThroughlineProtocols
         let duration: MediaTime? = nil
         let isRealtime = true
         let isSeekable = true
-        let timelineAgrees = false
-        let flowsCountApart = true
+        let timeline = Timeline(.live, flowsCountApart: true)
         let makesDecodeTimes = false
         let openingFailure: ChangeEvent? = nil
         let pendingOrder: HandoffController.Order? = nil

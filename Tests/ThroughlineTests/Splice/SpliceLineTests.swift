@@ -54,7 +54,7 @@ internal import ThroughlineProtocols
             }
             let position = tails.filter { !$0.isSparse }.compactMap(\.end).min() ?? .zero
             try reader.demuxer.seek(to: max(.zero, position - .milliseconds(300)), anyPacket: true)
-            var aligner = PacketAligner(tails: tails, timelinesAgree: true)
+            var aligner = PacketAligner(tails: tails, timeline: Timeline(.fromStart))
             var staged = UniqueDeque<Packet>()
             while aligner.status == .searching, let packet = try reader.read() {
                 guard let output = mapping[packet.flow] else { continue }

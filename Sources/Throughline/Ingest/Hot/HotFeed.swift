@@ -218,7 +218,7 @@ final class HotFeed: Sendable {
         }
         bin.empty()
         if let oldest { ingest.watch?.forget(before: oldest.time, offset: oldest.position) }
-        if let lead { beginAgain(ingest, at: primary.received + lead, lead: lead) }
+        if let lead { beginAgain(ingest, at: primary.received + lead - (shift ?? .zero), lead: lead) }
         if hasNews { changed() }
     }
 
@@ -230,7 +230,7 @@ final class HotFeed: Sendable {
     ) -> Duration? {
         var packets = UniqueDeque<Packet>()
         let isReady = state.withLock { state in
-            guard !state.isTaken, state.window.isAligned(primary) else { return false }
+            guard !state.isTaken, !state.window.isPlaced || state.window.isAligned(primary) else { return false }
             for index in 0..<state.shelf.packets.count {
                 guard let packet = try? state.shelf.packets[index].reference() else { return false }
                 packets.append(packet)
@@ -247,7 +247,8 @@ final class HotFeed: Sendable {
                 state.isStopping = true
                 return true
             }
-            guard case .catchingUp = state.condition else { return false }
+            if let shift = finding.shift { state.window.stands(at: shift) }
+            guard case .catchingUp = state.condition, state.window.isAligned(primary) else { return false }
             state.condition = .good
             return true
         }
@@ -260,7 +261,8 @@ final class HotFeed: Sendable {
         }
     }
 
-    private func beginAgain(_ ingest: any Ingest, at place: NPT, lead: MediaTime) {
+    /// - Parameter place: on the timeline of the ingest.
+    private func beginAgain(_ ingest: any Ingest, at place: MediaTime, lead: MediaTime) {
         nonisolated(unsafe) let bin = Shelf()
         let isStandby = state.withLock { state in
             // A join that began meanwhile has read what is here, and goes on behind it.
@@ -349,6 +351,9 @@ final class HotFeed: Sendable {
     func form(of flow: Int) -> PayloadForm {
         state.withLock { flow >= 0 && flow < $0.forms.count ? $0.forms[flow] ?? .opaque : .opaque }
     }
+
+    /// What is added to the times of its packets to make them NPT; nil while that is not known.
+    var shift: MediaTime? { state.withLock { $0.window.shift } }
 
     /// From where on all flows are here.
     var start: MediaTime? { state.withLock { $0.window.start } }

@@ -24,10 +24,7 @@ final class HotIngest: Ingest {
     let container: String
     let isRealtime: Bool
     let isSeekable: Bool
-    let timelineAgrees: Bool
-    let flowsCountApart: Bool
     let makesDecodeTimes: Bool
-    let clockStart: MediaTime?
     let openingTime: Duration? = nil
     let twinEnd: RTSPTwinEnd?
 
@@ -45,6 +42,7 @@ final class HotIngest: Ingest {
     private var isAwaited = false
     private var wanted: [Bool]?
     private var knownDuration: MediaTime?
+    private let firstTimeline: Timeline
     private let couldPlayBackwards: Bool
     /// Bytes that were handed out of the feed, and what the ingest had received when it was read here first.
     private var bytesOfFeed: Int64 = 0
@@ -73,10 +71,8 @@ final class HotIngest: Ingest {
         container = ingest.container
         isRealtime = ingest.isRealtime
         isSeekable = ingest.isSeekable
-        timelineAgrees = ingest.timelineAgrees
-        flowsCountApart = ingest.flowsCountApart
+        firstTimeline = ingest.timeline
         makesDecodeTimes = ingest.makesDecodeTimes
-        clockStart = ingest.clockStart
         twinEnd = ingest.twinEnd
         knownDuration = ingest.duration
         couldPlayBackwards = ingest.mayPlayBackwards
@@ -250,7 +246,7 @@ final class HotIngest: Ingest {
     }
 
     /// Of what is here, reading more costs nothing.
-    func searchStarts(for position: NPT, overlap: NPT) -> [NPT] {
+    func searchStarts(for position: MediaTime, overlap: MediaTime) -> [MediaTime] {
         if !isPlayed, hasFeed, let start = feed.start, start <= overlap {
             let first = max(start, min(position, overlap) - StandbyWindow.preroll)
             return first > start ? [first, start] : [first]
@@ -278,6 +274,11 @@ final class HotIngest: Ingest {
     var flows: [FlowFormat] { settled?.flows ?? feed.flows }
     func form(of flow: Int) -> PayloadForm { settled?.form(of: flow) ?? feed.form(of: flow) }
     var duration: MediaTime? { settled?.duration ?? knownDuration }
+    var timeline: Timeline {
+        var timeline = settled?.timeline ?? firstTimeline
+        timeline.shift = feed.shift ?? timeline.shift
+        return timeline
+    }
     var openingFailure: ChangeEvent? {
         if case .failed(let event) = end { event } else { settled?.openingFailure }
     }

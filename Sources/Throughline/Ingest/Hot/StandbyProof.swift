@@ -12,10 +12,21 @@ struct StandbyProof: Sendable {
     enum Finding: Sendable, Hashable {
         /// Too little has come to tell.
         case unknown
-        case samePackets
-        /// Another encode of the same programme, or nothing shows that it is not.
-        case sameProgramme
+        /// This is to be added to its times.
+        case samePackets(shift: MediaTime)
+        /// Another encode of the same programme, or nothing shows that it is not; and what is to be added to its times, where
+        /// that was seen.
+        case sameProgramme(shift: MediaTime?)
         case different(String)
+
+        /// What is to be added to its times, where that was seen.
+        var shift: MediaTime? {
+            switch self {
+            case .samePackets(let shift): shift
+            case .sameProgramme(let shift): shift
+            case .unknown, .different: nil
+            }
+        }
     }
 
     let buffer: PlayoutBuffer
@@ -30,8 +41,9 @@ struct StandbyProof: Sendable {
     ///   show that pictures are the same.
     func examine(_ ingest: any Ingest, _ packets: borrowing UniqueDeque<Packet>) -> Finding {
         let mapping = FlowMapping.map(ingest.flows, onto: played)
-        switch compare(ingest, packets, mapping) {
-        case .aligned: return .samePackets
+        guard let aligner = compare(ingest, packets, mapping) else { return .unknown }
+        switch aligner.status {
+        case .aligned: return .samePackets(shift: aligner.timelineShift ?? .zero)
         case .searching: return .unknown
         case .hopeless: return look(ingest, packets, mapping)
         }
@@ -39,7 +51,7 @@ struct StandbyProof: Sendable {
 
     private func compare(
         _ ingest: any Ingest, _ packets: borrowing UniqueDeque<Packet>, _ mapping: [Int?]
-    ) -> PacketAligner.Status {
+    ) -> PacketAligner? {
         let forms = forms()
         let fed = Set(mapping.compactMap { $0 })
         let count = (played.map(\.index).max() ?? -1) + 1
@@ -54,10 +66,9 @@ struct StandbyProof: Sendable {
             tails[flow.index] = FlowTail(
                 packets: traces, isSparse: flow.isSparse, isEssential: flow.kind == .video && !flow.isSparse)
         }
-        guard tails.contains(where: { !$0.packets.isEmpty }) else { return .searching }
+        guard tails.contains(where: { !$0.packets.isEmpty }) else { return nil }
         var aligner = PacketAligner(
-            tails: tails, timelinesAgree: ingest.timelineAgrees, decodeTimesAreMade: ingest.makesDecodeTimes,
-            flowsCountApart: ingest.flowsCountApart)
+            tails: tails, timeline: ingest.timeline, decodeTimesAreMade: ingest.makesDecodeTimes)
         var index = 0
         while index < packets.count, aligner.status == .searching {
             let flow = packets[index].flow
@@ -67,7 +78,7 @@ struct StandbyProof: Sendable {
             }
             index += 1
         }
-        return aligner.status
+        return aligner
     }
 
     // MARK: - Another encode, or another programme
@@ -93,7 +104,9 @@ struct StandbyProof: Sendable {
         for index in first..<packets.count where packets[index].flow == flow.index { check.look(at: packets[index]) }
         switch check.finding() {
         // Where exactly it stands is found out when it is joined.
-        case .here, .elsewhere, .untold, .nowhere: return .sameProgramme
+        case .here: return .sameProgramme(shift: .zero)
+        case .elsewhere(let shift, _): return .sameProgramme(shift: shift)
+        case .untold, .nowhere: return .sameProgramme(shift: nil)
         case .different: return .different("another programme: its pictures from \(reference.time) on differ")
         case .inconclusive: return .unknown
         }
@@ -112,7 +125,9 @@ struct StandbyProof: Sendable {
             check.hear(packets[index])
         }
         switch check.finding() {
-        case .here, .elsewhere, .untold: return .sameProgramme
+        case .here: return .sameProgramme(shift: .zero)
+        case .elsewhere(let shift, _): return .sameProgramme(shift: shift)
+        case .untold: return .sameProgramme(shift: nil)
         case .different: return .different("another programme: its sound from \(check.start) on differs")
         case .inconclusive: return .unknown
         }

@@ -10,7 +10,6 @@ final class RTSPIngest: Ingest {
     let container = "rtsp"
     let isRealtime = true
     let makesDecodeTimes = true
-    let flowsCountApart = true
     private(set) var duration: MediaTime?
     private(set) var openingFailure: ChangeEvent?
     private(set) var hasFailed = false
@@ -18,8 +17,7 @@ final class RTSPIngest: Ingest {
         isEndDoubted || !hasFailed && !hasEnded && !isTornDown && doubt == nil && !source.queue.isClosed
     }
     let pendingOrder: HandoffController.Order? = nil
-    /// Servers count from where they like, and tell more or less exactly where they are.
-    let timelineAgrees = false
+    var timeline: Timeline { Timeline(isLiveSource ? .live : .declared, flowsCountApart: true) }
     var isSeekable: Bool { true }
 
     /// Whether the media comes in datagrams, and not over the control connection.
@@ -136,31 +134,23 @@ final class RTSPIngest: Ingest {
 
     /// Connects, sets up every flow that can be read, and plays.
     ///
-    /// - Parameters:
-    ///   - start: NPT to begin at.
-    ///   - bandwidth: bits per second that the server is to keep to; nil for whatever it likes.
-    ///   - isExact: begin there, and not at the key frame before: what is needed to decode it comes at once.
-    ///   - prepared: a session with the origin that was set up ahead.
-    ///   - watch: gets to see packets and what the server announces for later.
     /// - Throws: the reason why the origin cannot be played, as the handoff controller takes it.
     init(
-        origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, transport: RTSPTransportChoice,
-        start: NPT, isExact: Bool, rate: Rate, bandwidth: Int64?,
-        prepared: RTSPOpening.Opened? = nil, watch: ChangeWatch? = nil
+        _ asked: IngestRequest, supervisor: any SourceSupervisor, abort: AbortSwitch
     ) throws(IngestOpenError) {
-        self.origin = origin
-        self.watch = watch
+        origin = asked.origin
+        watch = asked.watch
         self.supervisor = supervisor
         self.abort = abort
         let began = Instant.now
         url = redacted(supervisor.origin(origin).url)
         request = RTSPPlayRequest(
-            start: start, end: rate.isNegative ? .zero : nil, scale: rate, bandwidth: bandwidth,
-            seekStyle: isExact ? .exact : nil)
+            start: asked.start, end: asked.rate.isNegative ? .zero : nil, scale: asked.rate, bandwidth: asked.bandwidth,
+            seekStyle: asked.isExact ? .exact : nil)
         let opening = RTSPOpening(
             origin: supervisor.origin(origin), bound: supervisor.openBound(for: origin), abort: abort,
             request: request)
-        let opened = try opening.run(over: transport, prepared: prepared)
+        let opened = try opening.run(over: asked.transport, prepared: asked.prepared)
         source = opened.source
         doorbell = Guarded(opened.source.queue)
         usesUDP = opened.usesUDP
@@ -170,7 +160,7 @@ final class RTSPIngest: Ingest {
         if !opened.wasPrepared { openingTime = .now - began }
         reader = opened.reader
         duration = opened.description.range?.endTime
-        startedAt = start
+        startedAt = asked.start
         wanted = Array(repeating: true, count: reader.flows.count)
         for item in opened.items {
             do throws(IngestReadError) {
@@ -253,7 +243,7 @@ final class RTSPIngest: Ingest {
 
     /// As late as can be, since a server that delivers in real time has to play all that is known already. If that was
     /// too late, since it does not begin where it was asked to, then from before, and at last from well before.
-    func searchStarts(for position: NPT, overlap: NPT) -> [NPT] {
+    func searchStarts(for position: MediaTime, overlap: MediaTime) -> [MediaTime] {
         if isLiveSource { return [startedAt ?? position] }
         let hasSparse = zip(reader.flows, wanted).contains { $0.isSparse && $1 }
         let latest = max(.zero, hasSparse ? overlap - Self.sparseReach : overlap)

@@ -22,11 +22,17 @@ internal import ThroughlineTransport
                     received: received, overlap: received - .milliseconds(100), picture: received - .seconds(1)))
         }
 
+        private static var request: IngestRequest {
+            var request = IngestRequest(origin: OriginID(0))
+            request.isPaced = true
+            return request
+        }
+
         func standby(at begin: NPT, isRealtime: Bool = false) throws -> HotIngest {
             let origin = Origin(url: HotIngestTests.file)
             let supervisor = StandbySupervisor(
                 ProbeSupervisor([origin], bound: .seconds(5)), bound: .seconds(5))
-            let ingest = try ByteIngest(origin: OriginID(0), supervisor: supervisor, abort: abort, isPaced: true)
+            let ingest = try ByteIngest(Self.request, supervisor: supervisor, abort: abort)
             if begin > .zero { try ingest.seek(to: begin) }
             let window = StandbyWindow(
                 isSparse: ingest.flows.map(\.isSparse), pictures: 0, isRealtime: isRealtime,
@@ -170,7 +176,7 @@ internal import ThroughlineTransport
         let duration: MediaTime? = nil
         let isRealtime = false
         let isSeekable = true
-        let timelineAgrees = true
+        let timeline = Timeline(.fromStart)
         let makesDecodeTimes = false
         let openingFailure: ChangeEvent? = nil
         let pendingOrder: HandoffController.Order? = nil

@@ -31,9 +31,7 @@ internal import ThroughlineTransport
         }
         let session = ListeningSupervisor(url: server.url)
         do {
-            let ingest = try RTSPIngest(
-                origin: OriginID(0), supervisor: session, abort: AbortSwitch(), transport: .tcp, start: .zero,
-                isExact: false, rate: .normal, bandwidth: nil)
+            let ingest = try RTSPIngest(Self.request, supervisor: session, abort: AbortSwitch())
             ingest.opened()
             #expect(try reads(50, of: ingest))
             // With the next packet in its hands the thread stands still for a while.
@@ -55,10 +53,14 @@ internal import ThroughlineTransport
         server.join()
     }
 
+    private static var request: IngestRequest {
+        var request = IngestRequest(origin: OriginID(0))
+        request.transport = .tcp
+        return request
+    }
+
     private func ingest(_ session: ListeningSupervisor) throws -> RTSPIngest {
-        let ingest = try RTSPIngest(
-            origin: OriginID(0), supervisor: session, abort: AbortSwitch(), transport: .tcp, start: .zero,
-            isExact: false, rate: .normal, bandwidth: nil)
+        let ingest = try RTSPIngest(Self.request, supervisor: session, abort: AbortSwitch())
         ingest.opened()
         return ingest
     }
@@ -121,9 +123,7 @@ internal import ThroughlineTransport
         let session = ListeningSupervisor(url: server.url)
         session.leaves = { silence, _ in silence >= .milliseconds(150) }
         do {
-            let ingest = try RTSPIngest(
-                origin: OriginID(0), supervisor: session, abort: AbortSwitch(), transport: .tcp, start: .zero,
-                isExact: false, rate: .normal, bandwidth: nil)
+            let ingest = try RTSPIngest(Self.request, supervisor: session, abort: AbortSwitch())
             ingest.opened()
             do throws(IngestReadError) {
                 while try ingest.read() != nil {}
