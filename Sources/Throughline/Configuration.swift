@@ -18,8 +18,8 @@ public struct Origin: Sendable, Hashable {
     public var certificateAuthorities: String?
     /// Lets redirects lead to other hosts.
     public var redirectsMayLeaveHost: Bool
-    /// Cookies that this origin has set since the stream was opened; sent to it alone.
-    var cookies = OriginCookies()
+    /// Connections, and cookies that this origin has set since the stream was opened; sent to it alone.
+    var connections = OriginConnections()
 
     /// A header field.
     public struct Header: Sendable, Hashable {

@@ -17,12 +17,12 @@ final class OriginList: Sendable {
 
     init(_ origins: [Origin]) {
         limit = origins.count + Self.mostAdded
-        self.origins = Guarded(origins.map(Self.withJar))
+        self.origins = Guarded(origins.map(Self.withPool))
     }
 
-    private static func withJar(_ origin: Origin) -> Origin {
+    private static func withPool(_ origin: Origin) -> Origin {
         var origin = origin
-        origin.cookies.jar = CookieJar()
+        origin.connections.pool = ConnectionPool()
         return origin
     }
 
@@ -41,23 +41,26 @@ final class OriginList: Sendable {
         return isStream
     }
 
+    /// Ends the connections that nobody uses.
+    func closeConnections() { for origin in all { origin.connections.pool?.clear() } }
+
     func first(where isIt: (Origin) -> Bool) -> OriginID? { all.firstIndex(where: isIt).map { OriginID($0) } }
 
     /// False when there are as many as there may be.
     func add(_ origin: Origin) -> Bool {
         origins.withLock { origins in
             guard origins.count < limit else { return false }
-            origins.append(Self.withJar(origin))
+            origins.append(Self.withPool(origin))
             return true
         }
     }
 }
 
-/// Where the cookies of an origin are kept: no part of what tells one origin from another.
-struct OriginCookies: Sendable, Hashable {
-    var jar: CookieJar?
+/// What all that reads from an origin has in common: no part of what tells one origin from another.
+struct OriginConnections: Sendable, Hashable {
+    var pool: ConnectionPool?
 
-    static func == (a: OriginCookies, b: OriginCookies) -> Bool { true }
+    static func == (a: OriginConnections, b: OriginConnections) -> Bool { true }
     func hash(into hasher: inout Hasher) {}
 }
 

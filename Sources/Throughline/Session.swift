@@ -301,6 +301,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         if hasPending { reportHandoff() }
         buffer.end()
         pacerThread?.join()
+        origins.closeConnections()
         pacer?.finish(isWhole: shared.withLock { !$0.isStopped }, ends: flowEnds)
         for gap in buffer.takeNewGaps(isOver: true) { send(.gap(gap)) }
         playingTime = buffer.playingTime

@@ -24,7 +24,7 @@ final class CurlControl: ControlCarrier {
         self.port = port
         self.usesTLS = usesTLS
         self.abort = abort
-        let handle = try CurlHandle(abort: abort)
+        let handle = try CurlHandle(share: CurlShare(), abort: abort)
         handle.set(CURLOPT_URL, address.url)
         handle.set(CURLOPT_CONNECT_ONLY, 1)
         handle.set(CURLOPT_HTTPPROXYTUNNEL, 1)

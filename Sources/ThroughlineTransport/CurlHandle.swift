@@ -10,16 +10,16 @@ final class CurlHandle {
     let easy: UnsafeMutableRawPointer
     private let multi: UnsafeMutableRawPointer
     private let errorText: UnsafeMutablePointer<CChar>
-    private let abort: AbortSwitch
+    private var abort: AbortSwitch?
     /// Outlives the handle that uses it.
-    private var cookies: CookieJar?
+    private let share: CurlShare
     private var isUnderWay = false
     /// How the transfer ended; `nil` while it lasts.
     private(set) var result: CURLcode?
 
     static let isInitialised: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
 
-    init(abort: AbortSwitch) throws(TransportError) {
+    init(share: CurlShare, abort: AbortSwitch) throws(TransportError) {
         guard Self.isInitialised, let easy = curl_easy_init() else {
             throw TransportError(.other, "libcurl could not be initialised")
         }
@@ -30,11 +30,13 @@ final class CurlHandle {
         self.easy = easy
         self.multi = multi
         self.abort = abort
+        self.share = share
         errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
         errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
         tl_multi_setopt_long(multi, CURLMOPT_MAXCONNECTS, 4)
         abort.register(multi)
         check(tl_setopt_pointer(easy, CURLOPT_ERRORBUFFER, errorText))
+        check(tl_setopt_share(easy, share.handle))
         set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
         set(CURLOPT_NOSIGNAL, 1)
         // Otherwise giving up while a name is being resolved waits for the resolver's thread, for seconds.
@@ -52,7 +54,7 @@ final class CurlHandle {
 
     deinit {
         remove()
-        abort.unregister(multi)
+        abort?.unregister(multi)
         curl_easy_cleanup(easy)
         curl_multi_cleanup(multi)
         errorText.deallocate()
@@ -63,10 +65,15 @@ final class CurlHandle {
         precondition(code == CURLE_OK, "curl_easy_setopt: \(String(cString: curl_easy_strerror(code)))")
     }
 
+    /// From now on another switch wakes whoever sleeps here; nil while nobody uses it.
+    func belongs(to abort: AbortSwitch?) {
+        self.abort?.unregister(multi)
+        self.abort = abort
+        abort?.register(multi)
+    }
+
     /// Keeps the cookies that come, and sends them back.
-    func keepCookies(in jar: CookieJar) {
-        cookies = jar
-        check(tl_setopt_share(easy, jar.share))
+    func keepCookies() {
         // No such file: this turns libcurl's cookies on.
         set(CURLOPT_COOKIEFILE, "")
     }

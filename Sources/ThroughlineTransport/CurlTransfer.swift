@@ -20,7 +20,7 @@ final class CurlTransfer: HTTPTransfer {
     private var host = (name: "", port: 0)
 
     init(options: HTTPRequestOptions, abort: AbortSwitch) throws(TransportError) {
-        handle = try CurlHandle(abort: abort)
+        handle = try CurlHandle(share: options.pool?.share ?? CurlShare(), abort: abort)
         statusAliases = curl_slist_append(nil, "ICY 200")
         let easy = handle.easy
         let context = Unmanaged.passUnretained(receiver).toOpaque()
@@ -39,7 +39,7 @@ final class CurlTransfer: HTTPTransfer {
             CURLOPT_HTTP_VERSION,
             options.version == .http1 ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS)
         if let file = options.caFile { handle.set(CURLOPT_CAINFO, file) }
-        handle.keepCookies(in: options.cookies ?? CookieJar())
+        handle.keepCookies()
     }
 
     deinit {
@@ -50,6 +50,8 @@ final class CurlTransfer: HTTPTransfer {
         curl_slist_free_all(requestHeaders)
         curl_slist_free_all(statusAliases)
     }
+
+    func belongs(to abort: AbortSwitch?) { handle.belongs(to: abort) }
 
     func setDecoding(_ decodes: Bool) { handle.set(CURLOPT_ACCEPT_ENCODING, decodes ? "identity" : nil) }
 

@@ -88,6 +88,9 @@ struct HTTPAddress: Sendable {
 
     private func sharesHost(with other: HTTPAddress) -> Bool { host == other.host && port == other.port }
 
+    /// Where it is connected to.
+    var place: String { "\(scheme)://\(host):\(port)" }
+
     /// Path and query.
     var target: Substring {
         let rest = url[(url.firstRange(of: "://")?.upperBound ?? url.startIndex)...]

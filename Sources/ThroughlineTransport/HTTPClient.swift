@@ -13,11 +13,15 @@ package final class HTTPClient {
     /// next request; it takes no longer than a new connection would.
     private static let drainLimit: Int64 = 64 << 10
 
+    /// What little is missing of a body when a client is closed may take so long.
+    private static let closingPatience: Duration = .milliseconds(20)
+
     /// So many bytes before those that were asked for are passed over.
     private static let skipLimit: Int64 = 1 << 20
 
-    /// A body from this length on is read without libcurl where that can be done.
-    package static let longBody: Int64 = 1 << 20
+    /// A body from this length on is read without libcurl where that can be done. That costs the connection, which is wanted
+    /// again where the object is one of many.
+    package static let longBody: Int64 = 8 << 20
 
     private let options: HTTPRequestOptions
     private let abort: AbortSwitch
@@ -74,7 +78,11 @@ package final class HTTPClient {
         self.credentials = credentials
         home = address
         schemes = address.scheme == "https" ? .basic : [.basic, .digest]
-        if let network = MemoryNetwork.current {
+        let place = address.place
+        if let idle = options.pool?.borrow(for: place, abort: abort) {
+            transfer = idle
+            idle.setDecoding(false)
+        } else if let network = MemoryNetwork.current {
             transfer = MemoryTransfer(network: network, options: options, abort: abort)
         } else {
             transfer = try CurlTransfer(options: options, abort: abort)
@@ -89,9 +97,13 @@ package final class HTTPClient {
         settled = nil
     }
 
-    /// Ends the body and the connections. Nothing can be opened after it.
+    /// Ends the body. The connections are ended too, or kept for others where the origin's clients have a pool. Nothing can
+    /// be opened after it.
     package func close() {
-        transfer = nil
+        if let transfer = transfer.take(), let pool = options.pool, !abort.isAborted {
+            abandon(transfer, by: .now + Self.closingPatience)
+            pool.giveBack(transfer, for: home.place)
+        }
         asking = nil
         head = nil
         end = .failure(failure(.aborted, "the client was closed"))

@@ -44,8 +44,8 @@ package struct HTTPRequestOptions: Sendable {
     /// Certificate authorities to trust, a PEM file, in place of the system's. TLS is always verified.
     package var caFile: String?
     package var version = Version.automatic
-    /// Where cookies are kept: one jar for all that reads from one origin. nil: this client keeps its own.
-    package var cookies: CookieJar?
+    /// What all that reads from one origin has in common. nil: this client keeps its own connections and cookies.
+    package var pool: ConnectionPool?
 
     package init() {}
 }

@@ -31,6 +31,8 @@ protocol HTTPTransfer: AnyObject {
     func resume()
     /// The body is long, plain, and all that there is: it may be received in a way that costs the connection.
     func expectLongBody()
+    /// Another switch ends its waits from now on; nil while nobody uses it.
+    func belongs(to abort: AbortSwitch?)
     /// Ends the transfer. Its connection is kept only when the response has been received to its end.
     func remove()
     /// From the next request on, bodies that come coded are decoded.

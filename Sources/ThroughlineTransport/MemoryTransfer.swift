@@ -15,7 +15,7 @@ final class MemoryTransfer: HTTPTransfer {
 
     private let network: MemoryNetwork
     private let options: HTTPRequestOptions
-    private let abort: AbortSwitch
+    private var abort: AbortSwitch?
     /// Connections that are kept, and where they lead.
     private var kept: [(place: String, end: MemoryConnection.End)] = []
     private var exchange: Exchange?
@@ -53,6 +53,11 @@ final class MemoryTransfer: HTTPTransfer {
     }
 
     var isConnected: Bool { exchange?.isConnected ?? false }
+
+    func belongs(to abort: AbortSwitch?) {
+        self.abort = abort
+        abort?.register(network)
+    }
 
     func setDecoding(_ decodes: Bool) {}
     func expectLongBody() {}
@@ -213,14 +218,14 @@ final class MemoryTransfer: HTTPTransfer {
     func sleep(atMost duration: Duration) {
         guard let exchange, end == nil else {
             // Nothing to wait for but time.
-            _ = network.wait(for: [], until: .now + duration) { abort.isAborted ? true : nil }
+            _ = network.wait(for: [], until: .now + duration) { abort?.isAborted ?? false ? true : nil }
             return
         }
         var deadline = Instant.now + duration
         if !exchange.isConnected { deadline = min(deadline, exchange.began + options.connectTimeout) }
         // While the receiver is full there is nothing to wait for there.
         _ = network.wait(for: receiver.isPaused ? [] : [exchange.connection], until: deadline) {
-            abort.isAborted ? true : nil
+            abort?.isAborted ?? false ? true : nil
         }
     }
 }

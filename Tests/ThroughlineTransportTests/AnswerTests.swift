@@ -392,19 +392,20 @@ struct AnswerTests {
                 connection.close()
             }
         }
-        let jar = CookieJar()
+        let pool = ConnectionPool()
         do {
-            let first = try client(server) { $0.cookies = jar }
+            let first = try client(server) { $0.pool = pool }
             try first.open()
             #expect(first.drain().bytes == pattern(50))
             try first.open(at: 10)
             first.close()
         }
         // Another connection with the same origin, straight to where the cookie is wanted.
-        let second = try client(server, "/real") { $0.cookies = jar }
+        let second = try client(server, "/real") { $0.pool = pool }
         try second.open(at: 20)
         second.close()
-        // Another origin.
+        // Another origin, for which the server has to turn to its next connection.
+        pool.clear()
         let stranger = try client(server, "/real")
         #expect(failure { () throws(TransportError) in try stranger.open() }?.code == .httpStatus(403))
         stranger.close()

@@ -320,9 +320,9 @@ func timeToEnd(
     return end - (when.withLock { $0 } ?? end)
 }
 
-/// Of several, the middle one: the machine may be busy with other tests now and then.
+/// Of several, the least: a busy machine makes any of them later, and what waits for a turn of its own is never so prompt.
 func expectPrompt(_ times: [Duration]) {
-    #expect(times.sorted()[times.count / 2] < .milliseconds(10), "\(times)")
+    #expect(times.min() ?? .seconds(1) < .milliseconds(10), "\(times)")
 }
 
 /// Compares without printing either when they differ.

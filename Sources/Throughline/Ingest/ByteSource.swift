@@ -53,7 +53,7 @@ final class HTTPSource: PollableSource {
         if let token = origin.bearerToken { options.credentials = .bearer(token: token) }
         options.caFile = origin.certificateAuthorities
         options.redirectsMayLeaveHost = origin.redirectsMayLeaveHost
-        options.cookies = origin.cookies.jar
+        options.pool = origin.connections.pool
         client = try HTTPClient(url: origin.url, options: options, abort: abort)
     }
 
