@@ -14,8 +14,11 @@ struct MigrateCommandTests {
         try JSONDecoder().decode(Report.self, from: Data(Scratch.bytes(of: path)))
     }
 
+    /// Enough to see a handoff at 6 s.
+    private static let end = 8
+
     private func expectUnnoticed(_ report: Report, _ frames: String, of file: String, _ story: String) async throws {
-        let expected = try await Beginnings.shared.frames(file, to: nil)
+        let expected = try await Beginnings.shared.frames(file, to: .seconds(Int64(Self.end)))
         let difference = try await Frames.read(frames).difference(from: expected, tolerance: 0.0025)
         #expect(difference == nil, "\(story)")
         #expect(report.visibleGap == 0 && report.duplicate == 0, "\(story)")
@@ -29,7 +32,8 @@ struct MigrateCommandTests {
         try Data((words.joined(separator: " ") + "\n").utf8).write(to: URL(filePath: input))
         let outcome = try await CommandLineTool.run(
             ["play"] + pair.urls + [
-                "--control", "--flows", "video,audio", "--output", frames, "--format", "framehash", "--decode",
+                "--control", "--to", "\(Self.end)", "--flows", "video,audio", "--output", frames, "--format",
+                "framehash", "--decode",
                 "--report", path,
             ], input: input)
         #expect(outcome.status == 0, "\(outcome.errors)")
@@ -58,7 +62,8 @@ struct MigrateCommandTests {
         let (frames, path) = (scratch.file("frames"), scratch.file("report.json"))
         let outcome = try await CommandLineTool.run(
             ["play"] + pair.urls + [
-                "--flows", "video,audio", "--output", frames, "--format", "framehash", "--decode", "--report", path,
+                "--to", "\(Self.end)", "--flows", "video,audio", "--output", frames, "--format", "framehash",
+                "--decode", "--report", path,
                 "--events", "-",
             ]
         ) { [sent = Sent()] output, process in
@@ -85,7 +90,8 @@ struct MigrateCommandTests {
             let url = String(decoding: output.dropLast(), as: UTF8.self)
             Task {
                 let played = try await CommandLineTool.run([
-                    "play", url, fixture, "--flows", "video,audio", "--indicator", "scte-35=leave", "--output",
+                    "play", url, fixture, "--to", "\(Self.end)", "--flows", "video,audio", "--indicator",
+                    "scte-35=leave", "--output",
                     frames, "--format", "framehash", "--decode", "--report", path,
                 ])
                 errors.withLock { $0 = played.errors }

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Glibc
 internal import Testing
 internal import ThroughlineCore
 internal import ThroughlineMedia
@@ -127,6 +128,15 @@ struct PacketRecord: Hashable {
         duration = packet.duration
         isKey = packet.isKey
         payload = packet.withPayload { Array($0) }
+    }
+
+    /// Without optimisation an array compares byte by byte, each with a call.
+    static func == (a: PacketRecord, b: PacketRecord) -> Bool {
+        guard
+            a.flow == b.flow && a.pts == b.pts && a.dts == b.dts && a.duration == b.duration && a.isKey == b.isKey,
+            a.payload.count == b.payload.count
+        else { return false }
+        return a.payload.isEmpty || memcmp(a.payload, b.payload, a.payload.count) == 0
     }
 }
 

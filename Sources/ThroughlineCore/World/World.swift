@@ -29,7 +29,7 @@ package final class World: @unchecked Sendable {
     /// Of so many chances to let another thread go first, one is taken.
     static let switchOdds: UInt64 = 8
     /// A thread that asks for the time so often, and waits for nothing between, never ends.
-    static let mostReadings = 50_000_000
+    private let mostReadings: Int
     /// Threads that wake each other so often without any time going by never end.
     static let mostTurns = 50_000_000
 
@@ -52,8 +52,10 @@ package final class World: @unchecked Sendable {
     /// - Parameters:
     ///   - seed: of the order of threads and of all random draws.
     ///   - wallClock: the date on which the world begins, in seconds since 1970; the default is 2026-01-01.
-    package init(seed: UInt64, wallClock: Int64 = 1_767_225_600) {
+    ///   - mostReadings: how often a thread may read the clock without waiting for anything, at least 1.
+    package init(seed: UInt64, wallClock: Int64 = 1_767_225_600, mostReadings: Int = 50_000_000) {
         self.seed = seed
+        self.mostReadings = mostReadings
         wallClockAtBeginning = wallClock * 1_000_000_000
         order = SeededGenerator(seed: seed)
         chance = SeededGenerator(seed: seed ^ 0x9E37_79B9_7F4A_7C15)
@@ -93,7 +95,7 @@ package final class World: @unchecked Sendable {
     /// What `Instant.now` gives.
     func readClock() -> Instant {
         readings += 1
-        if readings > Self.mostReadings { fail("a thread reads the clock without end and waits for nothing") }
+        if readings > mostReadings { fail("a thread reads the clock without end and waits for nothing") }
         return now
     }
 

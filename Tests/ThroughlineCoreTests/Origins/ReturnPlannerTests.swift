@@ -74,13 +74,25 @@ internal import ThroughlineCore
         var planner = ReturnPlanner(policy: .healthy, preferred: a)
         var isHome = true
         var returns: [Int] = []
-        for now in stride(from: 0, to: 36_000_000, by: 50) {
+        var now = 0
+        while now < 36_000_000 {
             let instant = Instant(nanoseconds: Int64(now) * 1_000_000)
-            if isHome, !origin.isUp(at: now) {
-                isHome = false
-                planner.left(at: instant, penaltyEnds: nil)
+            if isHome {
+                guard origin.isUp(at: now) else {
+                    isHome = false
+                    planner.left(at: instant, penaltyEnds: nil)
+                    continue
+                }
+                guard let next = origin.outages.first(where: { $0.lowerBound > now }) else { break }
+                now = next.lowerBound
+                continue
             }
-            guard instant >= planner.nextMoment, planner.timePassed(at: instant) != nil else { continue }
+            guard instant >= planner.nextMoment, planner.timePassed(at: instant) != nil else {
+                // The next moment, in steps of 50 ms.
+                let wait = min(max(.zero, planner.nextMoment - instant), .seconds(36_000))
+                now += max(50, Int(wait / .milliseconds(50)) * 50)
+                continue
+            }
             if planner.probeEnded(readMedia: origin.isUp(at: now), at: instant) != nil {
                 planner.returned(at: instant)
                 isHome = true

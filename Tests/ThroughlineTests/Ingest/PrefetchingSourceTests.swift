@@ -321,11 +321,15 @@ private final class ScriptedSource: PollableSource, Sendable {
 
     func readAvailable(into buffer: UnsafeMutableRawBufferPointer) throws(TransportError) -> Int? {
         try use("read ahead") { () throws(TransportError) in
-            state.wait { state, _ -> Void? in
+            let isHeld = state.withLockAndWake { state in
                 state.isHeld = state.holdsAt.map { state.position >= $0 } ?? false
-                return state.isHeld ? nil : ()
+                return state.isHeld
             }
-            state.withLock { $0.polls += 1 }
+            if isHeld { state.wait { state, _ -> Void? in state.holdsAt == nil ? () : nil } }
+            state.withLock {
+                $0.isHeld = false
+                $0.polls += 1
+            }
             return try take(into: buffer)
         }
     }
