@@ -25,7 +25,6 @@ struct AccessUnitAssembler {
 
     /// Nil for codecs of which it is not known how a picture begins.
     private let codec: VideoCodec?
-    private let inspector: AccessUnitInspector?
 
     private(set) var bytes: [UInt8] = []
     private(set) var timestamp: UInt32 = 0
@@ -45,7 +44,6 @@ struct AccessUnitAssembler {
 
     init(codec: VideoCodec?) {
         self.codec = codec
-        inspector = codec.flatMap { AccessUnitInspector(form: .annexB($0)) }
         needsStart = codec != nil
     }
 
@@ -83,19 +81,35 @@ struct AccessUnitAssembler {
 
     /// Whether a piece of the same timestamp begins another picture than the open one: after a loss, or where markers are
     /// not believed.
-    func isEnded(by piece: UnsafeRawBufferPointer) -> Bool {
-        guard isOpen, hasPicture, isDamaged || markersLie, let codec else { return false }
-        let start = PieceStart(piece, codec: codec)
+    func isEnded(by start: PieceStart) -> Bool {
+        guard isOpen, hasPicture, isDamaged || markersLie else { return false }
         return start == .picture || start == .prefix
     }
 
-    /// Adds a piece to the open unit, or to a new one.
+    /// Adds a piece of a NAL unit to the open access unit, or to a new one.
+    mutating func add(_ piece: NALUnpacker.Piece, of payload: UnsafeRawBufferPointer, timestamp: UInt32) {
+        guard begin(piece.start, timestamp: timestamp, count: piece.range.count + 6) else { return }
+        if piece.start != .fragment { bytes.append(contentsOf: [0, 0, 0, 1]) }
+        if let header = piece.header {
+            bytes.append(header.0)
+            if let second = header.1 { bytes.append(second) }
+        }
+        bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: payload[piece.range]))
+    }
+
+    /// Adds what a packet carries of a codec of which it is not known how a picture begins.
     mutating func add(_ piece: UnsafeRawBufferPointer, timestamp: UInt32) {
-        guard !piece.isEmpty else { return }
+        guard !piece.isEmpty, begin(nil, timestamp: timestamp, count: piece.count) else { return }
+        bytes.append(contentsOf: piece)
+    }
+
+    /// A piece has come.
+    ///
+    /// - Returns: whether its bytes belong to the open unit, and are wanted.
+    private mutating func begin(_ start: PieceStart?, timestamp: UInt32, count: Int) -> Bool {
         if isSpent { clear() }
-        let start = codec.map { PieceStart(piece, codec: $0) }
         // It belongs to what was lost.
-        if needsStart, start == .trailing { return }
+        if needsStart, start == .trailing { return false }
         if !isOpen {
             if closedByMarker, start == .slice, timestamp == self.timestamp {
                 // A picture goes on behind its marker.
@@ -111,16 +125,9 @@ struct AccessUnitAssembler {
             if start != .picture, start != .prefix { isDamaged = true }
         }
         if start != .prefix, start != .trailing { hasPicture = true }
-        guard !isDamaged else { return }
-        guard bytes.count + piece.count <= Self.limit else {
-            isDamaged = true
-            return
-        }
-        bytes.append(contentsOf: piece)
-        // A packet that gathers units may begin with parameter sets and hold the picture as well.
-        if !hasPicture, let inspector {
-            hasPicture = bytes.withUnsafeBytes { inspector.inspect($0)?.containsPicture } ?? false
-        }
+        guard !isDamaged else { return false }
+        if bytes.count + count > Self.limit { isDamaged = true }
+        return !isDamaged
     }
 
     /// The open unit has come to its end.

@@ -8,13 +8,16 @@ final class RTPFlowReader {
     private(set) var described: RTPFlowFormat
     private let kind: FlowKind
     /// Its packets are taken apart here, since libavformat leaves the frames of MPEG audio together.
-    let isMPEGAudio: Bool
+    private let isMPEGAudio: Bool
     /// So are those of KLV, which libavformat does not know over RTP.
-    let isKLV: Bool
+    private let isKLV: Bool
     /// A packet of the unit of KLV that comes was lost.
     private var isKLVDamaged = false
     /// More than any unit of KLV has.
     private static let klvLimit = 1 << 20
+    /// The access units of H.264 and HEVC, and the frames of AAC, are put together straight from the payload.
+    private let units: NALUnpacker?
+    private var frames3640: MPEG4Unpacker?
     private let isOpus: Bool
     /// Several of these frames may come in one packet.
     private let frames: SoundFrames?
@@ -89,6 +92,10 @@ final class RTPFlowReader {
         isMPEGAudio = map.encoding.lowercased() == "mpa"
         isKLV = Self.isKLV(map)
         isOpus = flow.codecName == "opus"
+        let parameters = medium.formatParameters(for: map.payloadType)
+        units = described.video.map { NALUnpacker($0, parameters: parameters) }
+        let isMPEG4 = map.encoding.lowercased() == "mpeg4-generic" && flow.codecName == "aac"
+        frames3640 = isMPEG4 ? MPEG4Unpacker(parameters: parameters) : nil
         frames = SoundFrames(codecName: flow.codecName)
         declaredBandwidth = medium.bitsPerSecond
         // A server that sends what it did not announce is believed to mean what it did.
@@ -112,6 +119,7 @@ final class RTPFlowReader {
         frameLength.restart()
         grid.restart()
         cutFrame.removeAll(keepingCapacity: true)
+        frames3640?.lost()
         held.removeAll()
         // Backwards nothing leads up to the first picture, and the next one may be seconds away.
         isBeginning = !start.scale.isNegative
@@ -223,6 +231,7 @@ final class RTPFlowReader {
             if kind == .audio { watch.lost(lastLength * Rate(Int32(min(lost, 1000)))) }
             cutFrame.removeAll(keepingCapacity: true)
             isKLVDamaged = isKLV
+            frames3640?.lost()
             assembler.lost()
         }
         if kind == .video, assembler.isEnded(by: header.timestamp) { close(byMarker: false, at: now, into: &packets) }
@@ -251,17 +260,48 @@ final class RTPFlowReader {
         return kind == .audio || kind == .video && described.isKnown && described.reordering == .none
     }
 
-    /// A piece of that packet.
-    func add(
-        _ piece: consuming Packet, of header: RTPHeader, at now: Instant, into packets: inout UniqueDeque<Packet>
-    ) {
-        switch kind {
-        case .video:
-            if piece.withPayload({ assembler.isEnded(by: $0) }) {
-                close(byMarker: false, at: now, into: &packets)
-                settle(next: header.timestamp, npt: reading.npt, at: now, into: &packets)
+    /// The payload of that packet, where it is taken apart here.
+    ///
+    /// - Returns: false where libavformat is to do that.
+    func takeApart(
+        _ payload: UnsafeRawBufferPointer, of header: RTPHeader, at now: Instant,
+        into packets: inout UniqueDeque<Packet>
+    ) -> Bool {
+        if isMPEGAudio {
+            add(mpegAudio: payload)
+        } else if isKLV {
+            add(klv: payload, endsUnit: header.marker)
+        } else if let units {
+            let isGood = units.unpack(payload) { piece in
+                if assembler.isEnded(by: piece.start) {
+                    close(byMarker: false, at: now, into: &packets)
+                    settle(next: header.timestamp, npt: reading.npt, at: now, into: &packets)
+                }
+                assembler.add(piece, of: payload, timestamp: header.timestamp)
             }
-            piece.withPayload { assembler.add($0, timestamp: header.timestamp) }
+            if !isGood { failed(.invalidData, at: now) }
+        } else if frames3640 != nil {
+            let isGood = frames3640?.unpack(payload, timestamp: header.timestamp, endsUnit: header.marker) { frame in
+                do throws(MediaError) { add(frame: try Packet.copying(frame)) } catch { note(.unreadable(error)) }
+            }
+            if isGood == false { failed(.invalidData, at: now) }
+        } else {
+            return false
+        }
+        return true
+    }
+
+    private func add(frame: consuming Packet) {
+        frame.flow = described.format.index
+        frame.duration = duration(of: frame)
+        frame.markKey(true)
+        held.append(frame)
+    }
+
+    /// A piece of that packet, which libavformat took apart.
+    func add(_ piece: consuming Packet, of header: RTPHeader) {
+        switch kind {
+        case .video: piece.withPayload { assembler.add($0, timestamp: header.timestamp) }
         case .audio: add(sound: piece)
         case .subtitle, .data:
             held.append(piece)
@@ -270,19 +310,11 @@ final class RTPFlowReader {
 
     private func add(sound piece: consuming Packet) {
         let parts = frames.map { frames in piece.withPayload { frames.split($0) } } ?? []
-        guard parts.count > 1 else {
-            piece.duration = duration(of: piece)
-            piece.markKey(true)
-            return held.append(piece)
-        }
+        guard parts.count > 1 else { return add(frame: piece) }
         let bytes = piece.withPayload { Array($0) }
         for part in parts {
             do throws(MediaError) {
-                var frame = try Packet.copying(Array(bytes[part]))
-                frame.flow = described.format.index
-                frame.duration = duration(of: frame)
-                frame.markKey(true)
-                held.append(frame)
+                add(frame: try Packet.copying(Array(bytes[part])))
             } catch { note(.unreadable(error)) }
         }
     }
@@ -304,7 +336,7 @@ final class RTPFlowReader {
         if header.marker { close(byMarker: true, at: now, into: &packets) }
     }
 
-    /// libavformat could not take a packet apart.
+    /// A packet could not be taken apart.
     func failed(_ error: MediaError, at now: Instant) {
         assembler.lost()
         note(.unreadable(error))

@@ -6,7 +6,8 @@ internal import ThroughlineProtocols
 /// Makes whole packets with times on normal play time out of the RTP packets of one RTSP session, which come in the order
 /// of their sequence numbers.
 ///
-/// Pictures are handed out as whole access units, in Annex B, each key frame with its parameter sets; one that lacks an RTP
+/// H.264, HEVC and AAC are taken apart here, straight into access units and frames, and so are MPEG audio and KLV; the rest is
+/// libavformat's. Pictures are handed out as whole access units, in Annex B, each key frame with its parameter sets; one that lacks an RTP
 /// packet is dropped and told. Sound is handed out frame by frame, each following the one before by its exact length as
 /// long as the timestamps agree. Presentation times come from `RTPTimeline`, decode times from `DecodeTimes`. What a server
 /// sends before the start of the range under one repeated timestamp has no times: it can be recognised by its fingerprint
@@ -184,35 +185,31 @@ final class RTPReader {
             reader.repeated(byteCount: rtp.count)
             return reader.received(overhead: 0, lost: lost)
         }
-        sequences[flow] &+= 1 &+ UInt16(min(100, lost))
-        scratch.removeAll(keepingCapacity: true)
-        scratch.append(contentsOf: rtp)
-        let (type, sequence) = (payloadTypes[flow], sequences[flow])
-        scratch.withUnsafeMutableBytes { bytes in
-            _ = RTPHeader.rewrite(bytes, payloadType: type, sequence: sequence)
-        }
         reader.began(header, lost: lost, at: now, into: &packets)
-        if reader.isMPEGAudio {
-            reader.add(mpegAudio: UnsafeRawBufferPointer(rebasing: rtp[header.payload]))
-        } else if reader.isKLV {
-            reader.add(klv: UnsafeRawBufferPointer(rebasing: rtp[header.payload]), endsUnit: header.marker)
-        } else {
-            takeApart(for: reader, flow: flow, header, at: now, into: &packets)
+        let payload = UnsafeRawBufferPointer(rebasing: rtp[header.payload])
+        if !reader.takeApart(payload, of: header, at: now, into: &packets) {
+            sequences[flow] &+= 1 &+ UInt16(min(100, lost))
+            scratch.removeAll(keepingCapacity: true)
+            scratch.append(contentsOf: rtp)
+            let (type, sequence) = (payloadTypes[flow], sequences[flow])
+            scratch.withUnsafeMutableBytes { bytes in
+                _ = RTPHeader.rewrite(bytes, payloadType: type, sequence: sequence)
+            }
+            takeApart(for: reader, flow: flow, header, at: now)
         }
         reader.ended(header, at: now, into: &packets)
     }
 
     /// The packet in `scratch`.
     private func takeApart(
-        for reader: RTPFlowReader, flow: Int, _ header: RTPHeader, at now: Instant,
-        into packets: inout UniqueDeque<Packet>
+        for reader: RTPFlowReader, flow: Int, _ header: RTPHeader, at now: Instant
     ) {
         do throws(MediaError) {
             try feed { piece in pieces.append(piece) }
         } catch { reader.failed(error, at: now) }
         while var piece = pieces.popFirst() {
             piece.flow = flow
-            reader.add(piece, of: header, at: now, into: &packets)
+            reader.add(piece, of: header)
         }
     }
 

@@ -1,5 +1,5 @@
-/// How a piece of an access unit begins, as it comes out of one RTP packet (RFC 6184 section 5, RFC 7798 section 4):
-/// behind a start code when it begins with a NAL unit, and without when it is a later fragment of one.
+/// How a piece of an access unit begins, as it comes out of one RTP packet (RFC 6184 section 5, RFC 7798 section 4): with a
+/// NAL unit, or with a later fragment of one.
 package enum PieceStart: Hashable, Sendable {
     /// With the first slice of a picture: nothing of the picture is missing before it.
     case picture
@@ -12,14 +12,10 @@ package enum PieceStart: Hashable, Sendable {
     /// With no unit: a later fragment.
     case fragment
 
-    package init(_ piece: UnsafeRawBufferPointer, codec: VideoCodec) {
-        self = .fragment
-        guard piece.count > 3, piece[0] == 0, piece[1] == 0, piece[2] <= 1 else { return }
-        let start = piece[2] == 1 ? 3 : (piece[3] == 1 ? 4 : piece.count)
-        guard start < piece.count else { return }
-        let unit = piece.part(start..<piece.count)
-        guard let header = NALUnitHeader(unit, codec: codec) else { return }
+    /// - Parameter unit: a NAL unit without its start code, or as much of its front as tells.
+    package init(unit: UnsafeRawBufferPointer, codec: VideoCodec) {
         self = .trailing
+        guard let header = NALUnitHeader(unit, codec: codec) else { return }
         switch codec {
         case .h264:
             switch header.type {
