@@ -124,7 +124,10 @@ final class HotStandby: Sendable {
                 if state.keeper.ready == nil { state.keeper.cancelled() } else { state.keeper.taken(at: .now) }
                 return (state.release(), nil)
             }
-            return (nil, state.opening.flatMap { $0.origin == origin ? $0.abort : nil })
+            // From here on what it opens is nobody's, whenever that is told.
+            guard let opening = state.opening, opening.origin == origin else { return (nil, nil) }
+            state.opening = nil
+            return (nil, opening.abort)
         }
         opening?.abort()
         held?.ingest.take(at: surroundings.outlook())
@@ -238,7 +241,7 @@ final class HotStandby: Sendable {
             state.opening = state.isStopped ? nil : (origin, abort)
             return state.leads[origin] ?? StandbyWindow.firstLead
         }
-        defer { state.withLock { $0.opening = nil } }
+        defer { state.withLock { if $0.opening?.abort === abort { $0.opening = nil } } }
         var failure: IngestOpenError?
         if let primary = primary(abort) {
             do throws(IngestOpenError) {
@@ -249,7 +252,7 @@ final class HotStandby: Sendable {
                 let isKept = state.withLock { state in
                     state.hasNews = true
                     // Asked for meanwhile, or of no use any more.
-                    guard !state.isStopped, !abort.isAborted else { return false }
+                    guard !state.isStopped, !abort.isAborted, state.opening?.abort === abort else { return false }
                     state.held = Held(ingest: ingest, began: began)
                     return true
                 }
