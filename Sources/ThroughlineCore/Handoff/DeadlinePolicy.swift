@@ -34,6 +34,16 @@ package struct DeadlinePolicy: Sendable {
         case slowDelivery
         /// Nothing; but the buffer no longer holds what a handoff without preparation needs.
         case lowBuffer
+
+        /// Of those that began at once, which is told first.
+        fileprivate var rank: Int {
+            switch self {
+            case .silence: -3
+            case .slowDelivery: -2
+            case .lowBuffer: -1
+            case .flow(let index): index
+            }
+        }
     }
 
     package enum Order: Hashable, Sendable {
@@ -354,8 +364,10 @@ package struct DeadlinePolicy: Sendable {
 
     private mutating func settle(at now: Instant) -> [Order] {
         settledAt = now
-        for (sign, threat) in threats
-        where !threat.isSuspicious && (suspicion(sign, threat) <= now || commitment(sign, threat, at: now) <= now) {
+        let suspects = threats.filter { sign, threat in
+            !threat.isSuspicious && (suspicion(sign, threat) <= now || commitment(sign, threat, at: now) <= now)
+        }
+        for (sign, threat) in suspects.sorted(by: Self.isOlder) {
             threats[sign]?.isSuspicious = true
             noteSuspicion(sign, threat, at: now)
         }
@@ -363,9 +375,7 @@ package struct DeadlinePolicy: Sendable {
         calmSince = isSuspicious ? nil : calmSince ?? now
         if isCommitted { return isSuspicious ? [] : callOff(at: now) }
         if isSuspicious,
-            let sign = threats.filter({ commitment($0.key, $0.value, at: now) <= now }).min(by: { a, b in
-                a.value.since < b.value.since
-            })?.key
+            let sign = threats.filter({ commitment($0.key, $0.value, at: now) <= now }).min(by: Self.isOlder)?.key
         {
             return commit(sign, at: now)
         }
@@ -383,6 +393,11 @@ package struct DeadlinePolicy: Sendable {
         }
         if isHolding, lowSince == nil, let calmSince, now - calmSince >= settings.calm { return letGo(at: now) }
         return []
+    }
+
+    /// The order of what threatens; never that of a hash, which differs from process to process.
+    private static func isOlder(_ a: (key: Sign, value: Threat), than b: (key: Sign, value: Threat)) -> Bool {
+        (a.value.since, a.key.rank) < (b.value.since, b.key.rank)
     }
 
     private mutating func noteSuspicion(_ sign: Sign, _ threat: Threat, at now: Instant) {

@@ -121,6 +121,13 @@ enum WorldSeeds {
     /// Of schedules: so many, unless it is told otherwise.
     static func schedules(_ count: UInt64) -> [UInt64] { seeds(number("THROUGHLINE_SCHEDULES") ?? count) }
 
+    /// That of all schedules; nil for what each draws.
+    static let standby = getenv("THROUGHLINE_STANDBY").flatMap { Standby(rawValue: String(cString: $0)) }
+
+    /// In so many processes a seed is played, and these seeds.
+    static let processes = number("THROUGHLINE_PROCESSES") ?? 2
+    static let told: [UInt64] = number("THROUGHLINE_PROCESSES") == nil ? [3, 11, 20] : Array(1...40)
+
     private static func number(_ name: String) -> UInt64? { getenv(name).flatMap { UInt64(String(cString: $0)) } }
 
     private static func seeds(_ count: UInt64) -> [UInt64] {

@@ -6,7 +6,8 @@ internal import ThroughlineLab
 /// Random schedules of what goes wrong at two or three origins, in a world: while some origin delivers nobody notices, and
 /// every frame is there, whatever the order of things.
 ///
-/// `THROUGHLINE_SCHEDULES=1000` plays so many; `THROUGHLINE_SEED=7` that one alone.
+/// `THROUGHLINE_SCHEDULES=1000` plays so many; `THROUGHLINE_SEED=7` that one alone; `THROUGHLINE_STANDBY=hot` all of them
+/// with a hot standby.
 @Suite("In a world, random schedules of faults", .inWorlds) struct WorldScheduleTests {
     static let seeds = WorldSeeds.schedules(100)
 
@@ -34,13 +35,15 @@ internal import ThroughlineLab
         /// When the viewer pauses, and for how long.
         let pause: (at: Duration, length: Duration)?
 
-        init(seed: UInt64) {
+        /// - Parameter standby: in place of the one that the seed draws.
+        init(seed: UInt64, standby: Standby? = nil) {
             var random = SeededGenerator(seed: seed &* 0x9E37_79B9)
             func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &random) }
             let files = ["main.mp4", "main-faststart.mp4", "main-fragmented.mp4", "main.ts", "main.mkv", "audio.mp3"]
             file = files[number(0...files.count - 1)]
             buffer = number(1...3)
-            standby = number(0...2) == 0 ? .warm : .cold
+            let drawn: Standby = number(0...2) == 0 ? .warm : .cold
+            self.standby = standby ?? drawn
             isShared = number(0...2) == 0
             let count = number(2...3)
             origins = count
@@ -69,7 +72,7 @@ internal import ThroughlineLab
 
     @Test("while one delivers, nobody notices", .timeLimit(.minutes(25)), arguments: seeds)
     func schedules(_ seed: UInt64) async throws {
-        let schedule = Schedule(seed: seed)
+        let schedule = Schedule(seed: seed, standby: WorldSeeds.standby)
         let expected = try await References.shared.frames(schedule.file)
         let play = try await Self.play(schedule, seed: seed)
         let problems = play.problems(expected: expected, tolerance: 0)
@@ -91,6 +94,31 @@ internal import ThroughlineLab
         for _ in 0..<6 {
             let again = try await Self.play(schedule, seed: seed).story
             #expect(again == first, "\(schedule)")
+        }
+    }
+
+    /// Each process has hashes of its own.
+    @Test("the same seed gives the same in every process", .timeLimit(.minutes(25)))
+    func repeatsElsewhere() async throws {
+        var stories: [[UInt8]] = []
+        for _ in 0..<WorldSeeds.processes {
+            let child = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+                for seed in WorldSeeds.told {
+                    for standby in [nil, .hot] as [Standby?] {
+                        let schedule = Schedule(seed: seed, standby: standby)
+                        print(schedule, try await Self.play(schedule, seed: seed).story, separator: "\n")
+                    }
+                }
+            }
+            stories.append(child?.standardOutputContent ?? [])
+        }
+        let first = stories[0].split(separator: 0x0a)
+        #expect(first.count > 30)
+        for story in stories.dropFirst() {
+            let differing = zip(first, story.split(separator: 0x0a)).first { $0 != $1 }.map { one, other in
+                "\(String(decoding: one, as: UTF8.self))\n\(String(decoding: other, as: UTF8.self))"
+            }
+            #expect(story == stories[0], "\(differing ?? "one is longer")")
         }
     }
 
