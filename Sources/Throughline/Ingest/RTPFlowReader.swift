@@ -48,7 +48,7 @@ final class RTPFlowReader {
     private var ledUp = 0
     private var lastUnitTimestamp: UInt32?
     /// How long the units of the last packet last.
-    private var lastLength: MediaTime = .zero
+    private(set) var lastLength: MediaTime = .zero
     /// The part of a frame of MPEG audio that has come so far.
     private var cutFrame: [UInt8] = []
     private var scratch: [UInt8] = []

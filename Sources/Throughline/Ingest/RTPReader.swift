@@ -249,6 +249,11 @@ final class RTPReader {
     /// leapt, or stand still. Flows whose units are presented as they come are counted on instead.
     func isAdrift(_ flow: Int) -> Bool { readers.indices.contains(flow) && readers[flow].isAdrift }
 
+    /// How long what came last of a flow lasts: until then the sender of what is played as it comes has nothing more to send.
+    func lastLength(of flow: Int) -> MediaTime {
+        readers.indices.contains(flow) ? readers[flow].lastLength : .zero
+    }
+
     func losses(of flow: Int) -> Losses { readers.indices.contains(flow) ? readers[flow].losses : Losses() }
 
     /// What was noticed since the last time, at most 64 findings for each flow.

@@ -22,7 +22,74 @@ struct LabPair: Sendable {
     var urls: [String] { [first.url(for: "/\(file)"), second.url(for: "/\(file)")] }
 }
 
+extension SimulatedWorld {
+    /// Two of the lab's RTSP origins in a world, of which the first fails on command.
+    ///
+    /// - Parameters:
+    ///   - faults: of the first, as the lab reads them, with spaces between.
+    ///   - secondFaults: of the second.
+    func pair(
+        _ file: String = "main.mkv", _ faults: String = "", second secondFaults: String = "",
+        options: RTSPOrigin.Options = RTSPOrigin.Options(), link: NetworkLink = NetworkLink()
+    ) throws -> LabPair {
+        let path = file.hasPrefix("/") ? file : Fixtures.path(file)
+        func origin(_ faults: String) throws -> RTSPOrigin {
+            let faults = try faults.split(separator: " ").map { try Fault(parsing: String($0)) }
+            return try serveRTSP(["/film": path], faults: faults, options: options, link: link)
+        }
+        return LabPair(file: "film", first: try origin(faults), second: try origin(secondFaults))
+    }
+}
+
+extension LabPair {
+    /// Plays two of the lab's RTSP origins in a world.
+    ///
+    /// - Parameters:
+    ///   - faults: of the first; `second`, of the other one.
+    ///   - arrange: does what else is needed before, and gives the origins that are played; on a thread of the world.
+    ///   - whilePlaying: runs beside the play from the first packet on, on a thread of the world.
+    static func play(
+        _ file: String = "main.mkv", _ faults: String = "", second: String = "",
+        over transport: RTSPTransportChoice = .tcp, options: RTSPOrigin.Options = RTSPOrigin.Options(),
+        link: NetworkLink = NetworkLink(), buffer: Duration = .seconds(1), to end: NPT? = nil,
+        pacing: Configuration.Pacing = .realtime, containers: [String] = [],
+        configure: @escaping @Sendable (inout Configuration) -> Void = { _ in },
+        arrange: @escaping @Sendable (SimulatedWorld, LabPair) throws -> [String] = { $1.urls },
+        whilePlaying: @escaping @Sendable (WorldViewer, LabPair) throws -> Void
+    ) async throws -> (play: Play, pair: LabPair) {
+        try await inWorld { world in
+            let pair = try world.pair(file, faults, second: second, options: options, link: link)
+            let urls = try arrange(world, pair)
+            let play = try world.play(urls, buffer: buffer, pacing: pacing, containers: containers) {
+                $0.rtspTransport = transport
+                $0.to = end
+                configure(&$0)
+            } whilePlaying: {
+                try whilePlaying($0, pair)
+            }
+            return (play, pair)
+        }
+    }
+
+    /// The same with nobody beside it.
+    static func play(
+        _ file: String = "main.mkv", _ faults: String = "", second: String = "",
+        over transport: RTSPTransportChoice = .tcp, options: RTSPOrigin.Options = RTSPOrigin.Options(),
+        link: NetworkLink = NetworkLink(), buffer: Duration = .seconds(1), to end: NPT? = nil,
+        pacing: Configuration.Pacing = .realtime, containers: [String] = [],
+        configure: @escaping @Sendable (inout Configuration) -> Void = { _ in },
+        arrange: @escaping @Sendable (SimulatedWorld, LabPair) throws -> [String] = { $1.urls }
+    ) async throws -> (play: Play, pair: LabPair) {
+        try await play(
+            file, faults, second: second, over: transport, options: options, link: link, buffer: buffer, to: end,
+            pacing: pacing, containers: containers, configure: configure, arrange: arrange, whilePlaying: { _, _ in })
+    }
+}
+
 extension RTSPOrigin {
+    /// The address of what an origin of a world serves.
+    var film: String { url(for: "/film") }
+
     /// The methods that were asked for, in order.
     var methods: [String] { log.map(\.method) }
 
@@ -71,6 +138,42 @@ actor Beginnings {
             }
             guard play.summary.error == nil else {
                 throw SupportFailure(description: "\(file) does not play: \(play.story)")
+            }
+            return play.frames
+        }
+        made[name] = task
+        return try await task.value
+    }
+}
+
+/// Uninterrupted plays of the lab over RTSP, in a world, up to an NPT; made once for each.
+///
+/// Over RTSP everything is heard that a file has, also what its container hides.
+actor WorldReferences {
+    static let shared = WorldReferences()
+    private var made: [String: Task<Frames, any Error>] = [:]
+
+    func frames(_ file: String, to end: NPT?) async throws -> Frames {
+        let name = "\(file) \(end.map { "\($0)" } ?? "")"
+        if let task = made[name] { return try await task.value }
+        let task = Task {
+            let play = try await inWorld { world in
+                try world.play([world.pair(file).first.film]) {
+                    $0.rtspTransport = .tcp
+                    $0.to = end
+                    $0.flows = .kinds([.video, .audio])
+                }
+            }
+            let whole = try await Beginnings.shared.frames(file, to: end)
+            // What is shown is what the file holds.
+            let (mine, theirs) = (play.frames.only("video"), whole.only("video"))
+            let difference = mine.difference(from: theirs, tolerance: 0.0025)
+            guard play.summary.error == nil, play.summary.gapTotal == .zero, difference == nil else {
+                throw SupportFailure(description: "\(file) does not play: \(difference ?? "")\n\(play.story)")
+            }
+            // And no less is heard.
+            guard zip(play.frames.flows, whole.flows).allSatisfy({ $0.frames.count >= $1.frames.count }) else {
+                throw SupportFailure(description: "\(file) is not heard\n\(play.story)")
             }
             return play.frames
         }

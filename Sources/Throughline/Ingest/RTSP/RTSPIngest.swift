@@ -125,6 +125,8 @@ final class RTSPIngest: Ingest {
     static let pictureReserve: Duration = .milliseconds(500)
     /// Key frames do not lie further apart, whatever a server makes of them.
     static let longestStep: MediaTime = .seconds(20)
+    /// Pieces of sound are not taken to be longer.
+    static let longestPiece: Duration = .seconds(2)
     /// Silence after which nothing more is expected of a server that has announced the end.
     static let endPatience: Duration = .milliseconds(300)
     /// A flow that is silent for longer, or that never came, is not waited for when all others have said goodbye.
@@ -413,7 +415,7 @@ final class RTSPIngest: Ingest {
         awaitsMedia = !isPaused
         if isPaused { return source.queue.take(until: .now + .seconds(1)) ?? endOfPause() }
         // While PLAY is not answered no media is due; a session sees to it that this does not last.
-        var due = isOpening || isBetweenRanges ? nil : pictureIsDue ?? .now
+        var due = isOpening || isBetweenRanges ? nil : pictureIsDue ?? soundIsDue ?? .now
         let openDeadline: Instant = .now + supervisor.openBound(for: origin)
         let endDeadline: Instant = .now + Self.endPatience
         while true {
@@ -429,6 +431,8 @@ final class RTSPIngest: Ingest {
             if source.queue.isClosed {
                 throw .changed(ChangeEvent(cause: .closedEarly, detail: "\(url): the session is over"))
             }
+            // Forwards, what is due only now has not failed to come.
+            if due != nil, !isBackward, !endIsAnnounced { continue }
             if isAtEnd || endIsAnnounced {
                 try ended("said that it was done")
                 return nil
@@ -466,6 +470,19 @@ final class RTSPIngest: Ingest {
         guard let step = keyFrameStep else { return lastMedia + (Self.keyFramePatience * slowness).duration }
         let usual = (step * (scale.magnitude.inverse ?? .normal)).duration
         return lastMedia + usual * 3 / 2 + Self.pictureReserve
+    }
+
+    /// When more is due of sound that comes in long pieces, and of nothing else: when what came last has been played. Before
+    /// that nothing is missed, neither silence nor the last piece of all.
+    private var soundIsDue: Instant? {
+        guard !isBackward, let pace = (scale * speed)?.magnitude.inverse else { return nil }
+        var due: Instant?
+        for flow in reader.flows where !isIdle(flow) && !done.contains(flow.index) {
+            let length = (reader.lastLength(of: flow.index) * pace).duration
+            guard length >= ArrivalRhythm.Bounds.connection.shortest, let heard = lastHeard[flow.index] else { return nil }
+            due = min(due ?? .never, heard + min(length, Self.longestPiece))
+        }
+        return due
     }
 
     /// How far the key frames lie apart shows in either direction.
