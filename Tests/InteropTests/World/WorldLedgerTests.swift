@@ -4,11 +4,11 @@ internal import ThroughlineCore
 internal import ThroughlineLab
 
 /// The ledger in a whole play: it agrees with the timestamps, and it stands in for them.
-@Suite("The ledger", .inSlots) struct LedgerTests {
+@Suite("In a world, the ledger", .inWorlds) struct WorldLedgerTests {
     /// Pictures that are not reordered, and MP3, both at a constant rate.
     ///
     /// - Parameter rich: has twice the rate of pictures.
-    private static func constant(_ place: borrowing TemporaryDirectory, seconds: Int, isRich: Bool) async throws
+    fileprivate static func constant(_ place: borrowing TemporaryDirectory, seconds: Int, isRich: Bool) async throws
         -> String
     {
         let path = place.path(isRich ? "rich.mp4" : "poor.mp4")
@@ -30,23 +30,15 @@ internal import ThroughlineLab
         arguments: ["frozen-timestamps", "random-timestamps", "frozen-timestamps@npt=2", "random-timestamps@npt=2"],
         [RTSPTransportChoice.tcp, .udp])
     func handsOff(_ fault: String, transport: RTSPTransportChoice) async throws {
-        let place = try TemporaryDirectory()
-        let file = try await Self.constant(place, seconds: 10, isRich: false)
-        let faults = try [fault, "no-rtp-info", "no-reports"].map { try Fault(parsing: $0) }
-        let files = ["/film.mp4": file]
-        var options = RTSPOrigin.Options()
+        let (file, whole) = try await ConstantFilm.shared.play()
         // Among thrown timestamps one in some thousands looks like a hole: a first one that does would be taken for it.
+        var options = RTSPOrigin.Options()
         options.seed = 1
-        let first = try await RTSPOrigin.start(serving: files, faults: faults, options: options)
-        let second = try await RTSPOrigin.start(serving: files)
-        options.pace = Rate(8)
-        let healthy = try await RTSPOrigin.start(serving: files, options: options)
-        let whole = try await Play.run([healthy.url(for: "/film.mp4")], pacing: .fast) { $0.rtspTransport = .tcp }
-        let play = try await Play.run([first.url(for: "/film.mp4"), second.url(for: "/film.mp4")]) {
-            $0.rtspTransport = transport
-        } whilePlaying: { stream in
-            guard await stream.reaches(.seconds(5)) else { return }
-            first.kill()
+        let (play, pair) = try await LabPair.play(
+            file, "\(fault) no-rtp-info no-reports", over: transport, options: options
+        ) { viewer, pair in
+            guard viewer.reaches(.seconds(5)) else { return }
+            pair.first.kill()
         }
         #expect(play.summary.error == nil, "\(play.story)")
         #expect(play.summary.handoffCount == 1, "\(play.story)")
@@ -60,7 +52,7 @@ internal import ThroughlineLab
             let ledger = try #require(handoff.positions.first { $0.flow == flow.flow }?.position.position.npt)
             #expect((ledger - last).magnitude <= .milliseconds(500), "\(handoff.positions)")
         }
-        let asked = try #require(second.log.first { $0.method == "PLAY" }?.range)
+        let asked = try #require(pair.second.log.first { $0.method == "PLAY" }?.range)
         let start = try #require(Double(asked.dropFirst("npt=".count).prefix { $0 != "-" }))
         let npt = Double(handoff.npt.nanoseconds) / 1e9
         #expect(start <= npt && npt - start <= 0.5, "\(asked) for \(npt)")
@@ -69,7 +61,7 @@ internal import ThroughlineLab
         #expect(
             play.summary.gaps.allSatisfy { fault == "frozen-timestamps" && $0.npt < .seconds(1) }, "\(play.story)")
         #expect(play.summary.missing == .zero && play.summary.duplicate == .zero, "\(play.story)")
-        let (mine, theirs) = (play.frames, whole.frames)
+        let (mine, theirs) = (play.frames, whole)
         // Sound that is not known at the opening is decoded by another decoder.
         let parts = transport == .udp ? (mine.only("video"), theirs.only("video")) : (mine, theirs)
         #expect(parts.0.difference(from: parts.1, tolerance: 0.1) == nil, "\(play.story)")
@@ -84,18 +76,21 @@ internal import ThroughlineLab
         let place = try TemporaryDirectory()
         let poor = try await Self.constant(place, seconds: 30, isRich: false)
         let rich = try await Self.constant(place, seconds: 30, isRich: true)
-        var options = RTSPOrigin.Options()
-        options.encodes = ["/film.mp4": [poor]]
-        let origin = try await RTSPOrigin.start(serving: ["/film.mp4": rich], options: options)
-        let play = try await Play.run([origin.url(for: "/film.mp4")], patience: .seconds(90)) {
-            $0.rtspTransport = .tcp
-        } whilePlaying: { stream in
-            guard await stream.reaches(.seconds(6)) else { return }
-            try? stream.limitBandwidth(to: 300_000)
-            guard await stream.reaches(.seconds(13)) else { return }
-            try? stream.setRate(Rate(2))
-            guard await stream.reaches(.seconds(21)) else { return }
-            try? stream.limitBandwidth(to: 600_000)
+        let (play, origin) = try await inWorld { world in
+            var options = RTSPOrigin.Options()
+            options.encodes = ["/film": [poor]]
+            let origin = try world.pair(rich, options: options).first
+            let play = try world.play([origin.film], patience: .seconds(90)) {
+                $0.rtspTransport = .tcp
+            } whilePlaying: { viewer in
+                guard viewer.reaches(.seconds(6)) else { return }
+                try viewer.player.limitBandwidth(to: 300_000)
+                guard viewer.reaches(.seconds(13)) else { return }
+                try viewer.player.setRate(Rate(2))
+                guard viewer.reaches(.seconds(21)) else { return }
+                try viewer.player.limitBandwidth(to: 600_000)
+            }
+            return (play, origin)
         }
         #expect(play.summary.error == nil, "\(play.story)")
         #expect(play.summary.handoffCount == 0, "\(play.story)")
@@ -116,11 +111,8 @@ internal import ThroughlineLab
         "a data flow goes over RTP, and through a handoff", .timeLimit(.minutes(25)),
         arguments: [RTSPTransportChoice.tcp, .udp], [3900, 4050, 4200, 4350] as [Int64])
     func data(transport: RTSPTransportChoice, milliseconds: Int64) async throws {
-        let pair = try await LabPair.start("klv.ts")
-        let play = try await Play.run(pair.urls, containers: ["ts"]) {
-            $0.rtspTransport = transport
-        } whilePlaying: { stream in
-            guard await stream.reaches(.milliseconds(milliseconds)) else { return }
+        let (play, _) = try await LabPair.play("klv.ts", over: transport, containers: ["ts"]) { viewer, pair in
+            guard viewer.reaches(.milliseconds(milliseconds)) else { return }
             pair.first.kill()
         }
         #expect(play.summary.error == nil, "\(play.story)")
@@ -149,5 +141,26 @@ internal import ThroughlineLab
         // Side data has a column of its own.
         return tool.output.split(whereSeparator: { $0 == "," || $0.isNewline }).filter { $0.hasPrefix("MD5:") }.map(
             String.init)
+    }
+}
+
+/// Ten seconds at a constant rate, and what is seen and heard of them; made once.
+private actor ConstantFilm {
+    static let shared = ConstantFilm()
+    private let place = Result { try TemporaryDirectory() }
+    private var made: Task<(file: String, frames: Frames), any Error>?
+
+    func play() async throws -> (file: String, frames: Frames) {
+        if let made { return try await made.value }
+        let place = try place.get()
+        let task = Task {
+            let file = try await WorldLedgerTests.constant(place, seconds: 10, isRich: false)
+            let whole = try await inWorld { world in
+                try world.play([world.pair(file).first.film], pacing: .fast) { $0.rtspTransport = .tcp }
+            }
+            return (file: file, frames: whole.frames)
+        }
+        made = task
+        return try await task.value
     }
 }

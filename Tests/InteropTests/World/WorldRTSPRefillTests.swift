@@ -4,29 +4,19 @@ internal import ThroughlineCore
 internal import ThroughlineLab
 
 /// What a handoff took from the buffer is made up for, where the next origin can deliver faster.
-@Suite("The buffer is filled again over RTSP", .inSlots) struct RTSPRefillTests {
+@Suite("In a world, the buffer is filled again over RTSP", .inWorlds) struct WorldRTSPRefillTests {
     static let end: NPT = .seconds(11)
     static let buffer: Duration = .milliseconds(1500)
 
-    /// A first origin that dies, and a second one that takes half a second to be opened.
-    private func pair(
-        _ file: String = "main.mkv", takes delay: Duration = .milliseconds(500), _ others: Fault...
-    ) async throws -> LabPair {
-        let slow = Fault(.delay(delay), method: "DESCRIBE")
-        return try await LabPair.start(
-            file, faults: [Fault(.reset, .atNPT(.seconds(3))), Fault(.refuse)], secondFaults: [slow] + others)
-    }
-
+    /// A first origin that dies, and a second one that takes a while to be opened.
     private func play(
-        _ urls: [String], _ transport: RTSPTransportChoice,
-        whilePlaying: (@Sendable (ResilientStream) async -> Void)? = nil
-    ) async throws -> Play {
-        try await Play.run(urls, buffer: Self.buffer) {
-            $0.rtspTransport = transport
-            $0.to = Self.end
-        } whilePlaying: { stream in
-            await whilePlaying?(stream)
-        }
+        _ transport: RTSPTransportChoice, _ file: String = "main.mkv", takes delay: Int = 550, _ others: String = "",
+        arrange: @escaping @Sendable (SimulatedWorld, LabPair) throws -> [String] = { $1.urls },
+        whilePlaying: @escaping @Sendable (WorldViewer, LabPair) throws -> Void = { _, _ in }
+    ) async throws -> (play: Play, pair: LabPair) {
+        try await LabPair.play(
+            file, "reset@npt=3 refuse", second: "delay=\(delay)ms:describe \(others)", over: transport,
+            buffer: Self.buffer, to: Self.end, arrange: arrange, whilePlaying: whilePlaying)
     }
 
     @Test(
@@ -34,13 +24,14 @@ internal import ThroughlineLab
         arguments: [RTSPTransportChoice.tcp, .udp], ["main.mkv", "hevc.ts"])
     func refills(_ transport: RTSPTransportChoice, _ file: String) async throws {
         let expected = try await Beginnings.shared.frames(file, to: Self.end)
-        let pair = try await pair(file)
         let level = Guarded<Duration>(.zero)
-        let play = try await play(pair.urls, transport) { stream in
-            guard await stream.reaches(.seconds(8)) else { return }
-            let now = stream.status.buffer.duration
-            level.withLock { $0 = now }
-        }
+        let (play, pair) = try await play(
+            transport, file,
+            whilePlaying: { viewer, _ in
+                guard viewer.reaches(.seconds(8)) else { return }
+                let now = viewer.player.status.buffer.duration
+                level.withLock { $0 = now }
+            })
         play.expectUnnoticed(expected)
         let handoff = try #require(play.summary.handoffs.first, "\(play.story)")
         #expect(play.summary.handoffCount == 1 && handoff.duration >= .milliseconds(500), "\(play.story)")
@@ -58,15 +49,14 @@ internal import ThroughlineLab
 
     @Test(
         "a second handoff in the middle of it is not seen either", .timeLimit(.minutes(25)),
-        arguments: [RTSPTransportChoice.tcp, .udp], [4.5, 5.5, 7])
-    func again(_ transport: RTSPTransportChoice, at time: Double) async throws {
+        arguments: [RTSPTransportChoice.tcp, .udp], ["4.5", "5.5", "7"])
+    func again(_ transport: RTSPTransportChoice, at time: String) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
-        let death = NPT.milliseconds(Int64(time * 1000))
-        let (pair, other) = (
-            try await pair(takes: .milliseconds(300), Fault(.reset, .atNPT(death)), Fault(.refuse)),
-            try await LabPair.start()
-        )
-        let play = try await play(pair.urls + [other.urls[0]], transport)
+        let (play, _) = try await play(
+            transport, takes: 300, "reset@npt=\(time) refuse",
+            arrange: { world, pair in
+                pair.urls + [try world.pair().first.film]
+            })
         play.expectUnnoticed(expected)
         #expect(play.summary.handoffs.map(\.to) == [OriginID(1), OriginID(2)], "\(play.story)")
         #expect(play.summary.handoffs.map(\.grade) == [.packetExact, .packetExact], "\(play.story)")
@@ -77,8 +67,7 @@ internal import ThroughlineLab
         arguments: [RTSPTransportChoice.tcp, .udp], ["no-speed", "speed-in-timestamps"])
     func cannot(_ transport: RTSPTransportChoice, _ fault: String) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
-        let pair = try await pair("main.mkv", Fault(parsing: fault))
-        let play = try await play(pair.urls, transport)
+        let (play, pair) = try await play(transport, "main.mkv", fault)
         play.expectUnnoticed(expected)
         #expect(play.summary.handoffCount == 1, "\(play.story)")
         #expect(play.refills.isEmpty, "\(play.story)")
@@ -89,13 +78,14 @@ internal import ThroughlineLab
     @Test("a pause in the middle of it, and nothing is lost", .timeLimit(.minutes(25)))
     func pauses() async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
-        let pair = try await pair()
-        let play = try await play(pair.urls, .tcp) { stream in
-            guard await stream.reaches(.milliseconds(4200)) else { return }
-            stream.pause()
-            try? await Task.sleep(for: .milliseconds(500))
-            stream.resume()
-        }
+        let (play, _) = try await play(
+            .tcp,
+            whilePlaying: { viewer, _ in
+                guard viewer.reaches(.milliseconds(4200)) else { return }
+                viewer.player.pause()
+                viewer.waits(.milliseconds(500))
+                viewer.player.resume()
+            })
         play.expectUnnoticed(expected)
         #expect(play.summary.handoffCount == 1, "\(play.story)")
     }

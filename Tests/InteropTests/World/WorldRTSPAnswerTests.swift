@@ -4,19 +4,16 @@ internal import ThroughlineCore
 internal import ThroughlineLab
 
 /// What an RTSP server may answer, and what the agent makes of it.
-@Suite("Answers of RTSP", .inSlots) struct RTSPAnswerTests {
+@Suite("In a world, answers of RTSP", .inWorlds) struct WorldRTSPAnswerTests {
     static let end: NPT = .seconds(6)
 
-    private func faults(_ text: String) throws -> [Fault] {
-        try text.split(separator: " ").map { try Fault(parsing: String($0)) }
-    }
-
-    private func playable(_ pair: LabPair, _ urls: [String]? = nil, buffer: Duration = .seconds(1)) async throws -> Play
-    {
-        try await Play.run(urls ?? pair.urls, buffer: buffer) {
-            $0.rtspTransport = .tcp
-            $0.to = Self.end
-        }
+    private func play(
+        _ faults: String = "", second: String = "", options: RTSPOrigin.Options = RTSPOrigin.Options(),
+        buffer: Duration = .seconds(1),
+        arrange: @escaping @Sendable (SimulatedWorld, LabPair) throws -> [String] = { $1.urls }
+    ) async throws -> (play: Play, pair: LabPair) {
+        try await LabPair.play(
+            "main.mkv", faults, second: second, options: options, buffer: buffer, to: Self.end, arrange: arrange)
     }
 
     // MARK: Overload
@@ -26,10 +23,9 @@ internal import ThroughlineLab
         arguments: ["453:setup", "503:describe"])
     func overloadedAlternate(_ status: String) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
-        let pair = try await LabPair.start(
-            faults: faults("close@npt=3 refuse"), secondFaults: faults("status=\(status)"))
-        let third = try await LabPair.start().first
-        let play = try await playable(pair, pair.urls + [third.url(for: "/main.mkv")])
+        let (play, pair) = try await play("close@npt=3 refuse", second: "status=\(status)") { world, pair in
+            pair.urls + [try world.pair().first.film]
+        }
         play.expectUnnoticed(expected)
         #expect(play.summary.handoffs.last?.to == OriginID(2), "\(play.story)")
         #expect(pair.second.methods.contains(status.hasPrefix("453") ? "SETUP" : "DESCRIBE"), "\(play.story)")
@@ -38,9 +34,9 @@ internal import ThroughlineLab
     @Test("Retry-After of a lone origin is waited for", .timeLimit(.minutes(25)))
     func retryAfterAlone() async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
-        let pair = try await LabPair.start(
-            faults: faults("close@npt=3,once status=503:describe,retry-after=1,for=900ms"))
-        let play = try await playable(pair, [pair.urls[0]], buffer: .seconds(3))
+        let (play, pair) = try await play(
+            "close@npt=3,once status=503:describe,retry-after=1,for=900ms", buffer: .seconds(3),
+            arrange: { [$1.first.film] })
         #expect(play.summary.error == nil, "\(play.story)")
         #expect(play.frames.difference(from: expected, tolerance: 0.0025) == nil, "\(play.story)")
         let asked = pair.first.log.filter { $0.method == "DESCRIBE" }.map(\.receivedAt)
@@ -52,10 +48,9 @@ internal import ThroughlineLab
     func retryAfterOfTwo() async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
         // The second goes for good a second after it was joined.
-        let pair = try await LabPair.start(
-            faults: faults("close@npt=3,once status=503:describe,retry-after=2,for=1900ms"),
-            secondFaults: faults("close@npt=4 status=404"))
-        let play = try await playable(pair, buffer: .seconds(3))
+        let (play, pair) = try await play(
+            "close@npt=3,once status=503:describe,retry-after=2,for=1900ms", second: "close@npt=4 status=404",
+            buffer: .seconds(3))
         #expect(play.summary.error == nil, "\(play.story)")
         #expect(play.frames.difference(from: expected, tolerance: 0.0025) == nil, "\(play.story)")
         let asked = pair.first.log.filter { $0.method == "DESCRIBE" }.map(\.receivedAt)
@@ -71,8 +66,7 @@ internal import ThroughlineLab
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
         var options = RTSPOrigin.Options()
         options.timeout = .seconds(1)
-        let pair = try await LabPair.start(faults: faults("session-lost@2s,once"), options: options)
-        let play = try await playable(pair, buffer: .seconds(2))
+        let (play, _) = try await play("session-lost@2s,once", options: options, buffer: .seconds(2))
         play.expectUnnoticed(expected)
         #expect(play.summary.handoffs.map(\.event.cause) == [.sessionLost], "\(play.story)")
         #expect(play.summary.handoffs.map(\.to) == [OriginID(0)], "\(play.story)")
@@ -81,8 +75,7 @@ internal import ThroughlineLab
     @Test("454 to PLAY: set up again", .timeLimit(.minutes(25)))
     func lostBeforePlay() async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
-        let pair = try await LabPair.start(faults: faults("status=454:play,once"))
-        let play = try await playable(pair)
+        let (play, pair) = try await play("status=454:play,once")
         play.expectUnnoticed(expected)
         #expect(play.summary.handoffCount == 0, "\(play.story)")
         #expect(pair.second.log.isEmpty, "\(play.story)")
@@ -97,8 +90,8 @@ internal import ThroughlineLab
         var options = RTSPOrigin.Options()
         if isRefused { options.transports = [.tcp] }
         // The first PLAY is over UDP.
-        let pair = try await LabPair.start(faults: isRefused ? [] : faults("loss=100%,once"), options: options)
-        let play = try await Play.run(pair.urls) { $0.to = Self.end }
+        let (play, pair) = try await LabPair.play(
+            "main.mkv", isRefused ? "" : "loss=100%,once", over: .auto, options: options, to: Self.end)
         play.expectUnnoticed(expected)
         #expect(play.summary.handoffCount == 0, "\(play.story)")
         #expect(pair.first.methods.count { $0 == "DESCRIBE" } == 2, "\(pair.first.methods)")
@@ -111,13 +104,16 @@ internal import ThroughlineLab
         let expected = try await Beginnings.shared.frames("main.mkv", to: .seconds(2))
         var options = RTSPOrigin.Options()
         options.credentials = RTSPCredentials(user: "viewer", password: "p%ss", scheme: isBasic ? .basic : .digest)
-        let pair = try await LabPair.start(options: options)
-        let play = try await Play.run(["rtsp://viewer:p%25ss@127.0.0.1:\(pair.first.port)/main.mkv"]) {
-            $0.to = .seconds(2)
+        let (credentials, end) = (options, NPT.seconds(2))
+        let (play, wrong) = try await inWorld { world in
+            let port = try world.pair(options: credentials).first.port
+            let plays = try ["p%25ss", "wrong"].map { password in
+                try world.play(["rtsp://viewer:\(password)@127.0.0.1:\(port)/film"]) { $0.to = end }
+            }
+            return (plays[0], plays[1])
         }
         play.expectUnnoticed(expected)
         #expect(!play.story.contains("ss@"))
-        let wrong = try await Play.run(["rtsp://viewer:wrong@127.0.0.1:\(pair.first.port)/main.mkv"])
         let error = try #require(wrong.summary.error)
         #expect(error.code == .noOriginUsable && error.code.exitStatus == 69)
         #expect("\(error)".contains("refuses the user or the password"), "\(error)")
@@ -129,9 +125,12 @@ internal import ThroughlineLab
     @Test("DESCRIBE is sent elsewhere", .timeLimit(.minutes(25)), arguments: [301, 302])
     func moved(status: Int) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: .seconds(2))
-        let pair = try await LabPair.start()
-        pair.first.inject(Fault(.rtsp(.moved(status, location: pair.urls[1]))))
-        let play = try await Play.run([pair.urls[0]]) { $0.to = .seconds(2) }
+        let (play, pair) = try await LabPair.play(
+            over: .auto, to: .seconds(2),
+            arrange: { _, pair in
+                pair.first.inject(Fault(.rtsp(.moved(status, location: pair.urls[1]))))
+                return [pair.urls[0]]
+            })
         play.expectUnnoticed(expected)
         #expect(pair.second.methods.contains("PLAY"))
     }
@@ -139,9 +138,12 @@ internal import ThroughlineLab
     @Test("DESCRIBE is sent to a host that was not given: the next origin is asked", .timeLimit(.minutes(25)))
     func movedAway() async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: .seconds(2))
-        let pair = try await LabPair.start()
-        pair.first.inject(Fault(.rtsp(.moved(302, location: "rtsp://elsewhere.invalid/main.mkv"))))
-        let play = try await Play.run(pair.urls) { $0.to = .seconds(2) }
+        let (play, _) = try await LabPair.play(
+            over: .auto, to: .seconds(2),
+            arrange: { _, pair in
+                pair.first.inject(Fault(.rtsp(.moved(302, location: "rtsp://elsewhere.invalid/film"))))
+                return pair.urls
+            })
         play.expectUnnoticed(expected)
         #expect(play.story.contains("elsewhere.invalid"), "\(play.story)")
     }
@@ -157,9 +159,10 @@ internal import ThroughlineLab
     func alternate(_ defects: String) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
         // Each by itself, not one after the other.
-        let pair = try await LabPair.start(faults: faults("close@npt=3 refuse"))
-        for fault in try faults(defects) { pair.second.inject(fault) }
-        let play = try await playable(pair)
+        let (play, _) = try await play("close@npt=3 refuse") { _, pair in
+            for fault in defects.split(separator: " ") { pair.second.inject(try Fault(parsing: String(fault))) }
+            return pair.urls
+        }
         play.expectUnnoticed(expected)
         #expect(play.summary.handoffs.last?.to == OriginID(1), "\(play.story)")
         #expect(play.summary.handoffs.allSatisfy { $0.grade == .packetExact }, "\(play.story)")
@@ -174,8 +177,7 @@ internal import ThroughlineLab
         ])
     func borne(_ fault: String) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
-        let pair = try await LabPair.start(faults: faults(fault))
-        let play = try await playable(pair)
+        let (play, _) = try await play(fault)
         play.expectUnnoticed(expected)
         #expect(play.summary.handoffCount == 0, "\(play.story)")
     }
@@ -186,8 +188,7 @@ internal import ThroughlineLab
         arguments: ["no-rtp-info", "wrong-rtp-info"])
     func assumed(_ fault: String) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: nil)
-        let pair = try await LabPair.start(faults: faults(fault))
-        let play = try await Play.run(pair.urls) { $0.rtspTransport = .tcp }
+        let (play, _) = try await LabPair.play("main.mkv", fault)
         play.expectUnnoticed(expected, tolerance: 0.025)
         #expect(play.summary.handoffCount == 0, "\(play.story)")
     }
@@ -197,8 +198,7 @@ internal import ThroughlineLab
         arguments: ["new-source@npt=3,once", "timestamp-jump=100s@npt=3,once"], [false, true])
     func leaps(_ fault: String, isAlone: Bool) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
-        let pair = try await LabPair.start(faults: faults(fault))
-        let play = try await playable(pair, isAlone ? [pair.urls[0]] : nil)
+        let (play, _) = try await play(fault, arrange: { isAlone ? [$1.urls[0]] : $1.urls })
         play.expectUnnoticed(expected)
         #expect(play.summary.handoffs.map(\.event.cause) == [.protocolError], "\(play.story)")
     }
@@ -210,12 +210,12 @@ internal import ThroughlineLab
         // Chance that is the same each time.
         var options = RTSPOrigin.Options()
         options.seed = 1
-        let pair = try await LabPair.start(options: options)
-        for fault in try faults("loss=5% reorder=20%") { pair.first.inject(fault) }
-        let play = try await Play.run([pair.urls[0]]) {
-            $0.rtspTransport = .udp
-            $0.to = Self.end
-        }
+        let (play, _) = try await LabPair.play(
+            over: .udp, options: options, to: Self.end,
+            arrange: { _, pair in
+                for fault in ["loss=5%", "reorder=20%"] { pair.first.inject(try Fault(parsing: fault)) }
+                return [pair.urls[0]]
+            })
         #expect(play.summary.error == nil && play.summary.handoffCount == 0, "\(play.story)")
         let video = try #require(play.summary.flows.first)
         #expect(video.losses.packets > 0, "\(play.story)")
@@ -233,12 +233,9 @@ internal import ThroughlineLab
         let expected = try await Beginnings.shared.frames(file, to: .seconds(3))
         var options = RTSPOrigin.Options()
         options.describesParameterSets = false
-        let pair = try await LabPair.start(file, faults: faults("close@npt=2 refuse"), options: options)
-        let play = try await Play.run(pair.urls, containers: ["mp4"]) {
-            $0.rtspTransport = .tcp
-            $0.to = .seconds(3)
-            $0.flows = .kinds([.video, .audio])
-        }
+        let (play, _) = try await LabPair.play(
+            file, "close@npt=2 refuse", options: options, to: .seconds(3), containers: ["mp4"],
+            configure: { $0.flows = .kinds([.video, .audio]) })
         play.expectUnnoticed(expected)
         #expect(play.summary.handoffCount == 1, "\(play.story)")
         let written = try await Frames.byFFmpeg(play.output("mp4")).only("video")
@@ -250,22 +247,17 @@ internal import ThroughlineLab
         let expected = try await Beginnings.shared.frames("main.mkv", to: .seconds(2))
         var options = RTSPOrigin.Options()
         options.transports = scheme == "rtspt" ? [.tcp] : [.udp]
-        let pair = try await LabPair.start(options: options)
-        let play = try await Play.run([scheme + pair.urls[0].dropFirst(4)]) {
-            $0.rtspTransport = scheme == "rtspt" ? .udp : .tcp
-            $0.to = .seconds(2)
-        }
+        let (play, _) = try await LabPair.play(
+            over: scheme == "rtspt" ? .udp : .tcp, options: options, to: .seconds(2),
+            arrange: { [scheme + $1.urls[0].dropFirst(4)] })
         play.expectUnnoticed(expected)
     }
 
     @Test("reordering alone loses nothing", .timeLimit(.minutes(25)))
     func reordering() async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: Self.end)
-        let pair = try await LabPair.start(faults: faults("reorder=20%"))
-        let play = try await Play.run([pair.urls[0]]) {
-            $0.rtspTransport = .udp
-            $0.to = Self.end
-        }
+        let (play, _) = try await LabPair.play(
+            "main.mkv", "reorder=20%", over: .udp, to: Self.end, arrange: { [$1.urls[0]] })
         play.expectUnnoticed(expected)
         #expect(play.summary.flows.allSatisfy { $0.losses == FlowLosses() }, "\(play.story)")
     }

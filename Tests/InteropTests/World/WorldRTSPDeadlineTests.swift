@@ -5,14 +5,14 @@ internal import ThroughlineLab
 
 /// When an origin over RTSP is left that does not break: as late as the buffer allows, and not at all when it comes back in
 /// time.
-@Suite("Leaving by deadline", .inSlots) struct DeadlineTests {
+@Suite("In a world, leaving by deadline over RTSP", .inWorlds) struct WorldRTSPDeadlineTests {
     @Test(
         "silence over RTSP is left before the buffer is dry", .timeLimit(.minutes(25)),
         arguments: [RTSPTransportChoice.tcp, .udp], [1, 2, 5])
     func silenceOverRTSP(transport: RTSPTransportChoice, buffer: Int) async throws {
-        let expected = try await Beginnings.shared.frames("main.mkv", to: nil)
-        let lab = try await LabPair.start(faults: [Fault(parsing: "stall@npt=7")])
-        let play = try await Play.run(lab.urls, buffer: .seconds(buffer)) { $0.rtspTransport = transport }
+        let expected = try await Beginnings.shared.frames("main.mkv", to: .seconds(9))
+        let (play, _) = try await LabPair.play(
+            "main.mkv", "stall@npt=6", over: transport, buffer: .seconds(buffer), to: .seconds(9))
         play.expectUnnoticed(expected)
         #expect(play.summary.handoffCount == 1, "\(play.story)")
         try expectExplained(play)
@@ -36,8 +36,9 @@ internal import ThroughlineLab
     /// - Parameter percent: of the rate at which the stream is played.
     private func throttledPair(to percent: Int, over transport: RTSPTransportChoice) async throws -> Play {
         let rate = try Fixtures.size("main.mkv") / 12 * percent / 100
-        let lab = try await LabPair.start(faults: [Fault(parsing: "throttle=\(rate)@2s")])
-        return try await Play.run(lab.urls, buffer: .seconds(2)) { $0.rtspTransport = transport }
+        return try await LabPair.play(
+            "main.mkv", "throttle=\(rate)@2s", over: transport, buffer: .seconds(2)
+        ).play
     }
 
     @Test(
@@ -66,8 +67,8 @@ internal import ThroughlineLab
         arguments: [RTSPTransportChoice.tcp, .udp])
     func pauseOverRTSP(transport: RTSPTransportChoice) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: nil)
-        let lab = try await LabPair.start(faults: [Fault(parsing: "stall@npt=6,for=900ms")])
-        let play = try await Play.run(lab.urls, buffer: .seconds(2)) { $0.rtspTransport = transport }
+        let (play, _) = try await LabPair.play(
+            "main.mkv", "stall@npt=6,for=900ms", over: transport, buffer: .seconds(2))
         play.expectUnnoticed(expected)
         #expect(play.summary.handoffCount == 0, "\(play.story)")
         #expect(play.events.contains { if case .recovered = $0.kind { true } else { false } }, "\(play.story)")

@@ -7,9 +7,9 @@ internal import ThroughlineTransport
 @testable internal import Throughline
 
 /// Two origins deliver the same over UDP, and the network loses of both.
-@Suite("Losses filled from a second session", .inSlots) struct RTSPMergeTests {
+@Suite("In a world, losses filled from a second session", .inWorlds) struct WorldRTSPMergeTests {
     /// What came of one of them.
-    private struct Taken {
+    private struct Taken: Sendable {
         var pictures: Set<MediaTime> = []
         var losses: [Int: FlowLosses] = [:]
         var findings: [String] = []
@@ -18,7 +18,7 @@ internal import ThroughlineTransport
 
     private func open(_ origin: RTSPOrigin, from start: NPT) throws -> RTSPIngest {
         try RTSPIngest.forProbing(
-            Origin(url: origin.url(for: "/main.mkv")), bound: .seconds(5), abort: AbortSwitch(), transport: .udp,
+            Origin(url: origin.film), bound: .seconds(5), abort: AbortSwitch(), transport: .udp,
             start: start, isExact: true)
     }
 
@@ -34,32 +34,35 @@ internal import ThroughlineTransport
     }
 
     /// Two that lose, each by its own chance, which is the same each time.
-    private func lossyOrigins() async throws -> [RTSPOrigin] {
-        var origins: [RTSPOrigin] = []
-        for seed in [1, 2] as [UInt64] {
+    private func lossyOrigins(_ world: SimulatedWorld, byNetwork: Bool = false) throws -> [RTSPOrigin] {
+        try ([1, 2] as [UInt64]).map { seed in
             var options = RTSPOrigin.Options()
             options.seed = seed
-            origins.append(
-                try await RTSPOrigin.start(
-                    serving: ["/main.mkv": Fixtures.path("main.mkv")],
-                    faults: [Fault(parsing: "loss=5%"), Fault(parsing: "reorder=10%")], options: options))
+            if byNetwork {
+                let link = NetworkLink(
+                    latency: .milliseconds(10), jitter: .milliseconds(5), loss: 5, duplication: 2, reordering: 10)
+                return try world.pair(options: options, link: link).first
+            }
+            return try world.pair("main.mkv", "loss=5% reorder=10%", options: options).first
         }
-        return origins
     }
 
     /// Each starts at an NPT of its own, as a standby does that was opened later.
-    @Test(.timeLimit(.minutes(25)), arguments: [false, true])
-    func whatOneLosesComesFromTheOther(isMerged: Bool) async throws {
-        let origins = try await lossyOrigins()
-        let played = try open(origins[0], from: .zero)
-        let other = try open(origins[1], from: .milliseconds(200))
-        let link = RTSPTwinLink(buffer: .seconds(2))
-        link.standsBy(isMerged ? other.twinEnd : nil)
-        link.plays(played.twinEnd)
-        nonisolated(unsafe) let handed = other  // Read by that thread alone, until it was joined.
-        let thread = WorkerThread(name: "other") { _ = try? read(handed, to: .seconds(9)) }
-        let taken = try read(played, to: .seconds(8))
-        thread.join()
+    @Test(.timeLimit(.minutes(25)), arguments: [false, true], [false, true])
+    func whatOneLosesComesFromTheOther(isMerged: Bool, byNetwork: Bool) async throws {
+        let taken = try await inWorld { world in
+            let origins = try lossyOrigins(world, byNetwork: byNetwork)
+            let played = try open(origins[0], from: .zero)
+            let other = try open(origins[1], from: .milliseconds(200))
+            let link = RTSPTwinLink(buffer: .seconds(2))
+            link.standsBy(isMerged ? other.twinEnd : nil)
+            link.plays(played.twinEnd)
+            nonisolated(unsafe) let handed = other  // Read by that thread alone, until it was joined.
+            let thread = WorkerThread(name: "other") { _ = try? read(handed, to: .seconds(9)) }
+            let taken = try read(played, to: .seconds(8))
+            thread.join()
+            return taken
+        }
         let total = taken.total
         #expect(taken.findings.isEmpty, "\(taken.findings)")
         guard isMerged else {
@@ -76,12 +79,14 @@ internal import ThroughlineTransport
     @Test(.timeLimit(.minutes(25)), arguments: [Standby.warm, .hot]) func aHotStandbyFills(_ standby: Standby)
         async throws
     {
-        let origins = try await lossyOrigins()
-        origins[0].inject(try Fault(parsing: "close@npt=6"))
-        let play = try await Play.run(origins.map { $0.url(for: "/main.mkv") }) {
-            $0.standby = standby
-            $0.rtspTransport = .udp
-            $0.to = .seconds(8)
+        let play = try await inWorld { world in
+            let origins = try lossyOrigins(world)
+            origins[0].inject(try Fault(parsing: "close@npt=6"))
+            return try world.play(origins.map(\.film)) {
+                $0.standby = standby
+                $0.rtspTransport = .udp
+                $0.to = .seconds(8)
+            }
         }
         let total = play.summary.flows.reduce(into: FlowLosses()) { $0 += $1.losses }
         #expect(play.summary.error == nil && play.summary.handoffCount >= 1, "\(play.story)")
