@@ -24,16 +24,17 @@ internal import ThroughlineLab
         ])
     private func turns(_ turn: Turn) async throws {
         let places = Guarded<[NPT]>([])
-        let (play, _) = try await LabPair.play(over: turn.transport, configure: { $0.from = .seconds(7) }) {
-            viewer, _ in
-            guard viewer.reaches(.milliseconds(8200)) else { return }
-            try viewer.player.setRate(turn.rate)
-            guard viewer.falls(to: .milliseconds(3500), noting: { npt in places.withLock { $0.append(npt) } })
-            else { return }
-            try viewer.player.setRate(.normal)
-            guard viewer.reaches(.seconds(4)) else { return }
-            viewer.player.stop()
-        }
+        let (play, _) = try await LabPair.play(
+            over: turn.transport, configure: { $0.from = .seconds(7) },
+            whilePlaying: { viewer, _ in
+                guard viewer.reaches(.milliseconds(8200)) else { return }
+                try viewer.player.setRate(turn.rate)
+                guard viewer.falls(to: .milliseconds(3500), noting: { npt in places.withLock { $0.append(npt) } })
+                else { return }
+                try viewer.player.setRate(.normal)
+                guard viewer.reaches(.seconds(4)) else { return }
+                viewer.player.stop()
+            })
         let (forwards, then) = try await pictures(play)
         #expect(forwards.first == 150 && forwards.last ?? 0 >= 204, "\(forwards)\n\(play.story)")
         #expect(Array(then.prefix(3)) == [200, 150, 100], "\(then)\n\(play.story)")
@@ -91,15 +92,15 @@ internal import ThroughlineLab
         arguments: [(nil, true), (NPT.seconds(5), true), (nil, false)])
     func moves(at npt: NPT?, isThereAnother: Bool) async throws {
         let (play, lab) = try await LabPair.play(
-            second: isThereAnother ? "" : "refuse", configure: { $0.from = .seconds(9) }
-        ) { viewer, lab in
-            guard viewer.reaches(.milliseconds(10_200)) else { return }
-            try viewer.player.setRate(Rate(-2))
-            guard viewer.falls(to: .milliseconds(9500)) else { return }
-            lab.first.inject(Fault(.rtsp(.redirect(lab.urls[1], from: npt))))
-            guard viewer.falls(to: .milliseconds(1500)) else { return }
-            viewer.player.stop()
-        }
+            second: isThereAnother ? "" : "refuse", configure: { $0.from = .seconds(9) },
+            whilePlaying: { viewer, lab in
+                guard viewer.reaches(.milliseconds(10_200)) else { return }
+                try viewer.player.setRate(Rate(-2))
+                guard viewer.falls(to: .milliseconds(9500)) else { return }
+                lab.first.inject(Fault(.rtsp(.redirect(lab.urls[1], from: npt))))
+                guard viewer.falls(to: .milliseconds(1500)) else { return }
+                viewer.player.stop()
+            })
         let (_, then) = try await pictures(play)
         #expect([[250, 200, 150, 100, 50], [250, 200, 150, 100, 50, 0]].contains(then), "\(then)\n\(play.story)")
         #expect(play.frames.timesRise && play.summary.gapTotal == .zero, "\(play.story)")
@@ -114,15 +115,15 @@ internal import ThroughlineLab
     @Test("a server that falls silent is left, when the next key frame is overdue", .timeLimit(.minutes(25)))
     func survivesSilence() async throws {
         let (play, _) = try await LabPair.play(
-            buffer: .seconds(2), configure: { $0.from = .seconds(7) }
-        ) { viewer, lab in
-            guard viewer.reaches(.milliseconds(8200)) else { return }
-            try viewer.player.setRate(Rate(-2))
-            guard viewer.falls(to: .milliseconds(5500)) else { return }
-            lab.first.inject(Fault(.stall))
-            guard viewer.falls(to: .milliseconds(1500)) else { return }
-            viewer.player.stop()
-        }
+            buffer: .seconds(2), configure: { $0.from = .seconds(7) },
+            whilePlaying: { viewer, lab in
+                guard viewer.reaches(.milliseconds(8200)) else { return }
+                try viewer.player.setRate(Rate(-2))
+                guard viewer.falls(to: .milliseconds(5500)) else { return }
+                lab.first.inject(Fault(.stall))
+                guard viewer.falls(to: .milliseconds(1500)) else { return }
+                viewer.player.stop()
+            })
         let (_, then) = try await pictures(play)
         #expect([[200, 150, 100, 50], [200, 150, 100, 50, 0]].contains(then), "\(then)\n\(play.story)")
         #expect(play.frames.timesRise, "\(play.story)")
@@ -131,16 +132,18 @@ internal import ThroughlineLab
 
     @Test("stands at the beginning, and goes on from there", .timeLimit(.minutes(25)), arguments: [false, true])
     func reachesTheBeginning(byRate: Bool) async throws {
-        let (play, _) = try await LabPair.play(arrange: { [$1.urls[0]] }) { viewer, _ in
-            guard viewer.reaches(.milliseconds(3200)) else { return }
-            try viewer.player.setRate(Rate(-2))
-            guard viewer.falls(to: .zero) else { return }
-            viewer.waits(.milliseconds(500))
-            guard viewer.player.status.npt == .zero else { throw SupportFailure(description: "it does not stand") }
-            if byRate { try viewer.player.setRate(.normal) } else { viewer.player.resume() }
-            guard viewer.reaches(.seconds(1)) else { return }
-            viewer.player.stop()
-        }
+        let (play, _) = try await LabPair.play(
+            arrange: { [$1.urls[0]] },
+            whilePlaying: { viewer, _ in
+                guard viewer.reaches(.milliseconds(3200)) else { return }
+                try viewer.player.setRate(Rate(-2))
+                guard viewer.falls(to: .zero) else { return }
+                viewer.waits(.milliseconds(500))
+                guard viewer.player.status.npt == .zero else { throw SupportFailure(description: "it does not stand") }
+                if byRate { try viewer.player.setRate(.normal) } else { viewer.player.resume() }
+                guard viewer.reaches(.seconds(1)) else { return }
+                viewer.player.stop()
+            })
         let (_, then) = try await pictures(play)
         let again = Array(then.dropFirst(2))
         #expect(Array(then.prefix(2)) == [50, 0], "\(then)\n\(play.story)")
@@ -157,14 +160,14 @@ internal import ThroughlineLab
         let fault = try Fault(parsing: fault)
         let (play, _) = try await LabPair.play(
             configure: { $0.from = .seconds(7) },
-            arrange: { fault.kind == .rtsp(.withoutScale) ? [$1.urls[0]] : $1.urls }
-        ) { viewer, lab in
-            guard viewer.reaches(.milliseconds(8200)) else { return }
-            lab.first.inject(fault)
-            try viewer.player.setRate(Rate(-1))
-            guard viewer.reaches(.seconds(10)) else { return }
-            viewer.player.stop()
-        }
+            arrange: { fault.kind == .rtsp(.withoutScale) ? [$1.urls[0]] : $1.urls },
+            whilePlaying: { viewer, lab in
+                guard viewer.reaches(.milliseconds(8200)) else { return }
+                lab.first.inject(fault)
+                try viewer.player.setRate(Rate(-1))
+                guard viewer.reaches(.seconds(10)) else { return }
+                viewer.player.stop()
+            })
         let (forwards, then) = try await pictures(play)
         #expect(forwards.last ?? 0 >= 204, "\(forwards)\n\(play.story)")
         #expect(then.count > 30 && then.starts(with: 200..<230), "\(then)\n\(play.story)")

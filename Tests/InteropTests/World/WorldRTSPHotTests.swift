@@ -80,8 +80,7 @@ internal import ThroughlineLab
                     options.seed = seed
                     return try world.pair("main.mkv", "loss=5%", options: options).first.film
                 }
-            }
-        ) { _, _ in }
+            }, whilePlaying: { _, _ in })
         #expect(play.summary.error == nil && play.summary.handoffCount == 0, "\(play.story)")
         #expect(play.summary.gapTotal == .zero, "\(play.story)")
         // What is lost before the standby is aligned, in the first second, is not filled.

@@ -479,7 +479,9 @@ final class RTSPIngest: Ingest {
         var due: Instant?
         for flow in reader.flows where !isIdle(flow) && !done.contains(flow.index) {
             let length = (reader.lastLength(of: flow.index) * pace).duration
-            guard length >= ArrivalRhythm.Bounds.connection.shortest, let heard = lastHeard[flow.index] else { return nil }
+            guard length >= ArrivalRhythm.Bounds.connection.shortest, let heard = lastHeard[flow.index] else {
+                return nil
+            }
             due = min(due ?? .never, heard + min(length, Self.longestPiece))
         }
         return due
