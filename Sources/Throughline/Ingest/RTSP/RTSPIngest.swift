@@ -431,9 +431,9 @@ final class RTSPIngest: Ingest {
             if source.queue.isClosed {
                 throw .changed(ChangeEvent(cause: .closedEarly, detail: "\(url): the session is over"))
             }
-            // Forwards, what is due only now has not failed to come.
-            if due != nil, !isBackward, !endIsAnnounced { continue }
-            if isAtEnd || endIsAnnounced {
+            // Forwards, what is due only later has not failed to come.
+            let mayBeOver = due == nil || isBackward
+            if endIsAnnounced || mayBeOver && isAtEnd {
                 try ended("said that it was done")
                 return nil
             }
