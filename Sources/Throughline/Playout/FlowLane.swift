@@ -36,6 +36,7 @@ final class FlowLane {
     private(set) var releasedDecode: MediaTime?
     /// The last key packets received, for looking at their pictures.
     private var keys = UniqueDeque<Packet>()
+    private var run = WholeRun()
     /// So many of the recent packets are from another place in the presentation.
     private var forgotten = 0
 
@@ -57,8 +58,13 @@ final class FlowLane {
             if keys.count == Self.keyLimit { _ = keys.removeFirst() }
             keys.append(copy)
         }
+        if keepsKeys { run.append(pts: packet.pts, dts: packet.dts, duration: packet.duration, isKey: packet.isKey) }
         waiting.append(packet)
     }
+
+    /// Whether the first packet may go out while more is to come: pictures that are shown before it are there, too, as far
+    /// as they have been received.
+    var mayGoOut: Bool { waiting.count > run.open }
 
     /// Lets the first packet go out: it is kept among the recent ones, and a view of it is handed out.
     func release() -> Packet {
@@ -115,6 +121,7 @@ final class FlowLane {
         isIdle = isBackward && !keepsKeys
         while !waiting.isEmpty { discarding.append(waiting.removeFirst()) }
         keys = UniqueDeque()
+        run.restart()
         account.restart()
         decodeEnd = nil
         releasedDecode = nil
@@ -138,6 +145,7 @@ final class FlowLane {
     func cut(keeping kept: Int, end: MediaTime?) -> Int {
         var dropped = 0
         while waiting.count > kept { dropped += waiting.removeLast().byteCount }
+        run.restart()
         if let end { account.cut(to: end) }
         if kept > 0 {
             let (due, duration) = (waiting[kept - 1].due, waiting[kept - 1].duration)

@@ -228,7 +228,7 @@ final class PlayoutBuffer: Sendable {
     }
 
     /// Whether what was received may be all there is: a viewer who has seen it waits for nothing, unless more comes.
-    func mayHaveEnded(_ mayHave: Bool) { state.withLock { $0.mayHaveEnded = mayHave } }
+    func mayHaveEnded(_ mayHave: Bool) { state.withLockAndWake { $0.mayHaveEnded = mayHave } }
 
     /// No more packets will come.
     func end() {
@@ -366,11 +366,13 @@ final class PlayoutBuffer: Sendable {
             }
             horizon = state.clock.playhead(at: now).map { $0 + Self.slot }
         }
+        // Where no more comes, or there is no room for it, what there is goes out as it is.
+        let mayHold = !state.isEnded && !state.isComplete && !state.isFull && !state.mayHaveEnded
         while batch.count < limit {
             var first: Int?
             var least: MediaTime?
             for (index, lane) in state.lanes.enumerated() {
-                guard !lane.waiting.isEmpty else {
+                guard !lane.waiting.isEmpty, lane.mayGoOut || !mayHold else {
                     // Unpaced, flows are kept in step by waiting until each has something.
                     if !limits.isPaced, !lane.isSparse, !state.isEnded, !state.isComplete, !state.isFull {
                         return .never

@@ -31,4 +31,19 @@ internal import ThroughlineLab
                     [first.film, second.film], buffer: .seconds(2), containers: EncodePair.containers)
             }, isTimed: true)
     }
+
+    /// The buffer has run dry by then, and what was received last has gone out.
+    @Test(
+        "pictures that have gone out before the next origin came leave none behind that were to be shown before them",
+        .timeLimit(.minutes(25)),
+        arguments: [("main.mp4", "other.mp4"), ("main.ts", "other.ts"), ("other.mp4", "main.mp4")], [25, 33, 41])
+    func late(_ files: (from: String, to: String), place: Int) async throws {
+        let play = try await inWorld { world in
+            let first = try world.origin(files.from, ["reset@\(place)%", "refuse"])
+            let second = try world.origin(files.to, ["delay=4s,once"], pace: nil)
+            return try world.play([first.film, second.film])
+        }
+        #expect(play.summary.error == nil && play.summary.missing == .zero, "\(play.story)")
+        #expect(play.frames.flows[0].frames.count == 300, "\(play.frames.flows[0].frames.count): \(play.story)")
+    }
 }
