@@ -18,6 +18,8 @@ package struct Packet: ~Copyable, @unchecked Sendable {
     package var duration: MediaTime
     /// Who delivered it; kept by whoever knows.
     package var provenance = Provenance()
+    /// Something of its flow was sent before it and did not come; said by whoever counts what is sent.
+    package var followsLoss = false
 
     /// False for a view of a packet that somebody else owns.
     private let isOwner: Bool
@@ -58,6 +60,7 @@ package struct Packet: ~Copyable, @unchecked Sendable {
         dts = packet.dts
         duration = packet.duration
         provenance = packet.provenance
+        followsLoss = packet.followsLoss
     }
 
     deinit {
@@ -76,6 +79,7 @@ package struct Packet: ~Copyable, @unchecked Sendable {
         copy.dts = dts
         copy.duration = duration
         copy.provenance = provenance
+        copy.followsLoss = followsLoss
         return copy
     }
 

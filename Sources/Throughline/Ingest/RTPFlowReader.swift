@@ -71,6 +71,8 @@ final class RTPFlowReader {
 
     /// Bytes of media that made no packet: the position counts them with the next one.
     private var lostPayload = 0
+    /// Something was sent that did not come, or could not be used, since the last packet was handed out.
+    private var hasLost = false
     private(set) var losses = RTPReader.Losses()
     private(set) var findings: [RTPReader.Finding] = []
     private static let findingLimit = 64
@@ -127,6 +129,7 @@ final class RTPFlowReader {
         firstTimestamp = nil
         lostPayload = 0
         lostBefore = 0
+        hasLost = false
         watch.restart()
         standsStill = false
         ledUp = 0
@@ -227,6 +230,7 @@ final class RTPFlowReader {
         lostBefore = 0
         if lost > 0 {
             losses.packets += lost
+            hasLost = true
             // Only of sound is it known how much a packet holds.
             if kind == .audio { watch.lost(lastLength * Rate(Int32(min(lost, 1000)))) }
             cutFrame.removeAll(keepingCapacity: true)
@@ -373,6 +377,7 @@ final class RTPFlowReader {
     private func damaged() {
         lostPayload += assembler.bytes.count
         losses.units += 1
+        hasLost = true
         watch.lost(lastLength)
         losses.last = reading.npt
         note(.damaged(at: reading.npt))
@@ -504,6 +509,7 @@ final class RTPFlowReader {
         }
         guard !isKLVDamaged, !cutFrame.isEmpty else {
             losses.units += 1
+            hasLost = true
             return
         }
         do throws(MediaError) {
@@ -642,6 +648,7 @@ final class RTPFlowReader {
                 pts: isCounted ? nil : packet.pts, dts: isCounted ? nil : packet.dts, duration: packet.duration,
                 payload: packet.byteCount + lostPayload, at: now)
             lostPayload = 0
+            (packet.followsLoss, hasLost) = (hasLost, false)
             if isWorthTelling(finding) { note(finding.map { .position($0) }) }
             packets.append(packet)
         }

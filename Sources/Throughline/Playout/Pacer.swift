@@ -110,7 +110,7 @@ final class Pacer {
     private func note(_ packet: borrowing Packet) {
         account.presented(
             flow: packet.flow, pts: packet.pts, dts: packet.dts, duration: packet.duration, isCorrupt: packet.isCorrupt,
-            provenance: packet.provenance)
+            followsLoss: packet.followsLoss, provenance: packet.provenance)
     }
 
     /// Nothing more is presented; once the thread has returned.

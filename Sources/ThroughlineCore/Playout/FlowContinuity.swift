@@ -7,7 +7,8 @@
 ///
 /// What looks like a hole is none where the flow goes on with such steps (another frame rate, a server that leaves out
 /// pictures at a higher scale), nor where steps of all lengths are usual (screens that are recorded, cameras in the dark).
-/// A hole of pictures alone, with nothing else to prove it, is held back for some time to see whether more of them come:
+/// A hole of pictures alone, with nothing else to prove it, is held back for some time to see whether more of them come.
+/// What the sender has counted is proof: near a packet before which something was sent and did not come, a hole is one.
 ///
 /// Where another connection goes on right after such steps, and the flow with it as it was before, they were holes after all.
 ///
@@ -46,6 +47,9 @@ package struct FlowContinuity: Sendable {
     static let habitReach = 1000
     /// What lacks so few steps before another connection goes on, lacks because of that.
     static let joinReach = 16
+    /// A hole so near to where something is known to have been lost is there because of that: pictures are reordered, and
+    /// one loss may cost several.
+    static let lossReach: MediaTime = .milliseconds(500)
 
     private struct Shown {
         var start: MediaTime
@@ -80,6 +84,8 @@ package struct FlowContinuity: Sendable {
     private var doubtful: [(hole: Hole, step: MediaTime, at: Int)] = []
     /// The flow pauses now and then, for so long at the most, until this step.
     private var habit: (longest: MediaTime, until: Int) = (.zero, 0)
+    /// Where something is known to have been lost, the last few.
+    private var losses: [MediaTime] = []
     /// Holes that are known, since they were taken.
     private var found: [Hole] = []
     /// From the first to the end of the last, in every stretch that was presented.
@@ -121,10 +127,17 @@ package struct FlowContinuity: Sendable {
 
     /// A packet is presented.
     ///
-    /// - Parameter duration: zero where it is not known.
+    /// - Parameters:
+    ///   - duration: zero where it is not known.
+    ///   - followsLoss: something of the flow was sent before it and did not come.
     package mutating func present(
-        pts: MediaTime, dts: MediaTime, duration: MediaTime, isCorrupt: Bool, provenance: Provenance
+        pts: MediaTime, dts: MediaTime, duration: MediaTime, isCorrupt: Bool, followsLoss: Bool = false,
+        provenance: Provenance
     ) {
+        if followsLoss {
+            losses.append(dts)
+            if losses.count > 16 { losses.removeFirst() }
+        }
         if duration >= stated.longest || stated.age > Self.statedReach {
             stated = (duration, 0)
         } else {
@@ -190,7 +203,12 @@ package struct FlowContinuity: Sendable {
             }
             confirm(suspect.hole, step: suspect.step, isCertain: suspect.isCertain)
         }
-        suspect = (hole(from: before, own: own, to: next), step, before.isCorrupt || next.isCorrupt)
+        let hole = hole(from: before, own: own, to: next)
+        suspect = (hole, step, before.isCorrupt || next.isCorrupt || isNearLoss(hole.range))
+    }
+
+    private func isNearLoss(_ range: Range<MediaTime>) -> Bool {
+        losses.contains { $0 >= range.lowerBound - Self.lossReach && $0 <= range.upperBound + Self.lossReach }
     }
 
     private func hole(from before: Shown, own: MediaTime, to next: Shown) -> Hole {
@@ -322,6 +340,7 @@ package struct FlowContinuity: Sendable {
         extent += lastLength
         last = nil
         self.begin = begin
+        losses = []
         (run, isSettled) = ((.zero, 0), false)
         self.isJudged = isJudged
     }

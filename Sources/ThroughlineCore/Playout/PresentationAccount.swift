@@ -90,9 +90,12 @@ package struct PresentationAccount: Sendable {
 
     /// A packet was put out.
     ///
-    /// - Parameter duration: zero where it is not known.
+    /// - Parameters:
+    ///   - duration: zero where it is not known.
+    ///   - followsLoss: something of the flow was sent before it and did not come.
     package mutating func presented(
-        flow: Int, pts: MediaTime?, dts: MediaTime?, duration: MediaTime, isCorrupt: Bool, provenance: Provenance
+        flow: Int, pts: MediaTime?, dts: MediaTime?, duration: MediaTime, isCorrupt: Bool, followsLoss: Bool = false,
+        provenance: Provenance
     ) {
         guard flows.indices.contains(flow), let start = pts ?? dts else { return }
         if isCorrupt {
@@ -103,7 +106,8 @@ package struct PresentationAccount: Sendable {
             spoilt.add(start..<start + length, flow: flow, packets: 1, provenance: provenance)
         }
         flows[flow].continuity?.present(
-            pts: start, dts: dts ?? start, duration: duration, isCorrupt: isCorrupt, provenance: provenance)
+            pts: start, dts: dts ?? start, duration: duration, isCorrupt: isCorrupt, followsLoss: followsLoss,
+            provenance: provenance)
         if flows[flow].continuity?.hasFound ?? false { collect(flow) }
     }
 

@@ -42,6 +42,26 @@ import Testing
         #expect(Self.found([(40, 50), (1040, 1), (40, 1), (540, 1), (40, 50)]) == [1000, 500])
     }
 
+    /// Every tenth picture, and two in a row now and then: more than a flow's way would be believed to lack.
+    @Test func whatTheSenderHasCountedIsMissing() {
+        var flow = FlowContinuity(.pictures)
+        var lacks: MediaTime = .zero
+        var hasLost = false
+        for index in 0..<500 {
+            if index % 10 == 7 || index % 60 == 38 {
+                (hasLost, lacks) = (true, lacks + .milliseconds(40))
+                continue
+            }
+            let time = Double(index) * 40
+            flow.present(
+                pts: .from(time), dts: .from(time), duration: .from(40), isCorrupt: false, followsLoss: hasLost,
+                provenance: Provenance())
+            hasLost = false
+        }
+        flow.restart(isWhole: true)
+        #expect(flow.missing == lacks)
+    }
+
     @Test func soundLastsNoLongerSinceTheNextIsMissing() {
         var flow = FlowContinuity(.sound)
         for index in 0..<40 {
