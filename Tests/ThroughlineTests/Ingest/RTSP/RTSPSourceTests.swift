@@ -87,10 +87,12 @@ internal import ThroughlineTransport
     @Test("over UDP what finds no room is dropped, and told as lost")
     func floodOfDatagrams() throws {
         let isRead = Guarded(false)
+        let isFlooded = Guarded(false)
         let server = ScriptedRTSPServer { peer in
             guard let play = peer.begin() else { return }
             peer.answer(play, .ok, [(.session, "1")])
             for number in 0..<2000 { peer.send(datagram: Peer.packet(number)) }
+            isFlooded.withLockAndWake { $0 = true }
             // One by one while it is read, for what is lost at the end cannot be seen.
             for number in 2000..<30_000 {
                 peer.send(datagram: Peer.packet(number))
@@ -102,6 +104,8 @@ internal import ThroughlineTransport
             let source = try play(server, usesUDP: true, byteLimit: 200_000)
             #expect(playing(source))
             #expect(comes { source.queue.byteCount > 198_000 })
+            // Nobody makes room before all of it was sent.
+            #expect(isFlooded.wait(until: .now + .seconds(20)) { $0 ? true : nil } ?? false)
             #expect(source.queue.byteCount < 202_000)
             var (packets, lost, last) = (0, 0, 0)
             while last < 2000, let item = source.queue.take(until: .now + .seconds(10)) {
