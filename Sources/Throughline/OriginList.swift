@@ -56,7 +56,8 @@ final class OriginList: Sendable {
     }
 }
 
-/// What all that reads from an origin has in common: no part of what tells one origin from another.
+/// Connections and cookies shared by everything that reads from one origin. All values are equal, so that they do not make two
+/// descriptions of the same origin differ.
 struct OriginConnections: Sendable, Hashable {
     var pool: ConnectionPool?
 

@@ -500,7 +500,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         return try kind.open(request, supervisor: self, abort: abort)
     }
 
-    /// What every ingest of this stream is opened with. From any thread.
+    /// A request to open an origin with the settings of this stream, to be completed by the caller. From any thread.
     func request(_ origin: OriginID) -> IngestRequest {
         var request = IngestRequest(origin: origin)
         request.transport = configuration.rtspTransport

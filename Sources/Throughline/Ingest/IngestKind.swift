@@ -1,6 +1,6 @@
 internal import ThroughlineProtocols
 
-/// What can be done with an origin, as far as its URL alone says so, before anything was asked of it.
+/// The kind of an origin by its URL alone: what can be done with it is known before its server was asked anything.
 ///
 /// | kind | schemes | carries | another one goes on | backwards |
 /// | --- | --- | --- | --- | --- |
@@ -10,7 +10,7 @@ enum IngestKind: Hashable, Sendable {
     case bytes
     case rtsp
 
-    /// What a URL may begin with.
+    /// URL schemes of all kinds, in lower case.
     static let schemes = ["http", "https", "rtsp", "rtsps", "rtspt", "rtspu", "file"]
 
     init(url: String) { self = RTSPAddress.isRTSP(url) ? .rtsp : .bytes }
@@ -33,13 +33,13 @@ enum IngestKind: Hashable, Sendable {
     /// Whether the same object elsewhere can be told, and gone on with, byte by byte.
     var carriesBytes: Bool { self == .bytes }
 
-    /// Whether it delivers no faster than the media is played, and cannot be held back.
+    /// Whether an origin of this kind delivers no faster than the media is played, and cannot be held back.
     var isRealtime: Bool { self == .rtsp }
 
-    /// Whether it can be asked to play backwards.
+    /// Whether an origin of this kind can be asked to play backwards.
     var mayPlayBackwards: Bool { self == .rtsp }
 
-    /// Whether it is asked where to begin when it is opened, and not afterwards.
+    /// Whether an origin of this kind is told where to begin when it is opened, and not afterwards.
     var beginsWhereOpened: Bool { self == .rtsp }
 }
 

@@ -2,12 +2,12 @@ internal import ThroughlineCore
 internal import ThroughlineMedia
 internal import ThroughlineTransport
 
-/// What an ingest is opened with. What does not concern the kind of its origin is not looked at.
+/// How an ingest is to be opened. Each kind of origin reads the fields that concern it, and no others.
 struct IngestRequest {
     var origin: OriginID
-    /// Where it begins, of a kind that begins where it is opened.
+    /// NPT at which the ingest begins; read by kinds with `beginsWhereOpened`.
     var start: NPT = .zero
-    /// Begin there, and not at the key frame before.
+    /// Begin exactly at `start`, and not at the key frame before it.
     var isExact = false
     var rate = Rate.normal
     /// Bits per second that the origin is to keep to; nil for whatever it likes.
@@ -15,13 +15,13 @@ struct IngestRequest {
     var transport = RTSPTransportChoice.auto
     /// A session with the origin that was set up ahead.
     var prepared: RTSPOpening.Opened?
-    /// It is played as it comes due, and not as fast as can be.
+    /// Media is presented when it is due; otherwise as fast as it can be had, which is worth reading ahead for.
     var isPaced = false
     /// The flows as they are known from another ingest: reading begins somewhere else than at the start.
     var expected: [FlowFormat] = []
-    /// Reading may begin somewhere else, though nothing is known yet.
+    /// The first read may come after a seek: an index is fetched when the ingest is opened.
     var beginsElsewhere = false
-    /// Gets to see what is announced.
+    /// Looks at bytes, packets and messages for changes that are announced; nil for nobody.
     var watch: ChangeWatch?
 
     init(origin: OriginID) { self.origin = origin }

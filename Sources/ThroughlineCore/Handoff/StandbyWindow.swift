@@ -112,7 +112,7 @@ package struct StandbyWindow: Sendable {
     /// Whether the origin delivers no faster than is played, and cannot be held back.
     private let isRealtime: Bool
 
-    /// What is added to its times to make them NPT; nil while that is not known.
+    /// Added to the times of the standby's packets it makes them NPT; nil while it is not known how much that is.
     package private(set) var shift: MediaTime?
 
     private var entries: [Entry] = []

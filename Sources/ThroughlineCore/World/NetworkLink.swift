@@ -1,8 +1,8 @@
 /// What the way to a place in a world is like.
 public struct NetworkLink: Sendable, Hashable {
-    /// One way.
+    /// How long bytes and datagrams are under way, in one direction.
     public var latency: Duration
-    /// Up to so much more, drawn anew for everything that is sent; order is kept.
+    /// Up to so much is added to `latency`, drawn anew for everything that is sent; order is kept.
     public var jitter: Duration
     /// Of a hundred datagrams, so many are lost, each way; 0 to 100. What goes over a connection is never lost.
     public var loss: Double
@@ -10,7 +10,7 @@ public struct NetworkLink: Sendable, Hashable {
     public var duplication: Double
     /// Of a hundred datagrams, so many are held back, and overtaken by what is sent meanwhile.
     public var reordering: Double
-    /// For how long, at most.
+    /// The longest time for which `reordering` holds a datagram back.
     public var holdBack: Duration
 
     public init(

@@ -79,7 +79,7 @@ package struct MPEG4Unpacker: Hashable, Sendable {
     ) -> Bool {
         let goesOn = !cut.isEmpty && timestamp == cutTimestamp && size == cutSize
         if !goesOn { cut.removeAll(keepingCapacity: true) }
-        guard size <= Self.limit else { return false }
+        guard (1...Self.limit).contains(size) else { return false }
         (cutSize, cutTimestamp) = (size, timestamp)
         cut.append(contentsOf: part.prefix(size - cut.count))
         guard cut.count == size else {
@@ -104,8 +104,11 @@ package struct MPEG4Unpacker: Hashable, Sendable {
             guard offset <= payload.count else { return nil }
             var reader = BitReader(payload.part(2..<offset))
             var used = 0
-            // What is left at the end is too short for another header.
-            while used < bits, let size = try? readHeader(&reader, isFirst: sizes.isEmpty, &used), used <= bits {
+            // What is left at the end may be too short for another header, and a header of no bits would have no end.
+            while used < bits {
+                let before = used
+                guard let size = try? readHeader(&reader, isFirst: sizes.isEmpty, &used), used <= bits else { break }
+                if used == before, !sizes.isEmpty { break }
                 sizes.append(size)
             }
             guard !sizes.isEmpty else { return nil }

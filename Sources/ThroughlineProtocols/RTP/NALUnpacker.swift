@@ -5,7 +5,7 @@
 /// together.
 package struct NALUnpacker: Hashable, Sendable {
     /// A NAL unit, or the part of one that a packet carries.
-    package struct Piece: Hashable, Sendable {
+    package struct Piece: Sendable {
         /// How it begins.
         package var start: PieceStart
         /// The header of the unit, where the packet has another in its place: it stands before the bytes of `range`. Nil
@@ -13,15 +13,6 @@ package struct NALUnpacker: Hashable, Sendable {
         package var header: (UInt8, UInt8?)?
         /// Bytes of the payload.
         package var range: Range<Int>
-
-        package static func == (a: Piece, b: Piece) -> Bool {
-            a.start == b.start && a.range == b.range && a.header?.0 == b.header?.0 && a.header?.1 == b.header?.1
-        }
-
-        package func hash(into hasher: inout Hasher) {
-            hasher.combine(start)
-            hasher.combine(range)
-        }
     }
 
     private let codec: VideoCodec

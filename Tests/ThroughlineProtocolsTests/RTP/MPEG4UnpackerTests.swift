@@ -68,6 +68,14 @@ internal import ThroughlineProtocols
         #expect(MPEG4Unpacker(parameters: "sizelength=33") == nil)
     }
 
+    @Test("Headers that have no bits come to an end", .timeLimit(.minutes(1)))
+    func headersWithoutBits() throws {
+        let first = try unpacked([([0, 16, 0, 0, 7, 8, 9], 0, true)], "constantsize=2;indexlength=3")
+        #expect(first.frames == [[7, 8]])
+        let next = try unpacked([([0, 16, 0, 0, 7, 8, 9], 0, true)], "constantsize=2;indexdeltalength=3")
+        #expect(next.frames == [[7, 8]], "\(next.frames)")
+    }
+
     @Test(
         "What is not in order gives nothing, and harms nothing",
         arguments: [

@@ -352,7 +352,7 @@ final class HotFeed: Sendable {
         state.withLock { flow >= 0 && flow < $0.forms.count ? $0.forms[flow] ?? .opaque : .opaque }
     }
 
-    /// What is added to the times of its packets to make them NPT; nil while that is not known.
+    /// Added to the times of the standby's packets it makes them NPT; nil while it is not known how much that is.
     var shift: MediaTime? { state.withLock { $0.window.shift } }
 
     /// From where on all flows are here.

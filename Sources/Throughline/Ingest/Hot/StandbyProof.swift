@@ -12,14 +12,14 @@ struct StandbyProof: Sendable {
     enum Finding: Sendable, Hashable {
         /// Too little has come to tell.
         case unknown
-        /// This is to be added to its times.
+        /// The packets are those of the primary; `shift`, added to the times of the standby, makes them NPT.
         case samePackets(shift: MediaTime)
-        /// Another encode of the same programme, or nothing shows that it is not; and what is to be added to its times, where
-        /// that was seen.
+        /// Another encode of the same programme, or nothing shows that it is not; `shift` as with `samePackets`, nil where it was
+        /// not seen.
         case sameProgramme(shift: MediaTime?)
         case different(String)
 
-        /// What is to be added to its times, where that was seen.
+        /// Added to the times of the standby it makes them NPT; nil where the comparison did not show how much that is.
         var shift: MediaTime? {
             switch self {
             case .samePackets(let shift): shift
