@@ -1,6 +1,8 @@
+internal import Glibc
 internal import Testing
 internal import ThroughlineCore
-internal import ThroughlineLab
+
+@testable internal import ThroughlineLab
 
 /// Every fault over real sockets, exact to the byte.
 @Suite(.timeLimit(.minutes(25)))
@@ -136,6 +138,20 @@ struct HTTPFaultTests {
             #expect(RawClient.isRefused(port: origin.port))
             #expect(try client.get("/film.ts", range: "bytes=10-19").status == 206)
             #expect(client.body(10).bytes == Array(file.bytes[10..<20]))
+        }
+    }
+
+    /// As a process does that was forked a moment ago.
+    @Test func refusesThoughSomebodyHoldsTheSocket() async throws {
+        let origin = try await origin()
+        let held = (3..<1024).filter { localPort(of: $0) == origin.port }
+        #expect(held.count >= 2, "a reservation and a listener")
+        #expect(held.allSatisfy { fcntl($0, F_GETFD) & FD_CLOEXEC != 0 })
+        let copies = held.map { dup($0) }
+        defer { for copy in copies { close(copy) } }
+        try await blocking {
+            origin.inject(Fault(.refuse))
+            #expect(RawClient.isRefused(port: origin.port))
         }
     }
 

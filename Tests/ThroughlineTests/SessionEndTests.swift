@@ -6,7 +6,7 @@ internal import ThroughlineMedia
 @testable internal import Throughline
 
 /// What a viewer asks for while all that there is has been received.
-@Suite(.timeLimit(.minutes(5))) struct SessionEndTests {
+@Suite(.timeLimit(.minutes(25))) struct SessionEndTests {
     private func session(
         _ pacing: Configuration.Pacing, _ events: Guarded<[Event]> = Guarded([])
     ) -> Session {

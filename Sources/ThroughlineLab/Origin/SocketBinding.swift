@@ -39,16 +39,22 @@ final class SocketBinding: PortBinding, @unchecked Sendable {
         return ServerBootstrap(group: loop)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { channel in channel.eventLoop.makeCompletedFuture { channel.closeOnExec() } }
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.maxMessagesPerRead, value: 4)
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try accepted(channel, SocketWire(channel: channel)) }
+                channel.eventLoop.makeCompletedFuture {
+                    channel.closeOnExec()
+                    try accepted(channel, SocketWire(channel: channel))
+                }
             }
             .bind(to: address)
             .map { self.listener = $0 }
     }
 
     func close() {
+        // A process forked a moment ago may hold the same socket: only when it is shut down does nobody listen.
+        listener?.withDescriptor { _ = shutdown($0, Int32(SHUT_RDWR)) }
         // On the loop this closes the descriptor before it returns.
         listener?.close(promise: nil)
         listener = nil
@@ -58,6 +64,17 @@ final class SocketBinding: PortBinding, @unchecked Sendable {
         if reservation >= 0 { Glibc.close(reservation) }
         reservation = -1
     }
+}
+
+extension Channel {
+    /// Calls `body` with the socket of a channel of the kernel's. On the channel's loop only.
+    func withDescriptor(_ body: (CInt) -> Void) {
+        _ = try? pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self, body)
+    }
+
+    /// Programs that this process starts do not inherit the socket: they would keep the connection, or the port, open
+    /// after it was closed here.
+    fileprivate func closeOnExec() { withDescriptor { _ = fcntl($0, F_SETFD, FD_CLOEXEC) } }
 }
 
 /// The port that a socket is bound to.

@@ -33,22 +33,18 @@ struct SocketWire: Wire {
     /// The kernel's send queue (`SIOCOUTQ`, tcp(7)).
     var undeliveredByteCount: Int {
         var count: CInt = 0
-        withDescriptor { if ioctl($0, UInt(TIOCOUTQ), &count) != 0 { count = 0 } }
+        channel.withDescriptor { if ioctl($0, UInt(TIOCOUTQ), &count) != 0 { count = 0 } }
         return Int(count)
     }
 
     /// A close with a linger time of zero is a reset (socket(7)).
     func resetOnClose() {
         var option = linger(l_onoff: 1, l_linger: 0)
-        withDescriptor { setsockopt($0, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size)) }
+        channel.withDescriptor { setsockopt($0, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size)) }
     }
 
     func openDatagramPorts(to clientPorts: ClosedRange<UInt16>) -> (any DatagramPorts)? {
         guard let local = channel.localAddress, let remote = channel.remoteAddress else { return nil }
         return SocketDatagramPorts(local: local, remote: remote, clientPorts: clientPorts)
-    }
-
-    private func withDescriptor(_ body: (CInt) -> Void) {
-        _ = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self, body)
     }
 }

@@ -68,7 +68,7 @@ internal import ThroughlineProtocols
         #expect(MPEG4Unpacker(parameters: "sizelength=33") == nil)
     }
 
-    @Test("Headers that have no bits come to an end", .timeLimit(.minutes(1)))
+    @Test("Headers that have no bits come to an end", .timeLimit(.minutes(25)))
     func headersWithoutBits() throws {
         let first = try unpacked([([0, 16, 0, 0, 7, 8, 9], 0, true)], "constantsize=2;indexlength=3")
         #expect(first.frames == [[7, 8]])

@@ -6,7 +6,7 @@ internal import ThroughlineTransport
 @testable internal import Throughline
 
 /// Files, pipes and what else lies on this machine, as sources of bytes.
-@Suite(.timeLimit(.minutes(5))) struct FileSourceTests {
+@Suite(.timeLimit(.minutes(25))) struct FileSourceTests {
     /// A path that is gone with the test.
     private final class Place {
         let path: String

@@ -7,7 +7,7 @@ internal import ThroughlineTransport
 @testable internal import Throughline
 
 /// The bytes under a demuxer, and what its session is told while they are waited for.
-@Suite(.timeLimit(.minutes(5))) struct SourceInputTests {
+@Suite(.timeLimit(.minutes(25))) struct SourceInputTests {
     @Test("A server that falls silent before what is wanted, and had to be waited for already, is silent")
     func silentOnTheWay() throws {
         let waits = Guarded(0)

@@ -8,7 +8,7 @@ internal import ThroughlineTransport
 @testable internal import Throughline
 
 /// An ingest that is read ahead, over a file: what a join reads from memory, and what is read once it is played.
-@Suite(.timeLimit(.minutes(5))) struct HotIngestTests {
+@Suite(.timeLimit(.minutes(25))) struct HotIngestTests {
     private static let file = Fixture.path("main.mp4")
 
     /// A standby that begins at an NPT, beside a primary that is where the test says.

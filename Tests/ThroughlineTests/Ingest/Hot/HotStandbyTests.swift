@@ -5,7 +5,7 @@ internal import ThroughlineTransport
 @testable internal import Throughline
 
 /// Keeping an alternate that delivers, for a session that is none.
-@Suite(.timeLimit(.minutes(5))) struct HotStandbyTests {
+@Suite(.timeLimit(.minutes(25))) struct HotStandbyTests {
     private static let candidate = StandbyKeeper.Candidate(origin: OriginID(0), canBePrepared: true)
 
     /// Nobody listens there.

@@ -8,7 +8,7 @@ internal import ThroughlineTransport
 @testable internal import Throughline
 
 /// An RTSP session that is read as an ingest, on a machine that has other things to do.
-@Suite(.timeLimit(.minutes(5))) struct RTSPIngestTests {
+@Suite(.timeLimit(.minutes(25))) struct RTSPIngestTests {
     typealias Peer = ScriptedRTSPServer.Peer
 
     /// Whether so many packets come.
