@@ -106,6 +106,9 @@ package final class World: @unchecked Sendable {
         defer { unlock() }
         guard threads.contains(where: { $0.state == .ready }), order.next() % Self.switchOdds == 0 else { return }
         thread.state = .ready
+        // Every other time it goes on only after all that the others can do at this moment: so much may come between any
+        // two steps of a thread, and switching here and there alone would never show it.
+        thread.isHeldBack = order.next() % 2 == 0
         passOn(from: thread)
     }
 
@@ -191,8 +194,10 @@ package final class World: @unchecked Sendable {
             for thread in threads where thread.deadline <= now { thread.state = .ready }
             ready = threads.filter { $0.state == .ready }
         }
+        if ready.contains(where: { !$0.isHeldBack }) { ready.removeAll { $0.isHeldBack } }
         let chosen = ready[Int(order.next() % UInt64(ready.count))]
         chosen.state = .running
+        chosen.isHeldBack = false
         pthread_cond_signal(chosen.condition)
     }
 

@@ -19,6 +19,8 @@ final class WorldThread: @unchecked Sendable {
     let number: Int
     var state = State.new
     var hasEnded = false
+    /// It runs only when nobody else could.
+    var isHeldBack = false
     /// Locks that the thread holds: nobody else runs until it has given them back.
     var heldLocks = 0
     let condition: UnsafeMutablePointer<pthread_cond_t>
