@@ -34,7 +34,7 @@ extension Configuration {
                 "bufferByteLimit", "must be at least \(Self.leastBufferBytes) bytes, not \(bufferByteLimit)")
         }
         try Self.check(silenceBound, .milliseconds(50)...(.seconds(3600)), "silenceBound (--silence)")
-        try Self.check(openBound, .milliseconds(50)...(.seconds(3600)), "openBound")
+        try Self.check(openBound, .milliseconds(50)...(.seconds(3600)), "openBound (--open-timeout)")
         try Self.check(giveUpAfter, .zero...(.seconds(365 * 86_400)), "giveUpAfter (--give-up-after)")
     }
 

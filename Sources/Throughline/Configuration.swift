@@ -77,7 +77,8 @@ public struct Configuration: Sendable {
     /// Silence of an origin that is borne where no buffer hides it; with media in the buffer, silence is borne until
     /// what is left is needed for a handoff. 50 ms to an hour.
     public var silenceBound: Duration = .seconds(1)
-    /// How long the first origin may take to answer. 50 ms to an hour.
+    /// How long one origin may take to answer; at the start, the next is asked beside one that has not within half a second.
+    /// 50 ms to an hour.
     public var openBound: Duration = .seconds(5)
     /// How long to go on trying without receiving anything new. 0 to 365 days.
     public var giveUpAfter: Duration = .seconds(30)

@@ -233,10 +233,9 @@ extension Session {
 
     func hedging(_ pick: OriginID) -> HedgedOpening {
         let now = Instant.now
-        let other = shared.withLock { $0.controller.hedgeCandidate(at: now) }
+        let others = shared.withLock { $0.controller.hedgeCandidates(at: now) }
         return HedgedOpening(
-            ([pick] + [other].compactMap(\.self)).map { .init($0, expected: watch.times.opening($0)) },
-            dryAt: level.map { now + $0 })
+            ([pick] + others).map { .init($0, expected: watch.times.opening($0)) }, dryAt: level.map { now + $0 })
     }
 
     func hedged(with origin: OriginID) { shared.withLock { $0.controller.hedge(with: origin, at: .now) } }

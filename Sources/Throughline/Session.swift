@@ -421,13 +421,51 @@ final class Session: SourceSupervisor, @unchecked Sendable {
 
     // MARK: - The first ingest
 
-    func open(_ origin: OriginID) -> HandoffController.Order? {
-        let ingest: any Ingest
-        do throws(IngestOpenError) {
-            ingest = try connect(origin)
-        } catch {
-            return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
+    /// For so long an origin may be silent before the next is asked beside it, less a fifth.
+    private static let firstPatience: Duration = .milliseconds(400)
+
+    /// Opens an origin to begin the stream, and another beside it where the first is slow to answer.
+    private func openFirst(_ pick: OriginID) throws(HedgedTrials<FirstIngest, IngestOpenError>.Failure) -> FirstIngest {
+        var asked: [OriginID] = []
+        var failed: Set<OriginID> = []
+        // A stream can be read once: it is not asked only to be outrun.
+        let others = shared.withLock { $0.controller.hedgeCandidates(at: .now) }.filter { !origins.isReadOnce($0) }
+        var trials = HedgedTrials<FirstIngest, IngestOpenError>(
+            HedgedOpening(([pick] + others).map { .init($0, expected: Self.firstPatience) }, dryAt: nil),
+            .init(
+                trial: { [unowned self] origin in
+                    asked.append(origin)
+                    var request = request(origin)
+                    request.start = start
+                    request.rate = askedRate
+                    request.beginsElsewhere = start > .zero
+                    return FirstIngest.open(request, origins[origin].kind, of: self, abort: abort)
+                },
+                hedged: { [unowned self] in hedged(with: $0) },
+                oneFailed: { [unowned self] origin, reason in
+                    failed.insert(origin)
+                    hedgeFailed(reason.failure, on: origin)
+                }))
+        let began = Instant.now
+        let (origin, opened) = try trials.run()
+        for loser in asked where loser != origin {
+            shared.withLock { $0.controller.outrun(loser, at: .now) }
+            guard loser == pick, !failed.contains(pick) else { continue }
+            let time = (Instant.now - began).wholeNanoseconds / 1_000_000
+            warn("\(url(pick)) had not answered after \(time) ms: the stream begins with \(url(origin))")
         }
+        return opened
+    }
+
+    func open(_ pick: OriginID) -> HandoffController.Order? {
+        let opened: FirstIngest
+        do throws(HedgedTrials<FirstIngest, IngestOpenError>.Failure) {
+            opened = try openFirst(pick)
+        } catch {
+            return error.reason.isAborted ? nil : attemptFailed(error.reason.failure, on: error.origin)
+        }
+        let ingest = opened.ingest
+        let origin = ingest.origin
         let selected = ingest.flows.filter { configuration.flows.includes($0) }
         guard !selected.isEmpty else {
             let kinds = ingest.flows.map(\.description).joined(separator: ", ")
@@ -472,15 +510,17 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             .opened(
                 origin: origin, url: url(origin), container: ingest.container,
                 duration: ingest.duration, flows: described))
-        ingest.opened()
+        opened.play()
         twins.plays(ingest.twinEnd)
         noteJoined(origin, opening: ingest.openingTime, media: nil)
         keepStandby()
         return pump(ingest)
     }
 
+    /// Opens an origin to go on from.
+    ///
     /// - Parameters:
-    ///   - overlap: where it is to begin so as to be joined to what was received; nil for the first opening.
+    ///   - overlap: where it is to begin so as to be joined to what was received; nil where nothing is joined.
     ///   - forwardsFrom: it is to play forwards from there, although the stream plays backwards.
     func connect(
         _ origin: OriginID, expected: [FlowFormat] = [], overlap: NPT? = nil, forwardsFrom place: NPT? = nil
@@ -496,7 +536,6 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         if place == nil { request.rate = askedRate }
         if kind.preparation == .session, overlap != nil || isBackward { request.prepared = standby?.take(origin) }
         request.expected = expected
-        request.beginsElsewhere = overlap == nil && start > .zero
         return try kind.open(request, supervisor: self, abort: abort)
     }
 

@@ -128,6 +128,15 @@ struct Play: AsyncParsableCommand {
     var giveUpAfter = TimeArgument(.seconds(30))
 
     @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            """
+            How long one origin may take to answer. At the start, the next is asked beside one that has not within half a \
+            second.
+            """, valueName: "time"))
+    var openTimeout = TimeArgument(.seconds(5))
+
+    @Option(
         parsing: .unconditionalSingleValue,
         help: ArgumentHelp(
             "Write a report when the stream is over, however it ended; .json, or - for standard output. Repeatable.",
@@ -391,6 +400,7 @@ struct Play: AsyncParsableCommand {
         configuration.indicators.allowsOtherTargets = allowIndicatedOrigins
         configuration.silenceBound = silence.duration
         configuration.giveUpAfter = giveUpAfter.duration
+        configuration.openBound = openTimeout.duration
         return configuration
     }
 

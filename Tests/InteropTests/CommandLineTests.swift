@@ -43,6 +43,7 @@ struct CommandLineTests {
         Mistake("play FILM --buffer long", 64, "--buffer: 'long' is no time: write 90, 1:30, 500ms or 2s"),
         Mistake("play FILM --buffer -1", 64, "'-1' is no time"),
         Mistake("play FILM --give-up-after -5s", 64, "'-5s' is no time"),
+        Mistake("play FILM --open-timeout 1ms", 64, "--open-timeout"),
         Mistake("play FILM --standby lukewarm", 64, "write cold, warm or hot"),
         Mistake("play FILM --output -x.ts", 64, "./-x.ts"),
         Mistake("play http:///film.mp4", 64, "names no host"),

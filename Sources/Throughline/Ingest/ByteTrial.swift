@@ -5,9 +5,8 @@ internal import ThroughlineTransport
 /// Tries whether another origin goes on with the same bytes: asks for them from a place on, and compares again what was
 /// read before it.
 ///
-/// One-shot. `begin` lets it work on a thread of its own, beside the source that is read.
-final class ByteTrial: @unchecked Sendable {
-    // Unchecked: what is asked is never changed, and the rest is one thread's, or behind a lock.
+/// One-shot, as the `Trial` that it is: on a thread of its own, beside the source that is read.
+final class ByteTrial {
 
     /// What the origin has to show.
     struct Question {
@@ -50,8 +49,8 @@ final class ByteTrial: @unchecked Sendable {
 
     let question: Question
     private let abort: AbortSwitch
-    private let result = Guarded<(value: Result<Outcome, Failure>?, told: (@Sendable () -> Void)?)>((nil, nil))
-    private var thread: WorkerThread?
+    /// What tells of its end.
+    let trial: Trial<Outcome, Failure>
     /// A connection to work over.
     private var given: (any ByteSource)?
 
@@ -61,46 +60,20 @@ final class ByteTrial: @unchecked Sendable {
     init(_ question: Question, abort: AbortSwitch, over source: (any ByteSource)? = nil) {
         self.question = question
         self.abort = source == nil ? AbortSwitch(parent: abort) : abort
+        trial = Trial(abort: self.abort)
         given = source
     }
 
-    /// Begins on a thread of its own. `cancel` or `takeOutcome` must follow.
     func begin() {
-        thread = WorkerThread(name: "tl-trial", stackSize: 256 << 10) { [self] in
-            let found: Result<Outcome, Failure>
-            do throws(Failure) { found = .success(try run()) } catch { found = .failure(error) }
-            let told = result.withLock { result in
-                result.value = found
-                return result.told.take()
-            }
-            told?()
-        }
+        trial.begin(name: "tl-trial", stackSize: 256 << 10) { [self] () throws(Failure) in try run() }
     }
 
     /// What came of it, if that is known.
-    var state: Result<Void, Failure>? { result.withLock { $0.value?.map { _ in } } }
+    var state: Result<Void, Failure>? { trial.state }
 
-    /// Calls `told` once it is known what came of it: now, or later on its thread.
-    func whenEnded(_ told: @escaping @Sendable () -> Void) {
-        let isKnown = result.withLock { result in
-            if result.value == nil { result.told = told }
-            return result.value != nil
-        }
-        if isKnown { told() }
-    }
+    func cancel() { trial.cancel() }
 
-    /// Ends what was begun; returns when its thread has ended.
-    func cancel() {
-        abort.abort()
-        thread.take()?.join()
-    }
-
-    /// What came of it, once it has ended.
-    func takeOutcome() throws(Failure) -> Outcome {
-        thread.take()?.join()
-        guard let found = result.withLock({ $0.value.take() }) else { throw .undelivered(Self.tooSlow) }
-        return try found.get()
-    }
+    func takeOutcome() throws(Failure) -> Outcome { try trial.takeOutcome() }
 
     // MARK: - On the thread that runs it
 

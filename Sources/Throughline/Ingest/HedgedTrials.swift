@@ -1,28 +1,28 @@
 internal import ThroughlineCore
 
-/// Asks one origin for the same bytes and, when it is slow, another beside it; the first that proves them is taken.
+/// Asks one origin and, when it is slow, another beside it; the first that delivers is taken.
 ///
 /// One-shot, on the thread that calls `run`; the trials work on threads of their own, and have ended when it returns.
-struct HedgedTrials {
+struct HedgedTrials<Outcome, Reason: Error> {
     /// What it asks of whoever runs it.
     struct Surroundings {
         /// A trial of an origin that has begun.
-        var trial: (OriginID) -> ByteTrial
+        var trial: (OriginID) -> Trial<Outcome, Reason>
         /// The second is asked too from now on.
         var hedged: (OriginID) -> Void
         /// One of two has failed, and the other is still asked.
-        var oneFailed: (OriginID, ByteTrial.Failure) -> Void
+        var oneFailed: (OriginID, Reason) -> Void
     }
 
     /// Who was asked last, and what came of it.
     struct Failure: Error {
         let origin: OriginID
-        let reason: ByteTrial.Failure
+        let reason: Reason
     }
 
     private var opening: HedgedOpening
     private let surroundings: Surroundings
-    private var trials: [(origin: OriginID, trial: ByteTrial)] = []
+    private var trials: [(origin: OriginID, trial: Trial<Outcome, Reason>)] = []
 
     /// - Parameter opening: the origin that was picked, and who could be asked beside it.
     init(_ opening: HedgedOpening, _ surroundings: Surroundings) {
@@ -31,7 +31,7 @@ struct HedgedTrials {
     }
 
     /// - Returns: who goes on, or the failure of the last that was asked.
-    mutating func run() throws(Failure) -> (origin: OriginID, outcome: ByteTrial.Outcome) {
+    mutating func run() throws(Failure) -> (origin: OriginID, outcome: Outcome) {
         defer { for (_, trial) in trials { trial.cancel() } }
         let ended = Guarded<[OriginID]>([])
         var asked = opening.begin(at: .now)
@@ -48,7 +48,7 @@ struct HedgedTrials {
                 continue
             }
             let trial = trials.remove(at: index).trial
-            do throws(ByteTrial.Failure) {
+            do throws(Reason) {
                 return (next, try trial.takeOutcome())
             } catch {
                 // Alone, it is for the controller to say who is asked next, and for what.

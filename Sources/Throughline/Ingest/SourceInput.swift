@@ -86,6 +86,8 @@ final class SourceInput: ByteInput {
     /// So far ahead it is quicker to read on than to ask anew.
     static let readsThrough: Int64 = 32 << 10
 
+    private typealias ByteTrials = HedgedTrials<ByteTrial.Outcome, ByteTrial.Failure>
+
     private let supervisor: any SourceSupervisor
     private let abort: AbortSwitch
     private let prefetches: Bool
@@ -455,8 +457,8 @@ final class SourceInput: ByteInput {
         return order
     }
 
-    private func tryResume(on next: OriginID) -> HedgedTrials.Failure? {
-        do throws(HedgedTrials.Failure) {
+    private func tryResume(on next: OriginID) -> ByteTrials.Failure? {
+        do throws(ByteTrials.Failure) {
             try resume(on: next)
             return nil
         } catch { return error }
@@ -478,29 +480,29 @@ final class SourceInput: ByteInput {
 
     /// Puts an origin's bytes under the demuxer, once they are proven to be the same; those of another, where the pick is
     /// slow.
-    private func resume(on pick: OriginID) throws(HedgedTrials.Failure) {
+    private func resume(on pick: OriginID) throws(ByteTrials.Failure) {
         var prepared: OriginID?
-        var trials = HedgedTrials(
+        var trials = ByteTrials(
             supervisor.hedging(pick),
-            HedgedTrials.Surroundings(
+            ByteTrials.Surroundings(
                 trial: { [self] origin in
                     if let trial, trial.question.origin == origin,
                         trial.question.offset == end || window?.contains(trial.question.offset) ?? false
                     {
                         self.trial = nil
                         prepared = origin
-                        return trial
+                        return trial.trial
                     }
                     let (trial, isWarm) = begin(origin)
                     if isWarm { prepared = origin }
-                    return trial
+                    return trial.trial
                 },
                 hedged: { [supervisor] in supervisor.hedged(with: $0) },
                 oneFailed: { [supervisor] in supervisor.hedgeFailed(HandoffController.AttemptFailure($1), on: $0) }))
         let (next, outcome) = try trials.run()
         do throws(ByteTrial.Failure) { try catchUp(outcome.source, from: outcome.offset, of: next) } catch {
             outcome.source.close()
-            throw HedgedTrials.Failure(origin: next, reason: error)
+            throw ByteTrials.Failure(origin: next, reason: error)
         }
         let known = proven[next]
         let standby: Standby = next == prepared ? .warm : .cold

@@ -7,7 +7,8 @@
 ///                 |                  ^                             |
 ///            attemptFailed           '-----------joined------------'--attemptFailed / waitEnded--> the next order
 ///
-/// Of `.resume` alone two may be under way at once: while one origin is slow, `hedge` lets another be asked beside it.
+/// Of `.resume`, and of the first `.open`, two may be under way at once: while one origin is slow, `hedge` lets another be
+/// asked beside it.
 ///
 /// The grades fall through by themselves: an origin is first asked for the same bytes (`resume`), and when its object
 /// turns out to be another, for the same packets or the same programme (`replace`).
@@ -73,6 +74,11 @@ package struct HandoffController: Sendable {
         /// The last attempt that is under way, with this origin or any.
         fileprivate func unfinished(_ origin: OriginID?) -> Int? {
             attempts.lastIndex { $0.ended == nil && (origin == nil || $0.origin == origin) }
+        }
+
+        fileprivate mutating func outrun(_ index: Int, at now: Instant) {
+            attempts[index].ended = now
+            attempts[index].failure = .outrun
         }
     }
 
@@ -190,10 +196,7 @@ package struct HandoffController: Sendable {
         }
         move.attempts[index].ended = now
         let attempt = move.attempts[index]
-        while let loser = move.unfinished(nil) {
-            move.attempts[loser].ended = now
-            move.attempts[loser].failure = .outrun
-        }
+        while let loser = move.unfinished(nil) { move.outrun(loser, at: now) }
         if case .resume = attempt.order {
         } else {
             ingestOrigin = attempt.origin
@@ -249,25 +252,31 @@ package struct HandoffController: Sendable {
 
     // MARK: - Two at once
 
-    /// While an origin is asked for the same bytes: who could be asked for them beside it; nil for nobody.
-    package func hedgeCandidate(at now: Instant) -> OriginID? {
-        guard case .moving(let move) = state, !move.isPlanned, let attempt = move.attempts.last,
-            case .resume = attempt.order, attempt.ended == nil, let ingestOrigin
-        else { return nil }
+    /// While an origin is asked for the same bytes, or to begin the stream: who could be asked beside it, the best first.
+    package func hedgeCandidates(at now: Instant) -> [OriginID] {
+        guard case .moving(let move) = state, !move.isPlanned, let attempt = move.attempts.last, attempt.ended == nil
+        else { return [] }
         let ready = roster.ids.filter {
             roster[$0].ruledOut == nil && !move.barred.contains($0) && !move.asked.contains($0)
-                && !roster.isUnderPenalty($0, at: now) && !different.contains([ingestOrigin, $0])
+                && !roster.isUnderPenalty($0, at: now)
         }
-        return roster.ranked(ready).first
+        switch attempt.order {
+        case .open: return roster.ranked(ready)
+        case .resume:
+            guard let ingestOrigin else { return [] }
+            return roster.ranked(ready.filter { !different.contains([ingestOrigin, $0]) })
+        case .replace, .wait, .stay, .giveUp: return []
+        }
     }
 
-    /// The candidate is asked too. Who delivers first is told with `joined`; a failure of the one that is left alone with
+    /// A candidate is asked too. Who delivers first is told with `joined`; a failure of the one that is left alone with
     /// `attemptFailed`.
     package mutating func hedge(with origin: OriginID, at now: Instant) {
         guard case .moving(var move) = state else { preconditionFailure("hedged in \(state)") }
         move.asked.insert(origin)
         if move.attempts.count >= Self.attemptLimit { move.attempts.removeFirst() }
-        move.attempts.append(Attempt(origin: origin, order: .resume(origin), choice: .hedge, began: now))
+        let order: Order = move.from == nil ? .open(origin) : .resume(origin)
+        move.attempts.append(Attempt(origin: origin, order: order, choice: .hedge, began: now))
         state = .moving(move)
     }
 
@@ -281,6 +290,13 @@ package struct HandoffController: Sendable {
             preconditionFailure("a hedge failed in \(state)")
         }
         _ = note(failure, of: index, in: &move, at: now, jitter: jitter)
+        state = .moving(move)
+    }
+
+    /// The other of two was faster, and it is not yet known whether it delivers.
+    package mutating func outrun(_ origin: OriginID, at now: Instant) {
+        guard case .moving(var move) = state, let index = move.unfinished(origin) else { return }
+        move.outrun(index, at: now)
         state = .moving(move)
     }
 

@@ -1,13 +1,14 @@
 internal import ThroughlineCore
 internal import ThroughlineMedia
 
-/// What stands behind the ingest of a hot standby: nothing as long as it is a standby, so that its troubles are its own;
-/// the session from when it is played.
+/// What stands behind an ingest that is opened ahead of being played, on a thread of its own: nothing at first, so that its
+/// troubles are its own; the session from when it is played.
 ///
-/// Until `handOver` it is called on the standby's thread, and keeps to itself what the session's supervisor may be asked on
+/// Until `handOver` it is called on that thread, and keeps to itself what the session's supervisor may be asked on
 /// its own thread only. `isAsked` and `handOver` are called once that thread has ended.
 final class StandbySupervisor: SourceSupervisor, @unchecked Sendable {
-    // Unchecked: `stage` is written after the standby's thread was joined, on the thread that uses the ingest from then on.
+    // Unchecked: both are written after the thread was joined, on the one that uses the ingest from then on; but for `rate`,
+    // which is the first thread's before that.
     private enum Stage {
         case standby, asked, played
     }
@@ -15,6 +16,8 @@ final class StandbySupervisor: SourceSupervisor, @unchecked Sendable {
     let session: any SourceSupervisor
     private let bound: Duration
     private var stage = Stage.standby
+    /// At which the origin plays, where it has said so.
+    private var rate: Rate?
 
     /// - Parameter bound: how long the origin may be silent while it is a standby.
     init(_ session: any SourceSupervisor, bound: Duration) {
@@ -26,7 +29,10 @@ final class StandbySupervisor: SourceSupervisor, @unchecked Sendable {
     func isAsked() { if stage == .standby { stage = .asked } }
 
     /// The ingest is played from now on.
-    func handOver() { stage = .played }
+    func handOver() {
+        stage = .played
+        if let rate { session.playing(at: rate) }
+    }
 
     private var player: (any SourceSupervisor)? { stage == .played ? session : nil }
 
@@ -68,5 +74,8 @@ final class StandbySupervisor: SourceSupervisor, @unchecked Sendable {
     var isTooSlow: Bool { player?.isTooSlow ?? false }
     func preparationIsStale() { player?.preparationIsStale() }
     func openBound(for origin: OriginID) -> Duration { stage == .standby ? bound : session.openBound(for: origin) }
-    func playing(at rate: Rate) { player?.playing(at: rate) }
+    func playing(at rate: Rate) {
+        self.rate = rate
+        player?.playing(at: rate)
+    }
 }
