@@ -40,11 +40,23 @@ final class ByteIngest: Ingest {
         _ request: IngestRequest, supervisor: any SourceSupervisor, abort: AbortSwitch
     ) throws(IngestOpenError) {
         watch = request.watch
+        (input, demuxer) = try Self.open(request, supervisor, abort)
+        input.isEndUnknown = !demuxer.statesDuration
+        hasTags = demuxer.container == "mp3"
+        watch?.recognised(demuxer.container)
+        forms = Array(repeating: nil, count: demuxer.flows.count)
+    }
+
+    /// - Parameter mayMove: the bytes are read in another order than they stand in, where the container wants it.
+    private static func open(
+        _ request: IngestRequest, _ supervisor: any SourceSupervisor, _ abort: AbortSwitch, mayMove: Bool = true
+    ) throws(IngestOpenError) -> (SourceInput, Demuxer) {
         let url = redacted(supervisor.origin(request.origin).url)
+        let input: SourceInput
         do throws(TransportError) {
             input = try SourceInput(
                 origin: request.origin, supervisor: supervisor, abort: abort, prefetches: !request.isPaced,
-                watch: request.watch)
+                watch: request.watch, mayMove: mayMove)
         } catch { throw IngestOpenError(.undelivered(ChangeEvent(error)), isAborted: error.code == .aborted) }
         if input.length == 0 { throw IngestOpenError(.refused(.notMedia, "\(url): the object is empty (0 bytes)")) }
         var options = Demuxer.Options()
@@ -54,30 +66,29 @@ final class ByteIngest: Ingest {
         var transport = TransportStart()
         options.gauge = { transport.feed($0, at: .now) }
         if !request.isPaced { options.readSize = 32 * 1024 }
-        do throws(MediaError) {
-            demuxer = try Demuxer(input: input, options: options)
-        } catch {
-            if abort.isAborted {
-                throw IngestOpenError(.undelivered(ChangeEvent(cause: .other, detail: "")), isAborted: true)
-            }
-            if let event = input.openingFailure { throw IngestOpenError(.undelivered(event)) }
-            if error == .indexTooFar {
-                throw IngestOpenError(
-                    .refused(
-                        .contentRefused,
-                        "\(url): its index lies behind the media, the server serves no ranges, and it is longer than "
-                            + "the 64 MiB that can be kept; put the index first (ffmpeg -movflags +faststart), or "
-                            + "serve ranges"))
-            }
-            let type = input.contentType.map { " (the server calls it \($0))" } ?? ""
-            throw IngestOpenError(.refused(.notMedia, "\(url)\(type): \(error)"))
+        var demuxer: Demuxer?
+        var problem: MediaError?
+        do throws(MediaError) { demuxer = try Demuxer(input: input, options: options) } catch { problem = error }
+        if abort.isAborted {
+            throw IngestOpenError(.undelivered(ChangeEvent(cause: .other, detail: "")), isAborted: true)
         }
         // Some demuxers open with what had come before the bytes broke off; there is nothing to be read after that.
-        if let event = input.openingFailure { throw IngestOpenError(.undelivered(event)) }
-        input.isEndUnknown = !demuxer.statesDuration
-        hasTags = demuxer.container == "mp3"
-        watch?.recognised(demuxer.container)
-        forms = Array(repeating: nil, count: demuxer.flows.count)
+        if let event = input.openingFailure {
+            // It promised ranges, and answers with the whole object: that can be read through.
+            guard mayMove, event.cause == .rangeNotHonoured else { throw IngestOpenError(.undelivered(event)) }
+            return try open(request, supervisor, abort, mayMove: false)
+        }
+        if let demuxer { return (input, demuxer) }
+        if problem == .indexTooFar {
+            throw IngestOpenError(
+                .refused(
+                    .contentRefused,
+                    "\(url): its index lies behind the media, the server serves no ranges, and it is longer than "
+                        + "the 64 MiB that can be kept; put the index first (ffmpeg -movflags +faststart), or "
+                        + "serve ranges"))
+        }
+        let type = input.contentType.map { " (the server calls it \($0))" } ?? ""
+        throw IngestOpenError(.refused(.notMedia, "\(url)\(type): \(problem ?? .invalidData)"))
     }
 
     /// The next packet; nil at the end of the bytes or when the input has failed.

@@ -146,9 +146,10 @@ final class SourceInput: ByteInput {
     /// - Parameters:
     ///   - prefetches: receive bytes on another thread while the demuxer works on those before them.
     ///   - watch: gets to see the bytes.
+    ///   - mayMove: false reads in order only, whatever the origin promises.
     init(
         origin: OriginID, supervisor: any SourceSupervisor, abort: AbortSwitch, prefetches: Bool = false,
-        watch: ChangeWatch? = nil
+        watch: ChangeWatch? = nil, mayMove: Bool = true
     ) throws(TransportError) {
         self.supervisor = supervisor
         self.abort = abort
@@ -160,6 +161,7 @@ final class SourceInput: ByteInput {
         source = try makeSource(for: supervisor.origin(origin), abort: abort, prefetches: prefetches)
         head = try source.open(at: 0, until: nil, deadline: .now + supervisor.openBound(for: origin))
         openingTime = .now - lastRead
+        head.isSeekable = head.isSeekable && mayMove
         if let validator = head.validator { proven[origin] = validator }
         waitBegins = { [unowned self] in
             if !waited {

@@ -183,7 +183,8 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
             wanted = ByteRange(range, size: length)
         }
 
-        headers.add(name: "Accept-Ranges", value: core.options.servesRanges ? "bytes" : "none")
+        headers.add(
+            name: "Accept-Ranges", value: core.options.servesRanges || core.options.promisesRanges ? "bytes" : "none")
         if let entityTag { headers.add(name: "ETag", value: entityTag) }
         if let lastModified { headers.add(name: "Last-Modified", value: lastModified) }
         let status: Int

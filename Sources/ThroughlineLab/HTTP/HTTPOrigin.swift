@@ -31,6 +31,8 @@ public final class HTTPOrigin: Sendable {
         public var requestLimit: Int?
         /// Whether ranges are honoured. If not, every answer is 200 and everything, with `Accept-Ranges: none`.
         public var servesRanges = true
+        /// Says that it serves ranges though it does not, and answers with the whole object.
+        public var promisesRanges = false
         /// How many requests ``HTTPOrigin/log`` remembers, the latest; at least 1.
         public var logCapacity = 1000
         /// Told of everything that happens, on the origin's thread: it must be quick, and must not call the origin.

@@ -58,6 +58,20 @@ internal import ThroughlineLab
         #expect(isWhole || stopped.summary.error != nil, "\(stopped.story)")
     }
 
+    @Test(
+        "one that promises ranges and serves none is read through", .timeLimit(.minutes(25)),
+        arguments: ["main.mp4", "main-fragmented.mp4", "main.ts", "main.mkv"])
+    func promisesRanges(_ file: String) async throws {
+        let play = try await inWorld { world in
+            var options = HTTPOrigin.Options()
+            (options.servesRanges, options.promisesRanges) = (false, true)
+            let origin = try world.serve(["/film": ServedFile(path: Fixtures.path(file))], options: options)
+            return try world.play([origin.film], pacing: .fast)
+        }
+        // Where only a later fragment leads to another, it is asked anew in mid-stream.
+        try await expectWhole(play, of: file, handoffs: file == "main-fragmented.mp4" ? nil : 0)
+    }
+
     /// Whatever was read of the other to find where it begins is played.
     @Test(
         "one that dies at its start is replaced by another container from its start", .timeLimit(.minutes(25)),
