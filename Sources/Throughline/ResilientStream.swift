@@ -4,15 +4,18 @@ internal import ThroughlineMedia
 /// Plays a stream through every failure of its servers.
 ///
 /// Make one with a configuration, call `run` once, and read the summary that it returns. Events are delivered while it
-/// runs.
+/// runs, in order and one at a time, on a thread that serves all streams of the process: to a callback, or to a task
+/// (`events`).
 public final class ResilientStream: Sendable {
     private let session: Session
+    private let queue: EventQueue
 
     /// - Parameters:
     ///   - configuration: origins and policies.
     ///   - outputs: where the packets go; none plays without an output, and measures.
-    ///   - onEvent: called for each event, on threads of the stream, one call after the other for each thread; it must
-    ///     return soon and must not call the stream.
+    ///   - onEvent: called for each event, never on the caller's thread; it may call the stream. While it does not return,
+    ///     no stream of the process tells anything. Events wait up to ten thousand; how many were lost beyond that is told
+    ///     by a warning.
     /// - Throws: `StreamError.Code.usage` for a configuration that cannot work.
     public init(
         configuration: Configuration, outputs: [Output] = [], onEvent: @escaping @Sendable (Event) -> Void = { _ in }
@@ -29,18 +32,17 @@ public final class ResilientStream: Sendable {
                 message: format.map { "there is no output format named '\($0)'; 'ffmpeg -muxers' lists them" }
                     ?? "the name of \(path ?? "the output") tells no output format; name one (--format)")
         }
-        session = Session(configuration: configuration, outputs: outputs, emit: onEvent)
+        let began = Instant.now
+        queue = EventQueue(since: began, onEvent)
+        session = Session(configuration: configuration, outputs: outputs, events: queue, began: began)
     }
 
-    /// Plays to the end, to `stop`, or until no origin can go on. Once.
+    /// Plays to the end, to `stop`, or until no origin can go on, and until all events were delivered. Once.
     ///
     /// Runs on threads of its own; the caller's task only waits. Cancelling the task stops the stream.
     public func run() async -> Summary {
         await withTaskCancellationHandler {
-            await WorkerThread.run(name: "tl-ingest") { [session] in
-                session.run()
-                return session.summary()
-            }
+            await WorkerThread.run(name: "tl-ingest") { [self] in runHere() }
         } onCancel: {
             session.stop()
         }
@@ -49,8 +51,14 @@ public final class ResilientStream: Sendable {
     /// The same on the calling thread, which waits: for threads of a world.
     package func runHere() -> Summary {
         session.run()
+        queue.close()
         return session.summary()
     }
+
+    /// The events from now on, for a task to read.
+    ///
+    /// - Parameter limit: how many of them wait for the task, at least 1.
+    public func events(bufferingNewest limit: Int = 1000) -> Events { Events(queue, bufferingNewest: limit) }
 
     /// Ends the stream soon; `run` returns with the error `stopped`. What was presented so far stays whole.
     public func stop() { session.stop() }

@@ -14,7 +14,7 @@ extension Session {
         send(.warning(text))
     }
 
-    func send(_ kind: Event.Kind) { emit(Event(time: Instant.now - began, kind: kind)) }
+    func send(_ kind: Event.Kind) { events.send(kind) }
 
     /// The first picture is shown, or the first after the viewer went elsewhere; on the pacer's thread.
     func nowShown() {

@@ -21,8 +21,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     let buffer: PlayoutBuffer
     let outputStop = DescriptorOutput.StopFlag()
     let shared: Guarded<Shared>
-    let began = Instant.now
-    let emit: @Sendable (Event) -> Void
+    let began: Instant
+    let events: EventQueue
     let outputs: [Output]
 
     struct Shared {
@@ -224,13 +224,14 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// A reason to leave was seen since.
     var mustNote = false
 
-    init(configuration: Configuration, outputs: [Output], emit: @escaping @Sendable (Event) -> Void) {
+    init(configuration: Configuration, outputs: [Output], events: EventQueue, began: Instant) {
         self.configuration = configuration
         origins = OriginList(configuration.origins)
         start = configuration.from
         rangeEnd = configuration.to.map { RangeEnd(at: $0) }
         self.outputs = outputs
-        self.emit = emit
+        self.events = events
+        self.began = began
         refill = BufferRefill(buffer: configuration.buffer)
         twins = RTSPTwinLink(buffer: configuration.buffer)
         let roster = OriginRoster(

@@ -12,8 +12,8 @@ internal import ThroughlineMedia
     ) -> Session {
         var configuration = Configuration(origins: [Origin(url: "/nowhere")])
         configuration.pacing = pacing
-        let session = Session(configuration: configuration, outputs: []) { event in events.withLock { $0.append(event) }
-        }
+        let queue = EventQueue(since: .now) { event in events.withLock { $0.append(event) } }
+        let session = Session(configuration: configuration, outputs: [], events: queue, began: .now)
         session.buffer.begin([(false, true)])
         return session
     }
@@ -43,6 +43,7 @@ internal import ThroughlineMedia
         session.control(.seek(.seconds(1)))
         try push(40, into: session)
         #expect(session.buffer.level.bytes > 0, "what was received last is presented")
+        session.events.close()
         let warnings = events.withLock { $0 }.filter { if case .warning = $0.kind { true } else { false } }
         #expect(warnings.count == 1)
     }
