@@ -77,8 +77,6 @@ extension SourceSupervisor {
 /// its object is as long and those bytes are the same, reading goes on there and the demuxer never notices. Otherwise
 /// the input fails, and `pendingOrder` says what its session is to do.
 final class SourceInput: ByteInput {
-    /// How long nobody must have read for a closed connection to count as idle.
-    static let idleBound: Duration = .seconds(2)
     /// What is kept of the bytes for a demuxer that goes back: a container may hold its flows one after another.
     static let windowCapacity = 2 << 20
     /// What came while another origin was being proven it brings again, up to so much.
@@ -121,9 +119,10 @@ final class SourceInput: ByteInput {
     private var warm: WarmBytes?
     /// When bytes of the source were read last; what is kept is read without it.
     private var lastRead: Instant
-    /// The connection was idle, and since then no read had to wait.
-    private var mayHaveIdled = false
+    private var idle = IdleConnection()
     private var waited = false
+    /// Since when this read waits.
+    private var waitBegan: Instant
     private var readBegan: Instant
     /// Made once: it is handed over with every read.
     private var waitBegins: (() -> Instant)?
@@ -158,6 +157,7 @@ final class SourceInput: ByteInput {
         originID = origin
         lastRead = .now
         readBegan = lastRead
+        waitBegan = lastRead
         source = try makeSource(for: supervisor.origin(origin), abort: abort, prefetches: prefetches)
         head = try source.open(at: 0, until: nil, deadline: .now + supervisor.openBound(for: origin))
         openingTime = .now - lastRead
@@ -168,6 +168,8 @@ final class SourceInput: ByteInput {
                 waited = true
                 supervisor.aboutToWait()
                 // That may have waited for room in the buffer: only from here on is it the origin that is waited for.
+                waitBegan = .now
+                idle.left(alone: waitBegan - lastRead)
                 if !isOpening { supervisor.mediaIsAwaited() }
             }
             return deadline(since: readBegan)
@@ -210,7 +212,7 @@ final class SourceInput: ByteInput {
         var began = Instant.now
         readBegan = began
         waited = false
-        if began - lastRead >= Self.idleBound { mayHaveIdled = true }
+        idle.left(alone: began - lastRead)
         while true {
             do throws(TransportError) {
                 if let count = window?.copy(from: position, into: buffer), count > 0 {
@@ -237,12 +239,12 @@ final class SourceInput: ByteInput {
                     }
                     throw TransportError(.closedEarly, "the object ended at byte \(end) of \(length)")
                 }
-                if waited { mayHaveIdled = false }
                 let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count])
                 proof.read(bytes, at: end)
                 byteCount += received.insert(end..<end + Int64(count))
                 end += Int64(count)
                 lastRead = waited ? .now : began
+                if waited { idle.came(after: lastRead - waitBegan) }
                 window?.append(bytes)
                 arrived()
                 if isWanted { return .bytes(handOut(count, of: buffer)) }
@@ -418,8 +420,8 @@ final class SourceInput: ByteInput {
             openingFailure = event
             return false
         }
-        if mayHaveIdled, event.cause.isBrokenConnection || event.cause == .refused, reopenQuietly() { return true }
-        mayHaveIdled = false
+        if idle.mayHaveIdled, event.cause.isBrokenConnection || event.cause == .refused, reopenQuietly() { return true }
+        idle.settled()
         isOpen = false
         return goOn(supervisor.sourceFailed(event, canResume: head.isSeekable))
     }
@@ -468,7 +470,7 @@ final class SourceInput: ByteInput {
 
     /// The origin closed a connection that nobody read from: that is no failure of the origin.
     private func reopenQuietly() -> Bool {
-        mayHaveIdled = false
+        idle.settled()
         do throws(TransportError) {
             let head = try source.open(at: end, until: nil, deadline: .now + supervisor.openBound(for: originID))
             guard head.length == self.head.length || isLonger(head) else { return false }

@@ -121,6 +121,9 @@ enum WorldSeeds {
     /// Of schedules: so many, unless it is told otherwise.
     static func schedules(_ count: UInt64) -> [UInt64] { seeds(number("THROUGHLINE_SCHEDULES") ?? count) }
 
+    /// Of moments in which threads meet: so many, unless it is told otherwise.
+    static func races(_ count: UInt64) -> [UInt64] { seeds(number("THROUGHLINE_RACES") ?? count) }
+
     /// That of all schedules; nil for what each draws.
     static let standby = getenv("THROUGHLINE_STANDBY").flatMap { Standby(rawValue: String(cString: $0)) }
 

@@ -74,7 +74,7 @@ internal import ThroughlineTransport
             #expect(reads(upTo: 3000))
             #expect(isClosed.wait(until: .now + .seconds(20)) { $0 ? true : nil } ?? false)
             #expect(input.seek(to: 0))
-            #expect(reads(upTo: 3000, pause: SourceInput.idleBound / 4))
+            #expect(reads(upTo: 3000, pause: IdleConnection.bound / 4))
             #expect(reads(upTo: 5000))
         }
         #expect(session.reopenings == [3000] && session.failure == nil)
