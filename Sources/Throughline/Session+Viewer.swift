@@ -25,6 +25,7 @@ extension Session {
                 state.seeks.asked(at: .now)
             }
             state.controls.append(control)
+            hasControls.store(true, ordering: .releasing)
             switch control {
             case .pause: state.isPaused = true
             case .resume: (state.isPaused, state.isAtBeginning) = (false, false)
@@ -38,7 +39,6 @@ extension Session {
             return (state.interrupt, false)
         }
         if isTooLate { return warn("it is too late to go elsewhere: nothing is received any more") }
-        hasControls.store(true, ordering: .releasing)
         // The picture stands still at once; what that means for the origin is seen to by the worker.
         switch control {
         case .pause:
@@ -55,9 +55,9 @@ extension Session {
 
     /// - Returns: an order to follow, where carrying them out failed.
     func carryOutControls(_ ingest: any Ingest) -> HandoffController.Order? {
-        hasControls.store(false, ordering: .relaxed)
         let (controls, isPaused, bandwidth) = shared.withLock { state in
             defer { state.controls = [] }
+            hasControls.store(false, ordering: .relaxed)
             return (state.controls, state.isPaused, state.bandwidth)
         }
         var goesOn = false
@@ -106,6 +106,9 @@ extension Session {
         }
         return rejoin(ingest)
     }
+
+    /// The viewer has asked to go elsewhere, and it is not done yet.
+    var viewerLeaves: Bool { shared.withLock { $0.controls.contains(where: \.leadsElsewhere) } }
 
     /// The end that was asked for is reached; the viewer may want to go elsewhere until it is presented.
     ///

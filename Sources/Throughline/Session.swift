@@ -671,6 +671,9 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                     continue
                 }
                 if replacement == nil, !ingest.hasFailed, ingest.pendingOrder == nil, !abort.isAborted {
+                    guard flush() else { return nil }
+                    // What came last was thrown away then: how far it went tells nothing of where the origin ends.
+                    if viewerLeaves { continue }
                     switch plannedEnd(ingest) {
                     case .goesOn: break
                     case .order(let order): return order
