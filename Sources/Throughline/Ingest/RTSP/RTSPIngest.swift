@@ -127,7 +127,7 @@ final class RTSPIngest: Ingest {
     static let longestStep: MediaTime = .seconds(20)
     /// Pieces of sound are not taken to be longer.
     static let longestPiece: Duration = .seconds(2)
-    /// Silence after which nothing more is expected of a server that has announced the end.
+    /// Silence after which nothing more is expected of a server that has announced the end, or is as good as there.
     static let endPatience: Duration = .milliseconds(300)
     /// A flow that is silent for longer, or that never came, is not waited for when all others have said goodbye.
     static let flowPatience: Duration = .seconds(1)
@@ -423,7 +423,10 @@ final class RTSPIngest: Ingest {
                 due = nil
                 supervisor.mediaIsAwaited()
             }
-            let deadline = isOpening || isBetweenRanges ? openDeadline : min(supervisor.nextLook, due ?? .never)
+            // However soon there is something else to look at.
+            let lastCall = due == nil ? endIsDue : nil
+            let deadline =
+                isOpening || isBetweenRanges ? openDeadline : lastCall ?? min(supervisor.nextLook, due ?? .never)
             if let item = source.queue.take(until: endIsAnnounced ? min(deadline, endDeadline) : deadline) {
                 return heard(item)
             }
@@ -433,7 +436,7 @@ final class RTSPIngest: Ingest {
             }
             // Forwards, what is due only later has not failed to come.
             let mayBeOver = due == nil || isBackward
-            if endIsAnnounced || mayBeOver && isAtEnd {
+            if endIsAnnounced || mayBeOver && isAtEnd && lastCall ?? .now <= .now {
                 try ended("said that it was done")
                 return nil
             }
@@ -485,6 +488,12 @@ final class RTSPIngest: Ingest {
             due = min(due ?? .never, heard + min(length, Self.longestPiece))
         }
         return due
+    }
+
+    /// So close to the end that it may have come: until then the last packets are waited for; nil elsewhere.
+    private var endIsDue: Instant? {
+        guard !isBackward, isAtEnd else { return nil }
+        return lastMedia.map { $0 + Self.endPatience }
     }
 
     /// How far the key frames lie apart shows in either direction.
