@@ -94,7 +94,7 @@ extension Session {
     }
 
     /// What is left of the buffer for a handoff, once it is known that somebody has more.
-    private static let joinTime: Duration = .milliseconds(500)
+    static let joinTime: Duration = .milliseconds(500)
 
     /// All was received that the origin knows of: whether another one has more. Where that one cannot be joined, the end
     /// stands.

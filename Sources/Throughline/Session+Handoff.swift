@@ -232,6 +232,8 @@ extension Session {
     }
 
     func hedging(_ pick: OriginID) -> HedgedOpening {
+        // What was being made ready there is given up: the rate that the server grants is needed.
+        _ = hot?.take(pick)
         let now = Instant.now
         let others = shared.withLock { $0.controller.hedgeCandidates(at: now) }
         return HedgedOpening(
@@ -291,12 +293,19 @@ extension Session {
             let isPipeAlone = configuration.origins.count == 1 && LocalAddress(origins[origin].url) == .standardInput
             return isPipeAlone ? max(configuration.openBound, configuration.giveUpAfter) : configuration.openBound
         }
-        let least = max(configuration.silenceBound, level ?? .zero, .milliseconds(250))
-        let patient = min(configuration.openBound, least * (1 << min(failures, 10)))
+        let hidden = max(configuration.silenceBound, level ?? .zero, .milliseconds(250))
+        let patient = min(configuration.openBound, hidden * (1 << min(failures, 10)))
         // Nothing presses where the old one delivers still: the buffer is not spent on one that hesitates.
-        let mayFail = shared.withLock { $0.controller.hasOthers || $0.controller.move?.isPlanned ?? false }
-        guard let level, mayFail else { return patient }
-        return min(patient, max(level / 3, .milliseconds(200)))
+        let (mayFail, mayBeLeft) = shared.withLock {
+            (
+                $0.controller.hasOthers || $0.controller.move?.isPlanned ?? false,
+                $0.controller.hasAlternative && $0.controller.current == origin
+            )
+        }
+        guard let level, mayFail || mayBeLeft else { return patient }
+        // The one that is played may take what a handoff leaves.
+        let least = max(level / 3, .milliseconds(200), mayFail ? .zero : level - Self.joinTime)
+        return min(patient, least)
     }
 
     var level: Duration? {

@@ -49,6 +49,30 @@ internal import ThroughlineLab
             play.summary.origins.allSatisfy { $0.failures == 0 }, "nothing is wrong with an origin that is left")
     }
 
+    /// Neither PAUSE nor what follows is ever answered.
+    @Test(
+        "a pause at a server that falls silent", .timeLimit(.minutes(25)), arguments: transports,
+        [Standby.cold, .warm])
+    func pausesInSilence(_ transport: RTSPTransportChoice, _ standby: Standby) async throws {
+        let expected = try await Beginnings.shared.frames("main.mkv", to: .seconds(7))
+        for milliseconds in [100, 400, 800] {
+            let (play, _) = try await LabPair.play(
+                over: transport, link: NetworkLink(latency: .milliseconds(25)), to: .seconds(7),
+                configure: { $0.standby = standby },
+                whilePlaying: { viewer, pair in
+                    guard viewer.reaches(.seconds(3)) else { return }
+                    pair.first.inject(Fault(.stall))
+                    pair.first.inject(Fault(.silent))
+                    viewer.waits(.milliseconds(200))
+                    viewer.player.pause()
+                    viewer.waits(.milliseconds(milliseconds))
+                    viewer.player.resume()
+                })
+            play.expectUnnoticed(expected)
+            #expect(play.summary.handoffCount == 1, "\(milliseconds)\n\(play.story)")
+        }
+    }
+
     @Test("a pause loses nothing", .timeLimit(.minutes(25)), arguments: transports, [false, true])
     func pauses(_ transport: RTSPTransportChoice, serverDies: Bool) async throws {
         let expected = try await Beginnings.shared.frames("main.mkv", to: nil)
