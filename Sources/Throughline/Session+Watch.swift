@@ -18,6 +18,8 @@ extension Session {
 
     /// After that it is left between two reads, where no packet has come.
     private static let plannedPatience: Duration = .milliseconds(200)
+    /// And before no more than this is left in the buffer.
+    private static let shortReserve: Duration = .milliseconds(100)
 
     /// While media is awaited, who could be asked is looked at so often at the least.
     private static let longestLook: Duration = .milliseconds(500)
@@ -63,7 +65,8 @@ extension Session {
     /// When it is left in the middle of a packet: whoever is proven already can go on there at once.
     private func latest(_ departure: Departure) -> Instant {
         if case .success? = played?.preparation { return departure.since }
-        return departure.since + Self.plannedPatience
+        let patient = departure.since + Self.plannedPatience
+        return level.map { min(patient, .now + max(.zero, $0 - Self.shortReserve)) } ?? patient
     }
 
     func reasonToLeave() -> ChangeEvent? {
@@ -142,6 +145,11 @@ extension Session {
         let level = contents.duration.duration
         // MP4 may hold the flows of a fragment one behind another.
         let inOrder = !ingest.container.hasPrefix("mov")
+        if !inOrder, !isFillKnown, let playhead = buffer.playhead {
+            isFillKnown = true
+            // What came before the stream was played tells how much there is to a second.
+            watch.learned(bytes: contents.bytes, media: (contents.reached - playhead).duration)
+        }
         watch.received(
             bytes: received, unpacked: unpacked, inOrder: inOrder, level: level,
             reached: contents.reached.duration,
@@ -199,8 +207,13 @@ extension Session {
         let now = Instant.now
         lastAlternates = now
         // While a handoff is under way, nobody is looked for.
-        guard let found = shared.withLock({ $0.controller.promising(at: now) }) else { return }
+        guard var found = shared.withLock({ $0.controller.promising(at: now) }) else { return }
         let delivering = takesHot ? hot?.ready : nil
+        // Who stands ready now is worth it, however it failed before.
+        if let ready = delivering ?? standby?.ready ?? warmKeeper.ready, !found.contains(ready), ready != played?.origin
+        {
+            found.append(ready)
+        }
         var alternates = found.map { alternate in
             // Bytes are proven at one place, which is left behind as more of them come.
             DeliveryWatch.Alternate(

@@ -195,6 +195,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var lastAlternates = Instant.now
     /// A standby that is kept only while it may be needed soon is wanted.
     let standbyIsWanted = Atomic<Bool>(false)
+    /// It knows what the buffer held when the stream began to be played.
+    var isFillKnown = false
     /// Bytes that the ingest had received by the last batch.
     var lastBytes: Int64 = 0
     /// When to go back to the preferred origin, and what asks it meanwhile.

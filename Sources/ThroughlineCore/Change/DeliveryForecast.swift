@@ -171,6 +171,10 @@ package struct DeliveryForecast: Sendable {
         return judge(level: level, at: now)
     }
 
+    /// So much of the stream is known from before it was played: how many bytes a second takes on the average, and nothing of
+    /// how fast they come.
+    package mutating func learned(bytes: Int, media: Duration) { note(bytes: bytes, media: max(.zero, media)) }
+
     /// The buffer is full, and nothing is read: the origin keeps up. Called when it fills, and when there is room again.
     ///
     /// - Parameters: as above; `bytes` came with the last of it.

@@ -64,12 +64,17 @@ package struct DeadlinePolicy: Sendable {
         package var canPrepare: Bool
         /// What is prepared is of use for a moment only: it is not prepared for a buffer that is merely low.
         package var keepsBriefly: Bool
+        /// It delivers already, beside the origin that is played.
+        package var delivers: Bool
 
-        package init(cold: Duration, warm: Duration, canPrepare: Bool, keepsBriefly: Bool = false) {
+        package init(
+            cold: Duration, warm: Duration, canPrepare: Bool, keepsBriefly: Bool = false, delivers: Bool = false
+        ) {
             self.cold = max(.zero, cold)
             self.warm = min(max(.zero, warm), self.cold)
             self.canPrepare = canPrepare
             self.keepsBriefly = keepsBriefly
+            self.delivers = delivers
         }
 
         func canPrepare(for sign: Sign) -> Bool {
@@ -514,6 +519,7 @@ package struct DeadlinePolicy: Sendable {
         if sign == .slowDelivery {
             // It will not get better by waiting, and what plays on meanwhile costs nothing.
             if case .ready = standby { return threat.since }
+            if alternate.delivers { return threat.since }
             return dryAt - threat.duration(of: max(settings.leastReserve, scaled(alternate.cold)) * 2)
         }
         let moment = commitment(threat, dryAt, reserve: reserve(at: now), time: remaining(at: now))

@@ -179,6 +179,9 @@ package struct DeliveryWatch: Sendable {
         }
     }
 
+    /// As `DeliveryForecast.learned`.
+    package mutating func learned(bytes: Int, media: Duration) { forecast.learned(bytes: bytes, media: media) }
+
     /// Whether somebody else has a better prospect than the origin that is slow.
     private mutating func weigh(_ origin: OriginID, at now: Instant) {
         guard let found = forecast.forecast else { return }
@@ -228,7 +231,7 @@ package struct DeliveryWatch: Sendable {
             DeadlinePolicy.Alternate(
                 cold: $0.isHot ? times.hot($0.origin) : times.cold($0.origin),
                 warm: $0.isHot ? times.hot($0.origin) : times.warm($0.origin), canPrepare: $0.canPrepare,
-                keepsBriefly: $0.keepsBriefly)
+                keepsBriefly: $0.keepsBriefly, delivers: $0.isHot)
         }
         if !isSame, isPreparing { orders.append(.letGo) }
         if !isSame { isPreparing = false }

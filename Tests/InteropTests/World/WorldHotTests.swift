@@ -82,6 +82,55 @@ internal import ThroughlineLab
         #expect(lost, "\(play.story)")
     }
 
+    /// The origin that is played falls silent a few seconds after the standby was lost.
+    @Test("that was lost, and stands ready again, is gone to in time", .timeLimit(.minutes(25)))
+    func standsReadyAgain() async throws {
+        let expected = try await References.shared.frames("main.mp4")
+        let play = try await play(["main.mp4", "main.mp4"], buffer: .seconds(1)) { viewer, origins in
+            guard viewer.reaches(.seconds(2)) else { return }
+            origins[1].kill()
+            viewer.waits(.milliseconds(600))
+            origins[1].restore()
+            guard viewer.reaches(.seconds(5)) else { return }
+            origins[0].inject(Fault(.stall))
+            origins[0].inject(Fault(.silent))
+        }
+        play.expectUnnoticed(expected, tolerance: 0)
+        expectHot(play)
+        #expect(play.summary.standby.failures >= 1, "\(play.story)")
+    }
+
+    @Test(
+        "takes over from an origin that is slow while there is something in the buffer", .timeLimit(.minutes(25)),
+        arguments: ["main.ts", "main-faststart.mp4", "audio.mp3"])
+    func slow(_ file: String) async throws {
+        let expected = try await References.shared.frames(file)
+        let rate = try Fixtures.size(file) / Fixtures.seconds / 5
+        let play = try await play([file, file], buffer: .seconds(2)) { viewer, origins in
+            guard viewer.reaches(.seconds(3)) else { return }
+            origins[0].inject(Fault(.throttle(bytesPerSecond: rate)))
+        }
+        play.expectUnnoticed(expected, tolerance: 0)
+        #expect(play.summary.handoffs.map(\.standby) == [.hot], "\(play.story)")
+        #expect(play.summary.handoffs.allSatisfy { $0.bufferBefore > .milliseconds(500) }, "\(play.story)")
+    }
+
+    /// The rate is granted to a client, and what makes the standby ready takes its part.
+    @Test(
+        "that is being made ready gives way to a handoff to the same origin", .timeLimit(.minutes(25)),
+        arguments: [700, 879, 1000])
+    func givesWay(milliseconds: Int) async throws {
+        let expected = try await References.shared.frames("main.mp4")
+        let play = try await inWorld { world in
+            let first = try world.origin("main.mp4", isShared: true)
+            let second = try world.origin("main.mp4", isShared: true)
+            world.at(.milliseconds(milliseconds)) { first.kill() }
+            return try world.play([first.film, second.film]) { $0.standby = .hot }
+        }
+        play.expectUnnoticed(expected, tolerance: 0)
+        #expect(play.summary.handoffCount == 1, "\(play.story)")
+    }
+
     @Test("stands ready again after each handoff", .timeLimit(.minutes(25)))
     func again() async throws {
         let expected = try await References.shared.frames("main.ts")

@@ -42,7 +42,7 @@ internal import ThroughlineLab
             let files = ["main.mp4", "main-faststart.mp4", "main-fragmented.mp4", "main.ts", "main.mkv", "audio.mp3"]
             file = files[number(0...files.count - 1)]
             buffer = number(1...3)
-            let drawn: Standby = number(0...2) == 0 ? .warm : .cold
+            let drawn = [Standby.warm, .hot, .cold][number(0...2)]
             self.standby = standby ?? drawn
             isShared = number(0...2) == 0
             let count = number(2...3)

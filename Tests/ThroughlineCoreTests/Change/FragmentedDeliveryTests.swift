@@ -96,6 +96,26 @@ private struct FragmentedFile {
         return told
     }
 
+    /// The second fragment has begun when the stream begins to be played; nothing of it is complete before its pictures are.
+    @Test func whatCameBeforeTellsHowManyBytesASecondTakes() {
+        func toldAfter(_ pace: Int, fillIsKnown: Bool) -> Int? {
+            let file = FragmentedFile()
+            var forecast = DeliveryForecast()
+            if fillIsKnown { forecast.learned(bytes: file.rate * 2, media: .seconds(2)) }
+            for now in stride(from: 0, to: 2000, by: 20) {
+                let news = forecast.received(
+                    bytes: file.rate * pace / 1000 / 50, unpacked: file.rate * pace / 1000 / 50,
+                    level: .milliseconds(1900 - now), reached: .seconds(2),
+                    at: Instant(nanoseconds: Int64(now) * 1_000_000))
+                if case .slow = news { return now }
+            }
+            return nil
+        }
+        #expect(toldAfter(200, fillIsKnown: true) ?? 2000 < 1000)
+        #expect(toldAfter(200, fillIsKnown: false) == nil)
+        #expect(toldAfter(1100, fillIsKnown: true) == nil)
+    }
+
     @Test(arguments: [1050, 1120, 1250, 1500], [500, 1000, 2000])
     func flowsOneAfterAnotherAreNotSlow(pace: Int, buffer: Int) {
         for place in stride(from: 20_000, to: 160_000, by: 5003) {

@@ -324,6 +324,11 @@ internal import ThroughlineCore
         #expect(cold.nextMoment == .at(2.8))
         #expect(cold.deliveryRecovered(at: .at(1)) == [])
         #expect(cold.timePassed(at: .at(9.5)) == [])
+        // What plays on meanwhile would only cost what the buffer holds.
+        let hot = DeadlinePolicy.Alternate(
+            cold: .milliseconds(40), warm: .milliseconds(40), canPrepare: false, delivers: true)
+        var beside = Self.policy(hot)
+        #expect(beside.deliveryIsSlow(dryAt: .at(10), level: .seconds(1), at: .at(0)) == [.commit(.slowDelivery)])
     }
 
     /// A live stream that lost its buffer, and does not get it back.
