@@ -27,7 +27,7 @@ extension Configuration {
         if let to, to <= from {
             throw Self.refusal("to (--to)", "must lie behind the start: \(to) is not behind \(from)")
         }
-        if case .kinds([]) = flows { throw Self.refusal("flows (--flows)", "must name at least one kind") }
+        if flows.selectors?.isEmpty ?? false { throw Self.refusal("flows (--flows)", "must name at least one") }
         try Self.check(buffer, .milliseconds(100)...(.seconds(60)), "buffer (--buffer)")
         if bufferByteLimit < Self.leastBufferBytes {
             throw Self.refusal(

@@ -55,13 +55,6 @@ public struct Configuration: Sendable {
         case fast
     }
 
-    /// Which flows are played.
-    public enum FlowSelection: Sendable, Hashable {
-        case all
-        /// Flows of these kinds only.
-        case kinds([FlowKind])
-    }
-
     /// At least one. The first of the lowest priority is asked first.
     public var origins: [Origin]
     /// NPT to begin at, not negative: the last key frame at or before it.
@@ -94,13 +87,4 @@ public struct Configuration: Sendable {
     public var standby = Standby.cold
 
     public init(origins: [Origin]) { self.origins = origins }
-}
-
-extension Configuration.FlowSelection {
-    func includes(_ flow: FlowFormat) -> Bool {
-        switch self {
-        case .all: true
-        case .kinds(let kinds): kinds.contains(flow.kind)
-        }
-    }
 }

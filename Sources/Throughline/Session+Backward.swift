@@ -53,7 +53,7 @@ extension Session {
         let place = viewerPlace
         guard rate.isNegative else { return go(ingest, from: place, at: rate) }
         let hasPictures = outputFlows.contains {
-            $0.kind == .video && !$0.isAttachedPicture && configuration.flows.includes($0)
+            $0.kind == .video && !$0.isAttachedPicture && isSelected($0)
         }
         guard ingest.mayPlayBackwards, hasPictures else {
             let reason = hasPictures ? "its server cannot be asked to" : "it has no pictures"
@@ -206,7 +206,7 @@ extension Session {
             return joinForwards(ingest, on: origin, line, asked: asked)
         }
         let opened = Instant.now
-        let outputs = outputFlows.filter { configuration.flows.includes($0) }
+        let outputs = outputFlows.filter { isSelected($0) }
         let mapping = FlowMapping.map(ingest.flows, onto: outputs)
         if let reason = refusal(of: ingest, mapping) {
             return attemptFailed(.refused(.contentRefused, "\(url(origin)): \(reason)"), on: origin)

@@ -18,7 +18,7 @@ extension Session {
     /// What to do where an origin has ended before its time; nil where that was the end.
     func endedShort(_ ingest: any Ingest) -> HandoffController.Order? {
         guard let line, !isBackward else { return nil }
-        let played = outputFlows.filter { !$0.isSparse && !$0.isAttachedPicture && configuration.flows.includes($0) }
+        let played = outputFlows.filter { !$0.isSparse && !$0.isAttachedPicture && isSelected($0) }
         var stated: [Int: NPT] = [:]
         for flow in ingest.flows.indices {
             guard let output = line.output(of: flow), let end = ingest.statedEnd(of: flow) else { continue }
@@ -26,7 +26,7 @@ extension Session {
         }
         flowEnds = stated
         // What is known of all flows together says little of some, or where captions may be the last to end.
-        let isPart = outputFlows.contains { $0.isSparse || !configuration.flows.includes($0) }
+        let isPart = outputFlows.contains { $0.isSparse || !isSelected($0) }
         let verdict = endOfMedia.judge(
             ingest.origin,
             flows: played.map { flow in
@@ -118,7 +118,8 @@ extension Session {
         guard asked != [], let open = endCame() else { return nil }
         let inquiry = EndInquiry(asking: asked ?? open.asked, until: open.deadline)
         let question = LengthQuestion(
-            flows: configuration.flows, reached: ends, measures: ingest.statedEnd == nil, limit: configuration.to,
+            played: played.map { .init(kind: $0.kind, language: $0.language) }, reached: ends,
+            measures: ingest.statedEnd == nil, limit: configuration.to,
             transport: configuration.rtspTransport, bound: max(.milliseconds(100), inquiry.deadline - .now))
         let targets = Dictionary(uniqueKeysWithValues: inquiry.asked.map { ($0, origins[$0]) })
         let verdict = EndSurvey.run(inquiry, abort: abort) { origin, abort in
@@ -147,8 +148,12 @@ extension Session {
 
 /// Asks an origin by its own word whether the presentation goes on behind an NPT.
 struct LengthQuestion: Sendable {
-    /// Those that are played.
-    let flows: Configuration.FlowSelection
+    struct Flow: Sendable {
+        let kind: FlowKind
+        let language: String?
+    }
+
+    let played: [Flow]
     /// Up to where the flows of each kind were received.
     let reached: [FlowKind: NPT]
     /// Where no header says how long it is, the end is looked at.
@@ -183,7 +188,10 @@ struct LengthQuestion: Sendable {
     }
 
     private func isPlayed(_ flow: FlowFormat) -> Bool {
-        flows.includes(flow) && !flow.isSparse && !flow.isAttachedPicture
+        !flow.isSparse && !flow.isAttachedPicture
+            && played.contains {
+                $0.kind == flow.kind && ($0.language == nil || flow.language == nil || $0.language == flow.language)
+            }
     }
 
     /// Only the end of all flows together is known.

@@ -137,14 +137,14 @@ extension Session {
         guard let line else { return }
         let forms = outputFlows.map { line.form(of: $0.index) }
         formsAreTold = zip(outputFlows, forms).allSatisfy { flow, form in
-            form != nil || flow.isSparse || !configuration.flows.includes(flow)
+            form != nil || flow.isSparse || !isSelected(flow)
         }
         shared.withLock { $0.forms = forms }
     }
 
     private func makeHotStandby() {
         guard hot == nil, configuration.origins.count > 1 else { return }
-        let played = outputFlows.filter { configuration.flows.includes($0) }
+        let played = outputFlows.filter { isSelected($0) }
         // It is stopped, and its threads joined, before the session ends.
         hot = HotStandby(
             abort: abort,

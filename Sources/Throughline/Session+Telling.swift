@@ -104,6 +104,15 @@ extension FlowFormat {
 }
 
 extension HandoffController.AttemptFailure {
+    /// Nil where the origin did deliver.
+    var cause: ChangeEvent.Cause? {
+        switch self {
+        case .undelivered(let event): event.cause
+        case .refused(let cause, _): cause
+        case .differentObject, .outrun: nil
+        }
+    }
+
     /// For people.
     var text: String {
         switch self {

@@ -219,7 +219,7 @@ extension Session {
     ) -> SpliceJoin {
         SpliceJoin(
             ingest: ingest, line: line, buffer: buffer,
-            outputs: outputFlows.filter { configuration.flows.includes($0) }, flowCount: outputFlows.count,
+            outputs: outputFlows.filter { isSelected($0) }, flowCount: outputFlows.count,
             expectedDuration: duration, start: start, url: url(origin),
             acceptsLoss: !shared.withLock { $0.controller.hasOthers || $0.controller.move?.isPlanned ?? false },
             provesPace: provesPace, planned: leaving == nil ? nil : plannedJoin, lastArrival: lastFlush,

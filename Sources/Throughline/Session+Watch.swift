@@ -104,7 +104,7 @@ extension Session {
         watch.isRealtime = isRealtime
         let comesFlowByFlow = isRealtime && !isBackward
         watch.flowsAre(
-            isSparse: outputFlows.map { !comesFlowByFlow || $0.isSparse || !configuration.flows.includes($0) },
+            isSparse: outputFlows.map { !comesFlowByFlow || $0.isSparse || !isSelected($0) },
             bounds: .realtimeFlow)
     }
 

@@ -117,6 +117,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// Whether the flows of the output have reached the end that was asked for.
     var rangeEnd: RangeEnd?
     var outputFlows: [FlowFormat] = []
+    /// By flow of the output, whether it is played.
+    var selection: [Bool] = []
     /// An ingest that has joined, and is to be read next.
     var replacement: (any Ingest)?
     /// Keeps the next origin ready, from the first opening on; where that was asked for.
@@ -340,7 +342,9 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         buffer.ranDry()
         let (move, hasPlayed) = shared.withLock { ($0.controller.move, $0.opened != nil) }
         let attempts = (move?.attempts ?? []).suffix(20).map { attempt in
-            "\(url(attempt.origin)): \(attempt.failure?.text ?? "unfinished")"
+            StreamError.Attempt(
+                origin: attempt.origin, url: url(attempt.origin), reason: attempt.failure?.text ?? "unfinished",
+                cause: attempt.failure?.cause)
         }
         let npt = position
         let allNotMedia =
@@ -353,7 +357,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         if hasPlayed {
             let cause = move.map { "\($0.event.detail); " } ?? ""
             error = StreamError(
-                code: .gaveUp, message: "gave up at \(npt ?? .zero): \(cause)\(reason)", npt: npt, attempts: attempts)
+                code: .gaveUp, message: "gave up at \(npt ?? .zero): \(cause)\(reason)", origin: move?.from, npt: npt,
+                attempts: attempts)
         } else if allNotMedia {
             error = StreamError(
                 code: .notMedia, message: "no origin holds media that can be played", attempts: attempts)
@@ -386,7 +391,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// Where another origin is to begin so as to meet what was received. What was counted instead of timed may be behind
     /// the times that its packets were given.
     var overlap: NPT? {
-        let played = outputFlows.filter { configuration.flows.includes($0) }
+        let played = outputFlows.filter { isSelected($0) }
         guard let overlap = buffer.overlapStart(of: played), let position else { return position }
         let received = played.filter { !$0.isSparse }.compactMap { buffer.accounts[$0.index].end }.min() ?? position
         return min(overlap, overlap + (position - received))
@@ -395,7 +400,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// Where every flow stands that is played.
     var allStandings: [FlowStanding] {
         zip(buffer.accounts, outputFlows).compactMap { account, flow in
-            guard configuration.flows.includes(flow) else { return nil }
+            guard isSelected(flow) else { return nil }
             let end = isBackward ? flow.kind == .video ? line?.lowest : nil : account.end
             let received = end.map {
                 FlowPosition(position: Position(npt: $0, basis: .timestamps), byTimestamps: $0)
@@ -469,13 +474,14 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         }
         let ingest = opened.ingest
         let origin = ingest.origin
-        let selected = ingest.flows.filter { configuration.flows.includes($0) }
+        selection = configuration.flows.makeOut(ingest.flows)
+        let selected = ingest.flows.filter { isSelected($0) }
         guard !selected.isEmpty else {
             let kinds = ingest.flows.map(\.description).joined(separator: ", ")
             end(StreamError(code: .usage, message: "none of the flows is selected; the stream has \(kinds)"))
             return nil
         }
-        ingest.select { configuration.flows.includes($0) }
+        ingest.select { isSelected($0) }
         outputFlows = ingest.flows
         let line = SpliceLine(flows: outputFlows)
         line.duration = ingest.duration
@@ -483,7 +489,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         self.line = line
         buffer.begin(
             outputFlows.map {
-                ($0.isSparse || !configuration.flows.includes($0), $0.kind == .video && !$0.isAttachedPicture)
+                ($0.isSparse || !isSelected($0), $0.kind == .video && !$0.isAttachedPicture)
             })
         buffer.isFed(inRealtime: ingest.isRealtime)
         if configuration.from > .zero {
@@ -530,7 +536,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     ) throws(IngestOpenError) -> any Ingest {
         if overlap != nil, takesHot, let ready = hot?.take(origin) { return ready }
         let kind = origins[origin].kind
-        let hasSparse = outputFlows.contains { $0.isSparse && configuration.flows.includes($0) }
+        let hasSparse = outputFlows.contains { $0.isSparse && isSelected($0) }
         var request = request(origin)
         request.start =
             overlap.map { max(.zero, hasSparse ? $0 - RTSPIngest.sparseReach : $0) } ?? place
@@ -777,9 +783,14 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         }
     }
 
+    private var playsAll: Bool { configuration.flows == .all }
+
+    /// Whether a flow of the output is played.
+    func isSelected(_ flow: FlowFormat) -> Bool { flow.index < selection.count ? selection[flow.index] : playsAll }
+
     func isPlayed(_ flow: Int) -> Bool {
-        guard configuration.flows != .all, let output = line?.output(of: flow) else { return true }
-        return configuration.flows.includes(outputFlows[output])
+        guard !playsAll, let output = line?.output(of: flow) else { return true }
+        return isSelected(outputFlows[output])
     }
 
     func isBeyondEnd(_ packet: borrowing Packet) -> Bool {
@@ -789,7 +800,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     }
 
     var isAllDone: Bool {
-        let flows = outputFlows.lazy.filter { !$0.isSparse && self.configuration.flows.includes($0) }.map(\.index)
+        let flows = outputFlows.lazy.filter { !$0.isSparse && self.isSelected($0) }.map(\.index)
         return rangeEnd?.isReached(by: flows, isRealtime: played?.isRealtime ?? false) ?? false
     }
 

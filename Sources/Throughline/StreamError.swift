@@ -46,19 +46,41 @@ public struct StreamError: Error, Sendable, CustomStringConvertible {
         }
     }
 
+    /// One origin that was asked, and why it was of no use.
+    public struct Attempt: Sendable, Hashable, CustomStringConvertible {
+        public let origin: OriginID
+        /// Without credentials.
+        public let url: String
+        /// For people.
+        public let reason: String
+        /// The kind of failure; nil where the origin delivered, and something else than was wanted.
+        public let cause: ChangeEvent.Cause?
+
+        public var description: String { "\(url): \(reason)" }
+    }
+
     public let code: Code
     /// For people: what happened, and what to do.
     public let message: String
+    /// The origin that was played last; nil where nothing was played, or no origin is to blame.
+    public let origin: OriginID?
     /// Where in the presentation it ended.
     public let npt: NPT?
-    /// What was tried, in order, one line each.
-    public let attempts: [String]
+    /// What was tried, in order.
+    public let attempts: [Attempt]
+    /// What went wrong beneath, where there is more to it than the message; of no documented type, for logs.
+    public let underlying: (any Error)?
 
-    public init(code: Code, message: String, npt: NPT? = nil, attempts: [String] = []) {
+    public init(
+        code: Code, message: String, origin: OriginID? = nil, npt: NPT? = nil, attempts: [Attempt] = [],
+        underlying: (any Error)? = nil
+    ) {
         self.code = code
         self.message = message
+        self.origin = origin
         self.npt = npt
         self.attempts = attempts
+        self.underlying = underlying
     }
 
     public var description: String {

@@ -20,23 +20,23 @@ struct TimeArgument: ExpressibleByArgument {
     }
 }
 
-/// `all`, or kinds of flows: `video,audio`.
+/// `all`, or which flows: `video,audio:de`.
 struct FlowsArgument: ExpressibleByArgument {
-    let selection: Configuration.FlowSelection
+    let selection: FlowSelection
 
-    init(_ selection: Configuration.FlowSelection) { self.selection = selection }
+    init(_ selection: FlowSelection) { self.selection = selection }
 
     init?(argument: String) {
         if argument == "all" {
             selection = .all
             return
         }
-        var kinds: [FlowKind] = []
-        for word in argument.split(separator: ",", omittingEmptySubsequences: false) {
-            guard let kind = FlowKind(rawValue: String(word)) else { return nil }
-            kinds.append(kind)
+        var selectors: [FlowSelector] = []
+        for words in argument.split(separator: ",", omittingEmptySubsequences: false) {
+            guard let selector = FlowSelector(words: words) else { return nil }
+            selectors.append(selector)
         }
-        selection = .kinds(kinds)
+        selection = .only(selectors)
     }
 
     var defaultValueDescription: String { "all" }

@@ -62,7 +62,7 @@ enum Mistakes {
     }
 
     private static let remedies: [String: (noun: String, examples: String)] = [
-        "kinds": ("kind of flow", "write all, or some of video,audio,subtitle,data"),
+        "flows": ("choice of flows", "write all, or some of video,audio,subtitle,data, as audio:de, audio:2 or 3 too"),
         "name:value": ("header field", "write Name: value"),
         "kind=how": (
             "answer to an indicator",

@@ -68,7 +68,11 @@ struct Play: AsyncParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Play all flows, or these kinds: video,audio,subtitle,data.", valueName: "kinds"),
+        help: ArgumentHelp(
+            """
+            Play all flows, or these: a kind (video, audio, subtitle or data), a kind with a language or a number \
+            (audio:de, audio:2), or a number alone, counted from 0 among all flows. With commas: video,audio:2.
+            """, valueName: "flows"),
         completion: .list(["all"] + FlowKind.allCases.map(\.rawValue)))
     var flows = FlowsArgument(.all)
 

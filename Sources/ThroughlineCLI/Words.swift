@@ -185,12 +185,8 @@ extension ChangeEvent.Kind {
 func errorLines(_ error: StreamError) -> String {
     var counts: [(text: String, count: Int)] = []
     for attempt in error.attempts {
-        // "URL: GET URL at byte 0: ..." names it once too often.
-        var text = attempt
-        if let colon = attempt.firstRange(of: ": ") {
-            let rest = attempt[colon.upperBound...]
-            if rest.contains(attempt[..<colon.lowerBound]) { text = String(rest) }
-        }
+        // "URL: GET URL at byte 0: ..." would name it once too often.
+        let text = attempt.reason.contains(attempt.url) ? attempt.reason : "\(attempt)"
         if let index = counts.firstIndex(where: { $0.text == text }) {
             counts[index].count += 1
         } else {

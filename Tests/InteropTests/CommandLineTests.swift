@@ -55,6 +55,8 @@ struct CommandLineTests {
         Mistake("play FILM --from 5 --to 3", 64, "behind the start"),
         Mistake("play FILM --from 1:39 --fast", 64, "0:12"),
         Mistake("play FILM --flows smell", 64, "video"),
+        Mistake("play FILM --flows audio:0", 64, "audio:2"),
+        Mistake("play FILM --flows audio:fr", 64, "none of the flows is selected"),
         Mistake("play FILM --output FILM", 64, "overwrite"),
         Mistake("play FILM --output - --events -", 64, "standard output"),
         Mistake("play FILM --output SCRATCH/a.ts --output SCRATCH/./a.ts", 64, "written twice"),

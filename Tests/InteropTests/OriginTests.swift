@@ -15,7 +15,7 @@ internal import ThroughlineCore
         let play = try await Play.run([server.url(file)])
         let error = try #require(play.summary.error)
         #expect(error.code == code, "\(play.story)")
-        #expect(error.attempts.contains { $0.contains(server.url(file)) }, "\(play.story)")
+        #expect(error.attempts.contains { $0.url == server.url(file) }, "\(play.story)")
     }
 
     @Test("a useless first origin is passed over at the start", arguments: ["page.html", "empty.mp4", "truncated.mp4"])

@@ -54,6 +54,7 @@ struct OutputError: Error {
 
     /// As the reason why the stream did not play to its end.
     var streamError: StreamError {
-        StreamError(code: isClosedPipe ? .readerLeft : isUsage ? .usage : .outputFailed, message: message)
+        StreamError(
+            code: isClosedPipe ? .readerLeft : isUsage ? .usage : .outputFailed, message: message, underlying: self)
     }
 }

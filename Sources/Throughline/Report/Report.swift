@@ -255,7 +255,7 @@ extension Report.Result {
         exitStatus = Int(error?.code.exitStatus ?? 0)
         message = error?.message
         npt = error?.npt?.reported
-        attempts = error.flatMap { $0.attempts.isEmpty ? nil : $0.attempts }
+        attempts = error.flatMap { $0.attempts.isEmpty ? nil : $0.attempts.map(\.description) }
     }
 }
 
