@@ -66,6 +66,8 @@ let package = Package(
         // The programs that the documentation shows, compiled as a user's are.
         .executableTarget(name: "ExamplePlay", dependencies: ["Throughline"], path: "Examples/ExamplePlay"),
         .executableTarget(
+            name: "ExampleControl", dependencies: ["Throughline", "ThroughlineLab"], path: "Examples/ExampleControl"),
+        .executableTarget(
             name: "ExampleLab", dependencies: ["Throughline", "ThroughlineLab"], path: "Examples/ExampleLab"),
         .executableTarget(
             name: "ExampleWorld", dependencies: ["Throughline", "ThroughlineLab"], path: "Examples/ExampleWorld"),

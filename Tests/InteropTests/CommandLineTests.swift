@@ -264,7 +264,7 @@ struct CommandLineTests {
             }
         }
         for name in ["file", "path|-", "file|-", "origin"] { #expect(kinds[name] == ["file"], "\(name)") }
-        for name in ["how", "when", "way", "kinds", "kind=how"] { #expect(kinds[name] == ["list"], "\(name)") }
+        for name in ["how", "when", "way", "flows", "kind=how"] { #expect(kinds[name] == ["list"], "\(name)") }
         #expect(kinds["directory"] == ["directory"])
     }
 

@@ -201,6 +201,7 @@ public struct Report: Codable, Sendable {
     public var warnings: [String]
 
     /// - Parameters:
+    ///   - summary: of the stream.
     ///   - startedAt: when the stream was started, by the clock on the wall; in ISO 8601.
     ///   - endedAt: when it was over, likewise.
     ///   - arguments: of the command, if there was one. What may be secret in them is left out.
@@ -424,8 +425,7 @@ func encoded(_ value: some Encodable, isPretty: Bool) -> String {
     return String(decoding: data, as: UTF8.self)
 }
 
-/// The clock on the wall, for reports.
-public enum WallClock {
+extension WallClock {
     /// Now, in ISO 8601 and UTC: `2026-03-04T05:06:07Z`.
-    public static var now: String { Date.now.ISO8601Format() }
+    public static var now: String { Date(timeIntervalSince1970: TimeInterval(seconds)).ISO8601Format() }
 }

@@ -70,6 +70,8 @@ public final class SimulatedWorld: Sendable {
     ///
     /// - Parameters:
     ///   - files: from path in the URL, with its leading slash, to path in the file system.
+    ///   - faults: what goes wrong, and when.
+    ///   - options: as outside of a world.
     ///   - link: what the way to it is like, for the connection and for datagrams both ways.
     /// - Throws: ``OriginError`` when a file cannot be served, or for a port that is taken.
     public func serveRTSP(
