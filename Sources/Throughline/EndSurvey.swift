@@ -26,10 +26,8 @@ enum EndSurvey {
         while true {
             if let verdict = inquiry.verdict(at: .now) { return verdict }
             if parent.isAborted { return .stands }
-            // Whoever stops the stream is not kept waiting.
-            let next = answers.wait(until: min(inquiry.deadline, .now + .milliseconds(20))) {
-                $0.isEmpty ? nil : $0.removeFirst()
-            }
+            // Whoever stops the stream ends those that are asked.
+            let next = answers.wait(until: inquiry.deadline) { $0.isEmpty ? nil : $0.removeFirst() }
             if let next { inquiry.answered(next.origin, next.answer, at: .now) }
         }
     }

@@ -124,18 +124,21 @@ extension Session {
     /// - Returns: false when the viewer wants something before; nil when the stream is over.
     private func playsOut() -> Bool? {
         buffer.complete()
-        while !buffer.isPlayedOut {
-            let waited = Instant.now + .milliseconds(20)
-            let isAsked: Bool? = shared.wait { state, deadline in
+        while true {
+            shared.withLock { $0.hasDrained = false }
+            let end = buffer.playedOutAt
+            if let end, end <= .now { return true }
+            let isAsked = shared.wait { state, deadline -> Bool? in
                 if state.isStopped || !state.controls.isEmpty { return !state.isStopped }
-                if Instant.now >= waited { return false }
-                deadline = waited
+                if state.hasDrained { return false }
+                guard let end else { return nil }
+                if Instant.now >= end { return false }
+                deadline = end
                 return nil
             }
             if abort.isAborted { return nil }
-            if isAsked ?? false { return false }
+            if isAsked { return false }
         }
-        return true
     }
 
     /// Waits there for the viewer, who goes on forwards.

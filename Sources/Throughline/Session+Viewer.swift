@@ -125,17 +125,15 @@ extension Session {
         nothingIsAwaited()
         buffer.complete()
         while true {
-            let waited = Instant.now + .milliseconds(20)
+            shared.withLock { $0.hasDrained = false }
             let isPlayedOut = configuration.pacing == .fast || buffer.isDrained
-            let controls: [Control]? = shared.wait { state, deadline in
+            let controls: [Control]? = shared.wait { state, _ in
                 if state.isStopped { return [] }
                 // Those are carried out by whoever reads.
                 if state.controls.contains(where: \.leadsElsewhere) { return state.controls }
                 if isPlayedOut { state.isReadOut = true }
                 defer { state.controls = [] }
-                if !state.controls.isEmpty || isPlayedOut || Instant.now >= waited { return state.controls }
-                deadline = waited
-                return nil
+                return !state.controls.isEmpty || isPlayedOut || state.hasDrained ? state.controls : nil
             }
             if abort.isAborted { return false }
             for control in controls ?? [] {

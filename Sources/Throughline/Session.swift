@@ -46,6 +46,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         var controls: [Control] = []
         /// Nobody reads any more: it is too late to go elsewhere.
         var isReadOut = false
+        /// All that was received had gone out, once, since somebody began to wait for that.
+        var hasDrained = false
         var isPaused = false
         /// Negative to play backwards.
         var rate = Rate.normal
@@ -580,6 +582,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             batchOut: { [unowned self] account in
                 for gap in buffer.takeNewGaps() { send(.gap(gap)) }
                 tell(&account)
+                if buffer.isDrained { shared.withLockAndWake { $0.hasDrained = true } }
             },
             outputFailed: { [unowned self] error in
                 if error.isAborted { return }

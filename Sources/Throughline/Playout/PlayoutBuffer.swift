@@ -297,12 +297,15 @@ final class PlayoutBuffer: Sendable {
     /// Whether all that came has gone out.
     var isDrained: Bool { state.withLock { $0.packets == 0 } }
 
-    /// Whether all that came was presented to its end.
-    var isPlayedOut: Bool {
+    /// When all that came will have been presented to its end, or was; nil while not all of it has gone out, or the clock
+    /// stands still.
+    var playedOutAt: Instant? {
         state.withLock { state in
-            guard state.packets == 0 else { return false }
-            guard let due = state.clock.playhead(at: .now) else { return true }
-            return state.lanes.compactMap(\.decodeEnd).allSatisfy { $0 <= due }
+            guard state.packets == 0 else { return nil }
+            guard let playhead = state.clock.playhead(at: .now), let last = state.lanes.compactMap(\.decodeEnd).max(),
+                last > playhead
+            else { return .now }
+            return state.clock.isPaused ? nil : state.clock.due(last)
         }
     }
 
