@@ -91,7 +91,8 @@ internal import ThroughlineLab
         if isRefused { options.transports = [.tcp] }
         // The first PLAY is over UDP.
         let (play, pair) = try await LabPair.play(
-            "main.mkv", isRefused ? "" : "loss=100%,once", over: .auto, options: options, to: Self.end)
+            "main.mkv", isRefused ? "" : "loss=100%,once", over: .auto, options: options, to: Self.end,
+            arrange: { [$1.first.film] })
         play.expectUnnoticed(expected)
         #expect(play.summary.handoffCount == 0, "\(play.story)")
         #expect(pair.first.methods.count { $0 == "DESCRIBE" } == 2, "\(pair.first.methods)")
