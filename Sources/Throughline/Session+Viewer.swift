@@ -127,7 +127,7 @@ extension Session {
         while true {
             shared.withLock { $0.hasDrained = false }
             let isPlayedOut = configuration.pacing == .fast || buffer.isDrained
-            let controls: [Control]? = shared.wait { state, _ in
+            let controls = shared.wait { state, _ -> [Control]? in
                 if state.isStopped { return [] }
                 // Those are carried out by whoever reads.
                 if state.controls.contains(where: \.leadsElsewhere) { return state.controls }
@@ -136,7 +136,7 @@ extension Session {
                 return !state.controls.isEmpty || isPlayedOut || state.hasDrained ? state.controls : nil
             }
             if abort.isAborted { return false }
-            for control in controls ?? [] {
+            for control in controls {
                 switch control {
                 case .seek, .turn: return true
                 // No origin needs to know.

@@ -45,6 +45,8 @@ package final class World: @unchecked Sendable {
     private var threads: [WorldThread] = []
     private var begun = 0
     private var readings = 0
+    /// Locks that were taken since time went on.
+    private var steps = 0
     private var turns = 0
     /// The date by the clock on the wall at the beginning, in nanoseconds since 1970.
     let wallClockAtBeginning: Int64
@@ -52,7 +54,8 @@ package final class World: @unchecked Sendable {
     /// - Parameters:
     ///   - seed: of the order of threads and of all random draws.
     ///   - wallClock: the date on which the world begins, in seconds since 1970; the default is 2026-01-01.
-    ///   - mostReadings: how often a thread may read the clock without waiting for anything, at least 1.
+    ///   - mostReadings: how often a thread may read the clock without waiting for anything, and all of them take locks
+    ///     without any time going by; at least 1.
     package init(seed: UInt64, wallClock: Int64 = 1_767_225_600, mostReadings: Int = 50_000_000) {
         self.seed = seed
         self.mostReadings = mostReadings
@@ -101,6 +104,8 @@ package final class World: @unchecked Sendable {
 
     /// Another thread may go first.
     func mayYield(_ thread: WorldThread) {
+        steps += 1
+        if steps > mostReadings { fail("\(thread.name) goes on without end and waits for nothing") }
         guard thread.heldLocks == 0, threads.count > 1 else { return }
         lock()
         defer { unlock() }
@@ -189,8 +194,7 @@ package final class World: @unchecked Sendable {
             let next = threads.reduce(Instant.never) { min($0, $1.deadline) }
             guard next != .never else { fail("every thread waits, and for nothing that will ever come") }
             now = max(now, next)
-            turns = 0
-            readings = 0
+            (turns, readings, steps) = (0, 0, 0)
             for thread in threads where thread.deadline <= now { thread.state = .ready }
             ready = threads.filter { $0.state == .ready }
         }
