@@ -17,7 +17,7 @@ extension Session {
         }
         // Whoever says how fast to go on from the beginning wants to go on.
         var resumes = false
-        let (interrupt, isTooLate) = shared.withLock { state in
+        let (interrupt, isTooLate) = shared.withLockAndWake { state in
             if control.leadsElsewhere {
                 if state.isReadOut { return (state.interrupt, true) }
                 // Under the lock, so that what is thrown away from here on is missed by nobody: the control is carried out.
