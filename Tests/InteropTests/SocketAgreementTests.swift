@@ -37,14 +37,17 @@ internal import ThroughlineLab
     @Test("verdict, counts, grades, causes and times", .timeLimit(.minutes(25)), arguments: rows)
     func agrees(_ row: Row) async throws {
         var differences: [String] = []
+        var worlds: [Play] = []
         // A machine that was late once is not late every time; where the world is wrong, it is so every time. A seed is one
-        // order of things of many.
+        // order of things of many, and which of them the machine takes is left to chance: with one of the worlds it agrees.
         for seed in 1...5 as ClosedRange<UInt64> {
-            let simulated = try await inWorld(row, seed: seed)
+            worlds.append(try await inWorld(row, seed: seed))
             let (real, lateness) = try await Lateness.measured { try await onSockets(row) }
-            differences = Self.differences(simulated, real, tolerance: Self.tolerance + lateness)
-            if differences.isEmpty { return }
-            differences += ["in the world:", simulated.story, "on sockets, \(lateness) late:", real.story]
+            for simulated in worlds {
+                differences = Self.differences(simulated, real, tolerance: Self.tolerance + lateness)
+                if differences.isEmpty { return }
+                differences += ["in the world:", simulated.story, "on sockets, \(lateness) late:", real.story]
+            }
         }
         Issue.record("\(differences.joined(separator: "\n"))")
     }
