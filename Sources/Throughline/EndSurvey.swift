@@ -26,7 +26,7 @@ enum EndSurvey {
         while true {
             if let verdict = inquiry.verdict(at: .now) { return verdict }
             if parent.isAborted { return .stands }
-            // Whoever stops the stream ends those that are asked.
+            // A stop of the stream trips the switch of every origin that is asked: all of them answer at once.
             let next = answers.wait(until: inquiry.deadline) { $0.isEmpty ? nil : $0.removeFirst() }
             if let next { inquiry.answered(next.origin, next.answer, at: .now) }
         }

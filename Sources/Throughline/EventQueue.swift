@@ -4,26 +4,27 @@ internal import ThroughlineCore
 /// The events of a stream on their way to whoever wants them: in the order of their times, one at a time, on a thread of
 /// ours.
 ///
-/// Whoever makes an event only leaves it here: a program that takes its time with one holds up nobody but the events behind
-/// it. From any thread, but for `close`.
+/// The stream never waits for the program that hears of its events: one that takes long over an event delays the later
+/// events, and nothing else. All but `close` may be called from any thread.
 final class EventQueue: Sendable {
     private struct State {
         var events = Deque<Event>()
-        /// Events that there was no room for, since the last that was told of.
+        /// Events that were left out for want of room, since the last warning that told of such.
         var dropped = 0
-        /// The thread knows that there is something here.
+        /// The thread that delivers has been told that events wait.
         var isScheduled = false
         var isClosed = false
         var readers: [EventReader] = []
     }
 
-    /// So many wait at the most.
+    /// How many events wait at the most, with one more for how the stream ended.
     static let limit = 10_000
 
     private let state = Guarded(State())
     private let began: Instant
     private let body: @Sendable (Event) -> Void
-    /// In a world, where threads are those of the world; elsewhere there is one for the process.
+    /// Delivers the events of a stream that plays in a world, whose threads must be the world's own; nil elsewhere, where
+    /// one thread serves the whole process.
     private let worldThread = Guarded<WorkerThread?>(nil)
 
     /// - Parameters:
@@ -37,22 +38,28 @@ final class EventQueue: Sendable {
     func send(_ kind: Event.Kind) {
         let mustWake = state.withLockAndWake { state in
             if state.isClosed { return false }
-            if state.events.count >= Self.limit {
-                // The last event says how it ended, and is always there.
-                guard case .ended = kind else {
-                    state.dropped += 1
-                    return false
-                }
+            // How the stream ended is always told.
+            let isLast = if case .ended = kind { true } else { false }
+            let isBusy = state.events.count >= (state.dropped > 0 ? Self.limit / 2 : Self.limit)
+            if isBusy, !isLast {
+                state.dropped += 1
+                return false
             }
-            // The time is taken here, so that no event is older than the one before it.
-            state.events.append(Event(time: .now - began, kind: kind))
+            // The time is taken under the lock, so that no event is older than the one before it.
+            let time = .now - began
+            if state.dropped > 0 {
+                let text = "\(state.dropped) events were not told: the program was busy with those before them"
+                state.events.append(Event(time: time, kind: .warning(text)))
+                state.dropped = 0
+            }
+            state.events.append(Event(time: time, kind: kind))
             defer { state.isScheduled = true }
             return !state.isScheduled
         }
         if mustWake { schedule() }
     }
 
-    /// Somebody reads from the next event on.
+    /// Lets a task read all events that are delivered from now on.
     func add(_ reader: EventReader) {
         let isClosed = state.withLock { state in
             if !state.isClosed { state.readers.append(reader) }
@@ -88,11 +95,6 @@ final class EventQueue: Sendable {
     fileprivate func deliver() {
         while true {
             let next = state.withLockAndWake { state -> (Event, readers: [EventReader])? in
-                if state.dropped > 0, state.events.count < Self.limit / 2 {
-                    let text = "\(state.dropped) events were not told: the program was busy with those before them"
-                    state.dropped = 0
-                    return (Event(time: .now - began, kind: .warning(text)), state.readers)
-                }
                 guard let event = state.events.popFirst() else {
                     state.isScheduled = false
                     return nil
@@ -115,7 +117,7 @@ private final class EventThread: Sendable {
     private let thread = Guarded<WorkerThread?>(nil)
 
     private init() {
-        // It ends with the process.
+        // Nobody joins the thread: it serves all streams until the process ends.
         thread.withLock { $0 = WorkerThread(name: "tl-events") { [unowned self] in run() } }
     }
 

@@ -4,7 +4,8 @@ internal import ThroughlineCore
 ///
 ///     for await event in stream.events() { print(event.json) }
 ///
-/// It ends with the stream. A task that reads too slowly misses the oldest of those that wait, and never the last.
+/// The sequence ends when the stream has ended. A task that reads too slowly misses the oldest of the events that wait for
+/// it; how the stream ended it always hears.
 public struct Events: AsyncSequence, Sendable {
     public typealias Element = Event
 
@@ -25,7 +26,7 @@ public struct Events: AsyncSequence, Sendable {
     public func makeAsyncIterator() -> AsyncStream<Event>.Iterator { stream.makeAsyncIterator() }
 }
 
-/// Where the events of a stream go that a task reads.
+/// The buffer between the thread that delivers the events of a stream and the task that reads them.
 final class EventReader: Sendable {
     private let continuation: AsyncStream<Event>.Continuation
     private let count = Guarded(0)

@@ -6,8 +6,8 @@ internal import ThroughlineMedia
 ///     configuration.flows = .kinds([.video, .audio])
 ///     configuration.flows = .only([FlowSelector(.video), FlowSelector(.audio, language: "de"), FlowSelector(index: 5)])
 ///
-/// It is made out once, with the flows of the origin that the stream begins with; what other origins carry is matched with
-/// those.
+/// Numbers and indices count the flows of the origin that the stream begins with. What an origin carries that goes on later
+/// is matched with those flows, whatever its own order.
 public struct FlowSelection: Sendable, Hashable {
     /// Nil for all.
     let selectors: [FlowSelector]?

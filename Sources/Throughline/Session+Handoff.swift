@@ -232,7 +232,7 @@ extension Session {
     }
 
     func hedging(_ pick: OriginID) -> HedgedOpening {
-        // What was being made ready there is given up: the rate that the server grants is needed.
+        // A standby at the origin that is to go on is given up: the server may grant one rate to all connections of a client.
         _ = hot?.take(pick)
         let now = Instant.now
         let others = shared.withLock { $0.controller.hedgeCandidates(at: now) }

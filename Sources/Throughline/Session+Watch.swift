@@ -18,7 +18,7 @@ extension Session {
 
     /// After that it is left between two reads, where no packet has come.
     private static let plannedPatience: Duration = .milliseconds(200)
-    /// And before no more than this is left in the buffer.
+    /// An origin that is to be left is left in the middle of a packet once no more than this is in the buffer.
     private static let shortReserve: Duration = .milliseconds(100)
 
     /// While media is awaited, who could be asked is looked at so often at the least.
@@ -147,7 +147,7 @@ extension Session {
         let inOrder = !ingest.container.hasPrefix("mov")
         if !inOrder, !isFillKnown, let playhead = buffer.playhead {
             isFillKnown = true
-            // What came before the stream was played tells how much there is to a second.
+            // What was received before the first picture was presented tells how many bytes a second of the stream takes.
             watch.learned(bytes: contents.bytes, media: (contents.reached - playhead).duration)
         }
         watch.received(
@@ -209,7 +209,7 @@ extension Session {
         // While a handoff is under way, nobody is looked for.
         guard var found = shared.withLock({ $0.controller.promising(at: now) }) else { return }
         let delivering = takesHot ? hot?.ready : nil
-        // Who stands ready now is worth it, however it failed before.
+        // An origin that stands ready now is worth a handoff, however often it failed before.
         if let ready = delivering ?? standby?.ready ?? warmKeeper.ready, !found.contains(ready), ready != played?.origin
         {
             found.append(ready)

@@ -46,7 +46,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         var controls: [Control] = []
         /// Nobody reads any more: it is too late to go elsewhere.
         var isReadOut = false
-        /// All that was received had gone out, once, since somebody began to wait for that.
+        /// All that was received has gone out to the outputs since the worker last began to wait for that.
         var hasDrained = false
         var isPaused = false
         /// Negative to play backwards.
@@ -199,7 +199,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var lastAlternates = Instant.now
     /// A standby that is kept only while it may be needed soon is wanted.
     let standbyIsWanted = Atomic<Bool>(false)
-    /// It knows what the buffer held when the stream began to be played.
+    /// `watch` was told what the buffer held when the first picture was presented.
     var isFillKnown = false
     /// Bytes that the ingest had received by the last batch.
     var lastBytes: Int64 = 0
@@ -431,17 +431,18 @@ final class Session: SourceSupervisor, @unchecked Sendable {
 
     // MARK: - The first ingest
 
-    /// For so long an origin may be silent before the next is asked beside it, less a fifth.
-    private static let firstPatience: Duration = .milliseconds(400)
+    /// How long the first origin may take to open before the next is asked beside it.
+    private static let firstPatience: Duration = .milliseconds(500)
 
     /// Opens an origin to begin the stream, and another beside it where the first is slow to answer.
     private func openFirst(_ pick: OriginID) throws(HedgedTrials<FirstIngest, IngestOpenError>.Failure) -> FirstIngest {
         var asked: [OriginID] = []
         var failed: Set<OriginID> = []
-        // A stream can be read once: it is not asked only to be outrun.
+        // A pipe can be read only once: it is not opened where another origin may be faster and be taken.
         let others = shared.withLock { $0.controller.hedgeCandidates(at: .now) }.filter { !origins.isReadOnce($0) }
         var trials = HedgedTrials<FirstIngest, IngestOpenError>(
-            HedgedOpening(([pick] + others).map { .init($0, expected: Self.firstPatience) }, dryAt: nil),
+            // What is expected of an origin is borne and a quarter of it.
+            HedgedOpening(([pick] + others).map { .init($0, expected: Self.firstPatience * 4 / 5) }, dryAt: nil),
             .init(
                 trial: { [unowned self] origin in
                     asked.append(origin)
@@ -683,7 +684,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 }
                 if replacement == nil, !ingest.hasFailed, ingest.pendingOrder == nil, !abort.isAborted {
                     guard flush() else { return nil }
-                    // What came last was thrown away then: how far it went tells nothing of where the origin ends.
+                    // A seek throws away what was received last: how far that went tells nothing of where the origin ends.
                     if viewerLeaves { continue }
                     switch plannedEnd(ingest) {
                     case .goesOn: break

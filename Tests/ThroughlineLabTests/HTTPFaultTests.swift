@@ -141,7 +141,7 @@ struct HTTPFaultTests {
         }
     }
 
-    /// As a process does that was forked a moment ago.
+    /// A process that was forked a moment ago holds copies of all sockets.
     @Test func refusesThoughSomebodyHoldsTheSocket() async throws {
         let origin = try await origin()
         let held = (3..<1024).filter { localPort(of: $0) == origin.port }

@@ -74,7 +74,7 @@ final class ByteIngest: Ingest {
         }
         // Some demuxers open with what had come before the bytes broke off; there is nothing to be read after that.
         if let event = input.openingFailure {
-            // It promised ranges, and answers with the whole object: that can be read through.
+            // A server that promises ranges and answers one with the whole object can still be read from start to end.
             guard mayMove, event.cause == .rangeNotHonoured else { throw IngestOpenError(.undelivered(event)) }
             return try open(request, supervisor, abort, mayMove: false)
         }

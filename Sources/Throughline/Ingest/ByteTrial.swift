@@ -5,7 +5,7 @@ internal import ThroughlineTransport
 /// Tries whether another origin goes on with the same bytes: asks for them from a place on, and compares again what was
 /// read before it.
 ///
-/// One-shot, as the `Trial` that it is: on a thread of its own, beside the source that is read.
+/// One-shot. `begin` tries the origin on a thread of its own (`Trial`), beside the source that is read.
 final class ByteTrial {
 
     /// What the origin has to show.
@@ -49,7 +49,7 @@ final class ByteTrial {
 
     let question: Question
     private let abort: AbortSwitch
-    /// What tells of its end.
+    /// The thread on which the origin is tried: for whoever waits for the first of several trials to end.
     let trial: Trial<Outcome, Failure>
     /// A connection to work over.
     private var given: (any ByteSource)?

@@ -15,13 +15,13 @@ internal import ThroughlineCore
 struct IdleConnection {
     /// How long nobody must have read for a closed connection to count as idle.
     static let bound: Duration = .seconds(2)
-    /// Who was waited for as long as this has not gone.
+    /// A server that was waited for as long as this, and then sent something, had not taken its client for gone.
     static let patience: Duration = .milliseconds(500)
 
     private(set) var mayHaveIdled = false
     private var waited: Duration = .zero
 
-    /// Somebody reads again, after so long.
+    /// The connection is read again, after nobody had read from it for so long.
     mutating func left(alone time: Duration) {
         if time >= Self.bound { (mayHaveIdled, waited) = (true, .zero) }
     }
@@ -33,6 +33,6 @@ struct IdleConnection {
         if waited >= Self.patience { mayHaveIdled = false }
     }
 
-    /// What broke is known, or another connection is read.
+    /// The break was dealt with, or another connection is read: nothing is known of idleness any more.
     mutating func settled() { mayHaveIdled = false }
 }

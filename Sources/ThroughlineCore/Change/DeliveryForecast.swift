@@ -171,8 +171,8 @@ package struct DeliveryForecast: Sendable {
         return judge(level: level, at: now)
     }
 
-    /// So much of the stream is known from before it was played: how many bytes a second takes on the average, and nothing of
-    /// how fast they come.
+    /// Tells how many bytes a second of the stream takes on the average, by what was received before the first picture was
+    /// presented; that says nothing of how fast the origin delivers.
     package mutating func learned(bytes: Int, media: Duration) { note(bytes: bytes, media: max(.zero, media)) }
 
     /// The buffer is full, and nothing is read: the origin keeps up. Called when it fills, and when there is room again.

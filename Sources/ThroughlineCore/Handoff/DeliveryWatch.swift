@@ -179,7 +179,7 @@ package struct DeliveryWatch: Sendable {
         }
     }
 
-    /// As `DeliveryForecast.learned`.
+    /// Tells the forecast how many bytes of the stream stand for how much media (`DeliveryForecast.learned`).
     package mutating func learned(bytes: Int, media: Duration) { forecast.learned(bytes: bytes, media: media) }
 
     /// Whether somebody else has a better prospect than the origin that is slow.

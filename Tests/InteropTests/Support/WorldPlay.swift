@@ -64,9 +64,10 @@ extension SimulatedWorld {
     ///   - pace: how fast it delivers, as a multiple of the rate at which the file is played; nil for as fast as is taken.
     ///   - burst: how much of the film comes before the pace counts.
     ///   - seconds: how long the film is.
+    ///   - link: what the way to it is like.
     func origin(
         _ file: String, _ faults: [String] = [], pace: Rate? = Rate(5, 4), burst: Duration = .seconds(1),
-        isShared: Bool = false, seconds: Int = Fixtures.seconds
+        isShared: Bool = false, seconds: Int = Fixtures.seconds, link: NetworkLink = NetworkLink()
     ) throws -> HTTPOrigin {
         let path = file.hasPrefix("/") ? file : Fixtures.path(file)
         var options = HTTPOrigin.Options()
@@ -77,7 +78,8 @@ extension SimulatedWorld {
                 burst: second * Int(burst.milliseconds) / 1000, isShared: isShared)
         }
         return try serve(
-            ["/film": ServedFile(path: path)], faults: faults.map { try Fault(parsing: $0) }, options: options)
+            ["/film": ServedFile(path: path)], faults: faults.map { try Fault(parsing: $0) }, options: options,
+            link: link)
     }
 }
 

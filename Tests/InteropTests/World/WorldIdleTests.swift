@@ -12,30 +12,19 @@ internal import ThroughlineLab
     /// A viewer pauses, and at some moment around the resume the server closes the connection.
     @Test("that was closed while nobody read is opened again", .timeLimit(.minutes(25)), arguments: seeds)
     func closes(_ seed: UInt64) async throws {
-        var random = SeededGenerator(seed: seed &* 0x9E37_79B9)
-        func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &random) }
-        let files = ["main.mp4", "main-fragmented.mp4", "main.ts", "main.mkv"]
-        let file = files[number(0...files.count - 1)]
-        let kind: Fault.Kind = number(0...1) == 0 ? .close : .reset
-        let latency = Duration.milliseconds(number(0...1) == 0 ? 0 : number(1...60))
-        let pace: Rate? = number(0...1) == 0 ? nil : Rate(5, 4)
-        let pauseAt = Duration.milliseconds(number(500...5000))
-        // Before the viewer goes on, at that moment, or so soon after that nothing was read.
-        let length = Duration.milliseconds(number(4000...12_000))
-        let closedAt = pauseAt + length - .milliseconds(number(0...3) == 0 ? 0 : number(0...1500))
+        var draws = SeededDraws(seed: seed)
+        let file = draws.one(of: ["main.mp4", "main-fragmented.mp4", "main.ts", "main.mkv"])
+        let kind: Fault.Kind = draws.isOne(in: 2) ? .close : .reset
+        let latency = draws.isOne(in: 2) ? .zero : draws.milliseconds(1...60)
+        let pace: Rate? = draws.isOne(in: 2) ? nil : Rate(5, 4)
+        let pauseAt = draws.milliseconds(500...5000)
+        let length = draws.milliseconds(4000...12_000)
+        // Shortly before the viewer goes on, or at that very moment.
+        let closedAt = pauseAt + length - (draws.isOne(in: 4) ? .zero : draws.milliseconds(0...1500))
         let expected = try await References.shared.frames(file)
         let play = try await inWorld(seed: seed) { world in
             let link = NetworkLink(latency: latency, jitter: latency / 4)
-            let origins = try (0..<2).map { _ in
-                var options = HTTPOrigin.Options()
-                if let pace {
-                    let second = try Fixtures.size(file) / Fixtures.seconds
-                    options.pacing = Pacing(
-                        bytesPerSecond: second * Int(pace.numerator) / Int(pace.denominator), burst: second)
-                }
-                return try world.serve(
-                    ["/film": ServedFile(path: Fixtures.path(file))], options: options, link: link)
-            }
+            let origins = try (0..<2).map { _ in try world.origin(file, pace: pace, link: link) }
             return try world.play(
                 origins.map(\.film),
                 whilePlaying: { viewer in

@@ -12,17 +12,15 @@ internal import ThroughlineLab
     /// At some moment up to the very last, paced or at full speed: it is done, or the viewer is told that it is too late.
     @Test("a seek is carried out or refused", .timeLimit(.minutes(25)), arguments: seeds)
     func seeks(_ seed: UInt64) async throws {
-        var random = SeededGenerator(seed: seed &* 0x9E37_79B9)
-        func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &random) }
-        let files = ["main.mkv", "main.mp4", "main-fragmented.mp4", "main.ts"]
-        let file = files[number(0...files.count - 1)]
-        let isFast = number(0...3) == 0
-        // From the moment in which it plays.
-        let late = number(0...2) == 0 ? number(11_900_000...12_100_000) : number(10_800_000...12_050_000)
-        let moment = Duration.microseconds(isFast ? number(0...40) * 100 : late)
-        let hasEnd = number(0...2) == 0
-        let seeks = number(1...3)
-        let waitsBetween = number(0...1) == 0
+        var draws = SeededDraws(seed: seed)
+        let file = draws.one(of: ["main.mkv", "main.mp4", "main-fragmented.mp4", "main.ts"])
+        let isFast = draws.isOne(in: 4)
+        // When the first seek comes, in microseconds after the first packet was presented.
+        let late = draws.isOne(in: 3) ? draws.number(11_900_000...12_100_000) : draws.number(10_800_000...12_050_000)
+        let moment = Duration.microseconds(isFast ? draws.number(0...40) * 100 : late)
+        let hasEnd = draws.isOne(in: 3)
+        let seeks = draws.number(1...3)
+        let waitsBetween = draws.isOne(in: 2)
         let all = try await References.shared.frames(file).only("video").flows[0].frames.map(\.hash)
         let asked = Guarded(0)
         let play = try await inWorld(seed: seed) { world in
@@ -46,7 +44,7 @@ internal import ThroughlineLab
         let sought = play.events.contains { if case .sought = $0.kind { true } else { false } }
         let mine = play.frames.only("video").flows[0].frames.map(\.hash)
         let asks = asked.withLock { $0 }
-        // From the key frame at 8 s to the end.
+        // The last hundred pictures are those from the key frame at 8 s, to which each seek leads, to the end.
         let isWhole = asks > wasTooLate ? Array(mine.suffix(100)) == Array(all.suffix(100)) : mine == all
         #expect(isWhole && sought == (asks > wasTooLate), "\(mine.count) pictures, \(asks) asked\n\(story)")
     }

@@ -68,7 +68,7 @@ internal import ThroughlineLab
             let origin = try world.serve(["/film": ServedFile(path: Fixtures.path(file))], options: options)
             return try world.play([origin.film], pacing: .fast)
         }
-        // Where only a later fragment leads to another, it is asked anew in mid-stream.
+        // A demuxer of fragments asks for other places only later, and then the origin is asked anew in mid-stream.
         try await expectWhole(play, of: file, handoffs: file == "main-fragmented.mp4" ? nil : 0)
     }
 

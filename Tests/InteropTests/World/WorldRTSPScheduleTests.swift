@@ -39,29 +39,27 @@ internal import ThroughlineLab
         let pause: (at: Duration, length: Duration)?
 
         init(seed: UInt64) {
-            var random = SeededGenerator(seed: seed &* 0x9E37_79B9)
-            func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &random) }
-            func one<Value>(of values: [Value]) -> Value { values[number(0...values.count - 1)] }
-            file = one(of: ["main.mp4", "main.ts", "main.mkv", "hevc.mp4", "hevc.ts", "audio.mp3"])
-            buffer = number(1...3)
-            standby = one(of: [.cold, .warm, .hot])
-            transport = one(of: [.tcp, .udp, .auto])
-            let isMixed = number(0...2) == 0
-            places = (0..<number(2...3)).map { _ in isMixed ? one(of: [.rtsp, .http]) : .rtsp }
-            latency = .milliseconds(number(0...2) == 0 ? number(1...40) : 0)
+            var draws = SeededDraws(seed: seed)
+            file = draws.one(of: ["main.mp4", "main.ts", "main.mkv", "hevc.mp4", "hevc.ts", "audio.mp3"])
+            buffer = draws.number(1...3)
+            standby = draws.one(of: [.cold, .warm, .hot])
+            transport = draws.one(of: [.tcp, .udp, .auto])
+            let isMixed = draws.isOne(in: 3)
+            places = (0..<draws.number(2...3)).map { _ in isMixed ? draws.one(of: [.rtsp, .http]) : .rtsp }
+            latency = draws.isOne(in: 3) ? draws.milliseconds(1...40) : .zero
             var made: [Outage] = []
             // One after the other, so that there is always somebody who delivers.
-            var time = number(500...2500)
+            var time = draws.number(500...2500)
             while time < 10_500 {
-                let length = number(50...4000)
+                let length = draws.number(50...4000)
                 made.append(
                     Outage(
-                        origin: number(0...places.count - 1), kind: one(of: Outage.Kind.allCases),
+                        origin: draws.number(0...places.count - 1), kind: draws.one(of: Outage.Kind.allCases),
                         from: .milliseconds(time), to: .milliseconds(time + length)))
-                time += length + number(1500...4000)
+                time += length + draws.number(1500...4000)
             }
             outages = made
-            pause = number(0...4) == 0 ? (.milliseconds(number(1000...9000)), .milliseconds(number(100...5000))) : nil
+            pause = draws.isOne(in: 5) ? (draws.milliseconds(1000...9000), draws.milliseconds(100...5000)) : nil
         }
 
         var description: String {

@@ -37,30 +37,29 @@ internal import ThroughlineLab
 
         /// - Parameter standby: in place of the one that the seed draws.
         init(seed: UInt64, standby: Standby? = nil) {
-            var random = SeededGenerator(seed: seed &* 0x9E37_79B9)
-            func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &random) }
-            let files = ["main.mp4", "main-faststart.mp4", "main-fragmented.mp4", "main.ts", "main.mkv", "audio.mp3"]
-            file = files[number(0...files.count - 1)]
-            buffer = number(1...3)
-            let drawn = [Standby.warm, .hot, .cold][number(0...2)]
+            var draws = SeededDraws(seed: seed)
+            file = draws.one(
+                of: ["main.mp4", "main-faststart.mp4", "main-fragmented.mp4", "main.ts", "main.mkv", "audio.mp3"])
+            buffer = draws.number(1...3)
+            let drawn = draws.one(of: [Standby.warm, .hot, .cold])
             self.standby = standby ?? drawn
-            isShared = number(0...2) == 0
-            let count = number(2...3)
+            isShared = draws.isOne(in: 3)
+            let count = draws.number(2...3)
             origins = count
-            latency = .milliseconds(number(0...3) == 0 ? number(1...40) : 0)
+            latency = draws.isOne(in: 4) ? draws.milliseconds(1...40) : .zero
             var made: [Outage] = []
             // One after the other, so that there is always somebody who delivers.
-            var time = number(500...2500)
+            var time = draws.number(500...2500)
             while time < 10_500 {
-                let length = number(50...4000)
+                let length = draws.number(50...4000)
                 made.append(
                     Outage(
-                        origin: number(0...count - 1), kind: Outage.Kind.allCases[number(0...9)],
+                        origin: draws.number(0...count - 1), kind: draws.one(of: Outage.Kind.allCases),
                         from: .milliseconds(time), to: .milliseconds(time + length)))
-                time += length + number(1500...4000)
+                time += length + draws.number(1500...4000)
             }
             outages = made
-            pause = number(0...4) == 0 ? (.milliseconds(number(1000...9000)), .milliseconds(number(100...5000))) : nil
+            pause = draws.isOne(in: 5) ? (draws.milliseconds(1000...9000), draws.milliseconds(100...5000)) : nil
         }
 
         var description: String {

@@ -7,8 +7,8 @@ internal import ThroughlineMedia
 /// Until `handOver` it is called on that thread, and keeps to itself what the session's supervisor may be asked on
 /// its own thread only. `isAsked` and `handOver` are called once that thread has ended.
 final class StandbySupervisor: SourceSupervisor, @unchecked Sendable {
-    // Unchecked: both are written after the thread was joined, on the one that uses the ingest from then on; but for `rate`,
-    // which is the first thread's before that.
+    // Unchecked: `rate` belongs to the thread that opens the ingest until that was joined. After that it and `stage` belong to
+    // the thread that uses the ingest.
     private enum Stage {
         case standby, asked, played
     }
@@ -16,7 +16,7 @@ final class StandbySupervisor: SourceSupervisor, @unchecked Sendable {
     let session: any SourceSupervisor
     private let bound: Duration
     private var stage = Stage.standby
-    /// At which the origin plays, where it has said so.
+    /// The rate at which the origin plays; nil before it has said so.
     private var rate: Rate?
 
     /// - Parameter bound: how long the origin may be silent while it is a standby.

@@ -423,7 +423,7 @@ final class RTSPIngest: Ingest {
                 due = nil
                 supervisor.mediaIsAwaited()
             }
-            // However soon there is something else to look at.
+            // Close to the end the last packets are waited for, however soon the supervisor wants to look at something.
             let lastCall = due == nil ? endIsDue : nil
             let deadline =
                 isOpening || isBetweenRanges ? openDeadline : lastCall ?? min(supervisor.nextLook, due ?? .never)
@@ -490,7 +490,8 @@ final class RTSPIngest: Ingest {
         return due
     }
 
-    /// So close to the end that it may have come: until then the last packets are waited for; nil elsewhere.
+    /// Close to the end of the range: how long the last packets are waited for before the range counts as played; nil where
+    /// the end is not near.
     private var endIsDue: Instant? {
         guard !isBackward, isAtEnd else { return nil }
         return lastMedia.map { $0 + Self.endPatience }
