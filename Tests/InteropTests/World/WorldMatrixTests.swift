@@ -119,7 +119,12 @@ enum WorldSeeds {
     static let first = all[0]
 
     /// Of schedules: so many, unless it is told otherwise.
-    static func schedules(_ count: UInt64) -> [UInt64] { seeds(number("THROUGHLINE_SCHEDULES") ?? count) }
+    ///
+    /// - Parameter once: seeds beyond those that found a defect once.
+    static func schedules(_ count: UInt64, once: [UInt64] = []) -> [UInt64] {
+        let seeds = seeds(number("THROUGHLINE_SCHEDULES") ?? count)
+        return number("THROUGHLINE_SEED") == nil ? seeds + once.filter { !seeds.contains($0) } : seeds
+    }
 
     /// Of moments in which threads meet: so many, unless it is told otherwise.
     static func races(_ count: UInt64) -> [UInt64] { seeds(number("THROUGHLINE_RACES") ?? count) }

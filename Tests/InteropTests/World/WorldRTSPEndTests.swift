@@ -37,21 +37,4 @@ internal import ThroughlineLab
         #expect(play.summary.gapTotal == .zero, "\(play.story)")
         #expect((play.summary.end ?? .zero) > .milliseconds(11_300), "\(play.story)")
     }
-
-    /// A handoff has taken half of the buffer, so that there is much to look at.
-    @Test(
-        "the last packets are waited for, however little the buffer holds", .timeLimit(.minutes(25)),
-        arguments: [RTSPTransportChoice.tcp, .udp])
-    func lastPackets(_ transport: RTSPTransportChoice) async throws {
-        let expected = try await Beginnings.shared.frames("main.mkv", to: nil)
-        for milliseconds in [9600, 9838, 10_100, 10_500] {
-            let (play, _) = try await LabPair.play("main.mkv", over: transport) { viewer, pair in
-                guard viewer.waits(.milliseconds(milliseconds)) else { return }
-                pair.first.inject(Fault(.stall))
-                pair.first.inject(Fault(.silent))
-            }
-            play.expectUnnoticed(expected)
-            #expect(play.summary.handoffCount == 1, "\(play.story)")
-        }
-    }
 }
