@@ -24,6 +24,7 @@ package final class AbortSwitch: Sendable {
     }
 
     private let flag = Atomic<Bool>(false)
+    private let nudge = Atomic<Bool>(false)
     private let sleepers = Guarded(Sleepers())
 
     /// What trips this one, too.
@@ -50,14 +51,31 @@ package final class AbortSwitch: Sendable {
     /// Trips the switch. Never blocks.
     package func abort() {
         flag.store(true, ordering: .releasing)
+        wakeSleepers()
+        for child in sleepers.withLock({ $0.children }) { child.abort?.abort() }
+    }
+
+    /// Has whoever waits for bytes, now or the next time, ask anew until when. From any thread; never blocks.
+    package func askAnew() {
+        nudge.store(true, ordering: .releasing)
+        wakeSleepers()
+        for child in sleepers.withLock({ $0.children }) { child.abort?.askAnew() }
+    }
+
+    /// Whether whoever sleeps in a world is to wake up.
+    var isNudged: Bool { nudge.load(ordering: .acquiring) }
+
+    /// Whoever was to wake up has: what is to be asked is asked before the next sleep.
+    func nudged() { if isNudged { nudge.store(false, ordering: .releasing) } }
+
+    private func wakeSleepers() {
         // Under the lock, so that nothing is freed while it is woken; a wakeup only writes to a pipe.
-        let (children, networks) = sleepers.withLock { sleepers in
+        let networks = sleepers.withLock { sleepers in
             for multi in sleepers.multis { curl_multi_wakeup(multi) }
             for event in sleepers.events { tl_event_signal(event) }
-            return (sleepers.children, sleepers.networks)
+            return sleepers.networks
         }
         for network in networks { network.wake() }
-        for child in children { child.abort?.abort() }
     }
 
     func register(_ multi: UnsafeMutableRawPointer) {

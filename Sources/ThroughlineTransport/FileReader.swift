@@ -108,7 +108,8 @@ package final class FileReader {
 
     /// At least one byte; 0 at the end.
     ///
-    /// - Parameter beforeBlocking: called when the file system lets the reader wait; gives the deadline from then on.
+    /// - Parameter beforeBlocking: called when the file system lets the reader wait, and again in steps; gives the deadline
+    ///   from then on, and later perhaps an earlier one.
     package func read(
         into buffer: UnsafeMutableRawBufferPointer, deadline: Instant, beforeBlocking: (() -> Instant)?
     ) throws(TransportError) -> Int {
@@ -167,9 +168,9 @@ package final class FileReader {
         while true {
             if abort.isAborted { throw TransportError(.aborted, "aborted") }
             let now = Instant.now
-            if !isTold, now - began >= Self.moment, let beforeBlocking {
+            if now - began >= Self.moment, let beforeBlocking {
+                deadline = isTold ? min(deadline, beforeBlocking()) : beforeBlocking()
                 isTold = true
-                deadline = beforeBlocking()
             }
             if let value = state.wait(until: min(now + Self.pulse, max(deadline, now)), look) { return value }
             guard Instant.now < deadline else {

@@ -426,8 +426,9 @@ package final class HTTPClient {
     /// - Parameters:
     ///   - destination: where the bytes go; not empty.
     ///   - deadline: when to give up with `.timedOut`. The body stays open: another read may go on with it.
-    ///   - beforeBlocking: called once before the thread sleeps, when no byte was at hand; it may take its time, and
-    ///     gives the deadline that holds from then on.
+    ///   - beforeBlocking: called before the thread sleeps, when no byte was at hand; it may take its time, and gives the
+    ///     deadline that holds from then on. Called again whenever the thread was woken (`AbortSwitch.askAnew`): an earlier
+    ///     deadline holds then.
     /// - Throws: `.closedEarly` when the body ends short of its length, `.reset`, `.timedOut`, `.aborted`. Except for
     ///   `.aborted`, only after every byte received has been read.
     package func read(
@@ -437,12 +438,13 @@ package final class HTTPClient {
         defer { leave() }
         if let count = try attempt(into: destination) { return count }
         // Before the deadline is looked at: a deadline that has passed may be a later one now.
-        let deadline = beforeBlocking?() ?? deadline
+        var deadline = beforeBlocking?() ?? deadline
         while true {
             let now = Instant.now
             if now >= deadline { throw failure(.timedOut, "no byte in time") }
             transfer?.sleep(atMost: deadline - now)
             if let count = try attempt(into: destination) { return count }
+            if let beforeBlocking { deadline = min(deadline, beforeBlocking()) }
         }
     }
 

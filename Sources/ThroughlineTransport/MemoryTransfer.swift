@@ -225,8 +225,9 @@ final class MemoryTransfer: HTTPTransfer {
         if !exchange.isConnected { deadline = min(deadline, exchange.began + options.connectTimeout) }
         // While the receiver is full there is nothing to wait for there.
         _ = network.wait(for: receiver.isPaused ? [] : [exchange.connection], until: deadline) {
-            abort?.isAborted ?? false ? true : nil
+            abort.map { $0.isAborted || $0.isNudged } ?? false ? true : nil
         }
+        abort?.nudged()
     }
 }
 

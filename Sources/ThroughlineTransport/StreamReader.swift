@@ -32,17 +32,21 @@ package final class StreamReader {
 
     /// At least one byte; 0 when the other side has closed.
     ///
-    /// - Parameter beforeBlocking: called before it sleeps; gives the deadline from then on.
+    /// - Parameter beforeBlocking: called before it sleeps; gives the deadline from then on. Called again whenever it was
+    ///   woken (`AbortSwitch.askAnew`): an earlier deadline holds then.
     package func read(
         into buffer: UnsafeMutableRawBufferPointer, deadline: Instant, beforeBlocking: (() -> Instant)?
     ) throws(TransportError) -> Int {
-        var (deadline, beforeBlocking) = (deadline, beforeBlocking)
+        var deadline = deadline
         while true {
-            if try waiter.wait(until: Instant(nanoseconds: 0)) == [] {
-                if let before = beforeBlocking.take() { deadline = before() }
-                guard try waiter.wait(until: deadline) != [] else {
-                    throw TransportError(.timedOut, "\(name): nothing came")
-                }
+            if try waiter.wait(until: Instant(nanoseconds: 0)).isDisjoint(with: .socket) {
+                deadline = beforeBlocking?() ?? deadline
+                var reason: SocketWaiter.Reason
+                repeat {
+                    reason = try waiter.wait(until: deadline)
+                    if reason == [] { throw TransportError(.timedOut, "\(name): nothing came") }
+                    if let beforeBlocking { deadline = min(deadline, beforeBlocking()) }
+                } while !reason.contains(.socket)
             }
             let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
             if count >= 0 { return count }
