@@ -180,6 +180,9 @@ final class PlayoutBuffer: Sendable {
         return fits
     }
 
+    /// How far the flows are apart in what comes: so much of one comes before what belongs to it of another.
+    var skew: MediaTime { state.withLock { $0.skew } }
+
     /// A container that puts seconds of pictures before their sound needs that much more room: the next sound comes only
     /// behind the pictures that follow. So does the first, without which nothing is presented.
     private func noteSkew(_ state: inout State) {

@@ -98,6 +98,9 @@ package struct DeliveryForecast: Sendable {
     private var samples: [Sample] = []
     /// Bytes and media since the beginning.
     private var allBytes = 0
+    /// The same bytes; where media is made of them out of order, those of which it was made: what was received before
+    /// anything was counted is media now, too.
+    private var countedBytes = 0
     private var allMedia: Duration = .zero
     /// Media that came at once the last time.
     private var lump: Duration = .zero
@@ -150,7 +153,7 @@ package struct DeliveryForecast: Sendable {
         let media =
             gain(reached) ?? max(.zero, level - (isPlaying ? max(.zero, last.level - passed) : last.level))
         isReadAhead = isReadAhead || unpacked != 0 && !inOrder
-        note(bytes: bytes, media: media)
+        note(bytes: bytes, counted: inOrder ? bytes : bytes - unpacked, media: media)
         self.unpacked.received(bytes, unpacked: unpacked, inOrder: inOrder)
         let credited = duration(of: self.unpacked.count)
         surplus += media + credited - credit - passed
@@ -173,18 +176,21 @@ package struct DeliveryForecast: Sendable {
 
     /// Tells how many bytes a second of the stream takes on the average, by what was received before the first picture was
     /// presented; that says nothing of how fast the origin delivers.
-    package mutating func learned(bytes: Int, media: Duration) { note(bytes: bytes, media: max(.zero, media)) }
+    package mutating func learned(bytes: Int, media: Duration) {
+        note(bytes: bytes, counted: bytes, media: max(.zero, media))
+    }
 
     /// The buffer is full, and nothing is read: the origin keeps up. Called when it fills, and when there is room again.
     ///
     /// - Parameters: as above; `bytes` came with the last of it.
     package mutating func bufferIsFull(
-        bytes: Int = 0, level: Duration, reached: Duration? = nil, isPlaying: Bool = true, at now: Instant
+        bytes: Int = 0, unpacked: Int = 0, inOrder: Bool = true, level: Duration, reached: Duration? = nil,
+        isPlaying: Bool = true, at now: Instant
     ) -> News? {
         if let last, now >= last.at {
             let gained = max(.zero, level - (isPlaying ? max(.zero, last.level - (now - last.at)) : last.level))
             let media = gain(reached) ?? gained
-            note(bytes: bytes, media: media)
+            note(bytes: bytes, counted: inOrder ? bytes : bytes - unpacked, media: media)
             noteLump(media, at: now)
         }
         last = (now, max(.zero, level), reached)
@@ -239,7 +245,7 @@ package struct DeliveryForecast: Sendable {
     /// How long so many bytes play on the average; nothing while that is not known.
     private func duration(of bytes: Int) -> Duration {
         if let nominalByteRate { return .seconds(1) * bytes / nominalByteRate }
-        let made = allBytes - unpacked.count
+        let made = made
         guard made > 0, allMedia >= Self.learning else { return .zero }
         return .nanoseconds(Int64(bytes).scaled(by: allMedia.wholeNanoseconds, over: Int64(made)) ?? 0)
     }
@@ -249,14 +255,19 @@ package struct DeliveryForecast: Sendable {
         return max(.zero, reached - before)
     }
 
-    private mutating func note(bytes: Int, media: Duration) {
+    /// Bytes of which the media was made.
+    private var made: Int { isReadAhead ? countedBytes : countedBytes - unpacked.count }
+
+    private mutating func note(bytes: Int, counted: Int, media: Duration) {
         allBytes += min(max(0, bytes), 1 << 40)
+        countedBytes += min(max(0, counted), 1 << 40)
         allMedia += min(media, .seconds(3600))
         // The average forgets what was long ago.
         guard allMedia > .seconds(600) else { return }
         let dropped = allBytes / 2
         allBytes -= dropped
         allMedia = allMedia / 2
+        countedBytes -= countedBytes / 2
         for index in samples.indices { samples[index].bytes -= dropped }
     }
 
@@ -295,7 +306,7 @@ package struct DeliveryForecast: Sendable {
         let span = max(1, (last.at - first.at).wholeNanoseconds)
         let needed: Int64 =
             nominalByteRate.map { Int64($0) }
-            ?? Int64(max(1, allBytes - unpacked.count)).scaled(
+            ?? Int64(max(1, made)).scaled(
                 by: 1_000_000_000, over: max(1, allMedia.wholeNanoseconds)) ?? .max
         guard needed > 0, let rate = Int64(last.bytes - first.bytes).scaled(by: 1_000_000_000, over: span) else {
             return nil

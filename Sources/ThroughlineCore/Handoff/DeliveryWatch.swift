@@ -33,8 +33,15 @@ package struct DeliveryWatch: Sendable {
         package let keepsBriefly: Bool
         /// It delivers already, and there is nothing to prepare.
         package let isHot: Bool
+        /// How long it takes, beyond a handoff, until more of all flows has come: it sends large pieces, and has no burst
+        /// to send them with, since it is being read from already.
+        package let wait: Duration
 
-        package init(_ origin: OriginID, canPrepare: Bool, keepsBriefly: Bool = false, isHot: Bool = false) {
+        package init(
+            _ origin: OriginID, canPrepare: Bool, keepsBriefly: Bool = false, isHot: Bool = false,
+            wait: Duration = .zero
+        ) {
+            self.wait = wait
             self.origin = origin
             self.canPrepare = canPrepare && !isHot
             self.keepsBriefly = keepsBriefly
@@ -166,7 +173,8 @@ package struct DeliveryWatch: Sendable {
         if flows.hasLaggard(at: now) { return forecast.suspended() }
         let news =
             isFull
-            ? forecast.bufferIsFull(bytes: bytes, level: level, reached: reached, at: now)
+            ? forecast.bufferIsFull(
+                bytes: bytes, unpacked: unpacked, inOrder: inOrder, level: level, reached: reached, at: now)
             : forecast.received(
                 bytes: bytes, unpacked: unpacked, inOrder: inOrder, level: level, reached: reached, at: now)
         if isFull, reviewAt == .never { rates.measured(1000, of: origin, at: now) }
@@ -229,8 +237,8 @@ package struct DeliveryWatch: Sendable {
         next = alternate
         let known = alternate.map {
             DeadlinePolicy.Alternate(
-                cold: $0.isHot ? times.hot($0.origin) : times.cold($0.origin),
-                warm: $0.isHot ? times.hot($0.origin) : times.warm($0.origin), canPrepare: $0.canPrepare,
+                cold: ($0.isHot ? times.hot($0.origin) : times.cold($0.origin)) + $0.wait,
+                warm: ($0.isHot ? times.hot($0.origin) : times.warm($0.origin)) + $0.wait, canPrepare: $0.canPrepare,
                 keepsBriefly: $0.keepsBriefly, delivers: $0.isHot)
         }
         if !isSame, isPreparing { orders.append(.letGo) }

@@ -326,6 +326,9 @@ package struct HandoffController: Sendable {
         }
     }
 
+    /// What stands by delivers.
+    package mutating func standbyDelivers(_ origin: OriginID, at now: Instant) { roster.delivered(origin, at: now) }
+
     /// Whether anyone but the current origin could be asked now, with a better prospect.
     package var hasAlternative: Bool {
         guard case .playing(let current) = state else { return false }

@@ -296,6 +296,12 @@ package struct StandbyWindow: Sendable {
         return !lags(primary, by: limits.tolerance)
     }
 
+    /// Whether it has more of all flows than was received of the primary.
+    package func hasMore(than primary: Primary) -> Bool {
+        guard let primary = own(primary) else { return false }
+        return hasEnded || frontier.map { $0 > primary.received + limits.tolerance } ?? false
+    }
+
     /// Whether a handoff to it is better than one to any other: what it has to wait for, the buffer holds twice.
     package func isReady(_ primary: Primary) -> Bool {
         guard let primary = own(primary), let start, start <= primary.overlap else { return false }

@@ -137,7 +137,9 @@ package struct OriginRoster: Sendable {
         guard !isUnderPenalty(id, at: now), health[id.index].ruledOut == nil else { return false }
         let record = health[id.index]
         if let shared = record.sharedFailure, now - shared < Self.hopeTime { return false }
-        return record.failuresInARow == 0 || record.lastFailure.map { now - $0 >= Self.hopeTime } ?? true
+        // One that has delivered since is well, as far as anyone can tell.
+        return record.failuresInARow == 0 || record.deliversSince != nil
+            || record.lastFailure.map { now - $0 >= Self.hopeTime } ?? true
     }
 
     /// Whether the record is clean: it never failed, or has delivered for `recoveryTime` since.

@@ -123,8 +123,8 @@ private struct WorldFilm {
         expect(
             summary.missing == whole.missing && summary.duplicate == .zero,
             "\(summary.missing) missing, \(summary.duplicate) twice")
-        let isSame = try await packets(place.path("output")) == packets(place.path("whole"))
-        expect(isSame, "other packets than those of an undisturbed play")
+        let (mine, theirs) = try await (packets(place.path("output")), packets(place.path("whole")))
+        if mine != theirs { print("problem: other packets than at once:", Self.difference(mine, theirs)) }
         let all = usages.withLock { $0 }
         for usage in all {
             print("after: \(usage.memory) KiB, \(usage.descriptors) descriptors, \(usage.threads) threads")
@@ -135,6 +135,17 @@ private struct WorldFilm {
         let more = all.map(\.threads).max()! - all.map(\.threads).min()!
         expect(more <= 6 && last.threads <= first.threads + 4, "threads come and do not go")
         expect(last.descriptors <= first.descriptors + 2, "descriptors are left open")
+    }
+
+    /// The first lines that differ.
+    private static func difference(_ mine: [UInt8], _ theirs: [UInt8]) -> String {
+        let (mine, theirs) = (mine.split(separator: 0x0a), theirs.split(separator: 0x0a))
+        var told = ["\(mine.count) and \(theirs.count) lines"]
+        for (number, (mine, theirs)) in zip(mine, theirs).enumerated() where mine != theirs && told.count < 5 {
+            told.append(
+                "line \(number): \(String(decoding: mine, as: UTF8.self)) / \(String(decoding: theirs, as: UTF8.self))")
+        }
+        return told.joined(separator: "; ")
     }
 
     /// Of every packet its times, its size and the sum of its bytes. How long a picture lasts is no word of a transport stream:

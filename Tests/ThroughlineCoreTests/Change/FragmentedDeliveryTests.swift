@@ -116,6 +116,27 @@ private struct FragmentedFile {
         #expect(toldAfter(1100, fillIsKnown: true) == nil)
     }
 
+    /// A fragment that was received before anything was counted is unpacked bit by bit: its bytes belong to its media.
+    @Test func whatWasReceivedBeforeIsMediaNow() {
+        let file = FragmentedFile()
+        var forecast = DeliveryForecast()
+        forecast.learned(bytes: file.rate / 2, media: .milliseconds(500))
+        for step in 1...30 {
+            _ = forecast.received(
+                bytes: 0, unpacked: -file.rate / 20, level: .milliseconds(500 + step * 50),
+                reached: .milliseconds(500 + step * 50), isPlaying: false, at: Instant(nanoseconds: Int64(step) * 1000))
+        }
+        var told: DeliveryForecast.Forecast?
+        for now in stride(from: 20, to: 1500, by: 20) where told == nil {
+            let news = forecast.received(
+                bytes: file.rate * 3 / 5 / 50, unpacked: file.rate * 3 / 5 / 50, level: .milliseconds(2000 - now),
+                reached: .seconds(2), at: Instant(nanoseconds: Int64(now) * 1_000_000))
+            if case .slow(let forecast) = news { told = forecast }
+        }
+        // Of a rate that is thought to be too low it would be as much as is needed.
+        #expect(550...650 ~= told?.byteRatio ?? 0, "\(String(describing: told))")
+    }
+
     @Test(arguments: [1050, 1120, 1250, 1500], [500, 1000, 2000])
     func flowsOneAfterAnotherAreNotSlow(pace: Int, buffer: Int) {
         for place in stride(from: 20_000, to: 160_000, by: 5003) {

@@ -43,6 +43,10 @@ internal import ThroughlineCore
         #expect(window.isAligned(primary(5100)))
         #expect(window.isAligned(primary(5700)), "a little behind")
         #expect(!window.isAligned(primary(5720)), "too far behind")
+        #expect(window.hasMore(than: primary(5480)))
+        #expect(!window.hasMore(than: primary(5520)), "hardly anything is new")
+        fill(&window, from: 5600, to: 6000, flows: [0])
+        #expect(!window.hasMore(than: primary(5520)), "of one flow nothing is")
         window.ended()
         #expect(window.isAligned(primary(9000)), "there is no more")
     }

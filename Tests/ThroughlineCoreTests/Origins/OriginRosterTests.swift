@@ -98,6 +98,17 @@ internal import ThroughlineCore
         #expect(roster.isTrusted(a, at: .at(11)))
     }
 
+    /// A standby that delivers, say.
+    @Test func whoeverHasDeliveredSinceIsWorthBeingAsked() {
+        var roster = Self.roster((0, 1), (0, 1))
+        roster.failed(b, cause: .refused, retryAfter: nil, at: .at(0), jitter: 1)
+        #expect(!roster.isPromising(b, at: .at(1)))
+        roster.delivered(b, at: .at(1))
+        #expect(roster.isPromising(b, at: .at(1)))
+        roster.failed(b, cause: .reset, retryAfter: nil, at: .at(2), jitter: 0)
+        #expect(!roster.isPromising(b, at: .at(3)))
+    }
+
     @Test func aPenaltyServedIsNoCleanRecord() {
         var roster = Self.roster((0, 1))
         for _ in 0..<6 { roster.failed(a, cause: .reset, retryAfter: nil, at: .at(0), jitter: 1) }
