@@ -15,18 +15,11 @@ final class ProbeSupervisor: SourceSupervisor {
         self.bound = bound
     }
 
-    func sourceFailed(_ event: ChangeEvent, canResume: Bool) -> HandoffController.Order {
-        .giveUp(reason: event.detail)
-    }
-    func resumeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) -> HandoffController.Order {
-        .giveUp(reason: failure.text)
-    }
-    func replace(on origin: OriginID) -> HandoffController.Order? { .giveUp(reason: "") }
+    func broke(_ event: ChangeEvent, canResume: Bool) -> SourceAnswer { .close }
+    func resumeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) -> SourceAnswer { .close }
     var hasAlternative: Bool { true }
-    func waitEnded() -> HandoffController.Order { .giveUp(reason: "") }
     func resumed(on origin: OriginID, at byte: Int64, standby: Standby, evidence: String) {}
     func reopened(_ origin: OriginID, at byte: Int64) {}
-    func sleep(until: Instant) -> Bool { false }
     func aboutToWait() {}
     func origin(_ id: OriginID) -> Origin { origins[id.index] }
     // Their ingests are opened, and never played: nothing is watched.
@@ -35,8 +28,6 @@ final class ProbeSupervisor: SourceSupervisor {
     func nothingIsAwaited() {}
     var nextLook: Instant { .now + bound }
     func reasonToLeave() -> ChangeEvent? { nil }
-    var isTooSlow: Bool { false }
-    func preparationIsStale() {}
     func flowEnded(_ flow: Int) {}
     func flowsRestarted() {}
     func playing(at rate: Rate) {}

@@ -49,24 +49,24 @@ extension Session {
     // MARK: - Turning
 
     /// Goes on from where the viewer is, at another rate, of which one is negative.
-    func turn(_ ingest: any Ingest, to rate: Rate) {
+    func turn(_ runner: Runner, to rate: Rate) {
         let place = viewerPlace
-        guard rate.isNegative else { return go(ingest, from: place, at: rate) }
+        guard rate.isNegative else { return go(runner, from: place, at: rate) }
         let hasPictures = outputFlows.contains {
             $0.kind == .video && !$0.isAttachedPicture && isSelected($0)
         }
-        guard ingest.mayPlayBackwards, hasPictures else {
+        guard runner.still.mayPlayBackwards, hasPictures else {
             let reason = hasPictures ? "its server cannot be asked to" : "it has no pictures"
-            return goForwards(ingest, because: "\(url(ingest.origin)) is not played backwards: \(reason)")
+            return goForwards(runner, because: "\(url(runner.origin)) is not played backwards: \(reason)")
         }
-        if place <= RTSPIngest.endTolerance { return standAtBeginning(ingest) }
-        go(ingest, from: place, at: rate)
+        if place <= RTSPIngest.endTolerance { return standAtBeginning(runner) }
+        go(runner, from: place, at: rate)
     }
 
     /// It cannot be played backwards: it goes on forwards from where the viewer is.
-    func goForwards(_ ingest: any Ingest, because reason: String) {
-        let rate = notBackwards(at: ingest.scaleInstead ?? .normal, because: reason)
-        go(ingest, from: viewerPlace, at: rate)
+    func goForwards(_ runner: Runner, because reason: String) {
+        let rate = notBackwards(at: runner.still.scaleInstead ?? .normal, because: reason)
+        go(runner, from: viewerPlace, at: rate)
     }
 
     /// - Parameter rate: what the origin gives instead; where it was played forwards before, that rate stays.
@@ -81,13 +81,13 @@ extension Session {
         }
     }
 
-    private func go(_ ingest: any Ingest, from place: NPT, at rate: Rate) {
+    private func go(_ runner: Runner, from place: NPT, at rate: Rate) {
         var place = place
         if let duration, place >= duration { place = max(.zero, duration - .milliseconds(40)) }
         beginAnew(at: place, isBackward: rate.isNegative)
-        if !ingest.isRealtime { playing(at: rate) }
+        if !runner.isRealtime { playing(at: rate) }
         do throws(MediaError) {
-            try ingest.turn(to: onTimeline(of: ingest, place), at: rate)
+            try runner.still.turn(to: onTimeline(of: runner, place), at: rate)
         } catch { warn("cannot go on at \(place) at rate \(rate): \(error)") }
     }
 
@@ -102,11 +102,11 @@ extension Session {
     }
 
     /// The same origin goes on backwards, after a pause or with other terms.
-    func goOnBackwards(_ ingest: any Ingest) {
+    func goOnBackwards(_ runner: Runner) {
         guard flush(), !isBeginningReceived else { return }
         line?.dropRepeated()
         do throws(MediaError) {
-            try ingest.turn(to: onTimeline(of: ingest, backwardStart), at: askedRate)
+            try runner.still.turn(to: onTimeline(of: runner, backwardStart), at: askedRate)
         } catch { warn("cannot go on at \(backwardStart): \(error)") }
     }
 
@@ -115,9 +115,9 @@ extension Session {
     /// Nothing more comes backwards: what is buffered plays out, and the stream then stands at the beginning, paused.
     ///
     /// - Returns: false when the stream is over.
-    func beginningCame(_ ingest: any Ingest) -> Bool {
+    func beginningCame(_ runner: Runner) -> Bool {
         guard flush(), let isShown = playsOut() else { return false }
-        if isShown { standAtBeginning(ingest) }
+        if isShown { standAtBeginning(runner) }
         return true
     }
 
@@ -142,10 +142,10 @@ extension Session {
     }
 
     /// Waits there for the viewer, who goes on forwards.
-    private func standAtBeginning(_ ingest: any Ingest) {
+    private func standAtBeginning(_ runner: Runner) {
         guard let place = pauseAtBeginning() else { return }
-        go(ingest, from: place, at: .normal)
-        ingest.pause()
+        go(runner, from: place, at: .normal)
+        runner.still.pause()
     }
 
     /// - Returns: where that is; nil when the viewer wants something else.
@@ -172,17 +172,17 @@ extension Session {
     ///
     /// - Parameter isPlanned: it delivers still, and is played on where nobody else can be had.
     /// - Returns: false when the stream is over.
-    func failedBackwards(_ event: ChangeEvent, _ ingest: any Ingest, isPlanned: Bool) -> Bool {
+    func failedBackwards(_ event: ChangeEvent, _ runner: Runner, isPlanned: Bool) -> Bool {
         if isBeginningReceived {
             // Nobody is needed to go on backwards.
             guard let isShown = playsOut() else { return false }
-            if isShown, isPlanned {
-                standAtBeginning(ingest)
+            if isShown, isPlanned, runner.halt() {
+                standAtBeginning(runner)
             } else if isShown, let place = pauseAtBeginning() {
                 beginAnew(at: place, isBackward: false)
             }
         } else if isRefusal(event), line?.lowest == nil, !playedRate.isNegative {
-            let url = url(ingest.origin)
+            let url = url(runner.origin)
             _ = notBackwards(at: .normal, because: "\(url) does not play backwards: \(event.detail)")
             beginAnew(at: viewerPlace, isBackward: false)
         }
@@ -191,10 +191,10 @@ extension Session {
 
     /// Opens another ingest that goes on backwards; it is read once the present one has returned.
     func replaceBackwards(on origin: OriginID, _ line: SpliceLine) -> HandoffController.Order? {
-        let ingest: any Ingest
+        let runner: Runner
         let asked = Instant.now
         do throws(IngestOpenError) {
-            ingest = try connect(origin, expected: outputFlows)
+            runner = try connect(origin, expected: outputFlows)
         } catch {
             guard !error.isAborted else { return nil }
             // A server that knows nothing of it may answer with an error.
@@ -205,8 +205,9 @@ extension Session {
             }
             return attemptFailed(error.failure, on: origin)
         }
+        let ingest = runner.still
         guard ingest.mayPlayBackwards, ingest.scaleInstead == nil else {
-            return joinForwards(ingest, on: origin, line, asked: asked)
+            return joinForwards(runner, on: origin, line, asked: asked)
         }
         let opened = Instant.now
         let outputs = outputFlows.filter { isSelected($0) }
@@ -222,22 +223,22 @@ extension Session {
         joins += 1
         noteJoin(ingest, .frameAligned, opening: opened - asked, joining: .now - opened)
         hasJoined(
-            ingest, .frameAligned, evidence: "backwards: goes on with the key frames before \(place), by their time",
+            runner, .frameAligned, evidence: "backwards: goes on with the key frames before \(place), by their time",
             opening: opened - asked, joining: nil)
         return nil
     }
 
-    private func forwardsInstead(on origin: OriginID) -> (any Ingest)? {
+    private func forwardsInstead(on origin: OriginID) -> Runner? {
         do throws(IngestOpenError) {
             return try connect(origin, expected: outputFlows, forwardsFrom: viewerPlace)
         } catch { return nil }
     }
 
     private func joinForwards(
-        _ ingest: any Ingest, on origin: OriginID, _ line: SpliceLine, asked: Instant
+        _ runner: Runner, on origin: OriginID, _ line: SpliceLine, asked: Instant
     ) -> HandoffController.Order? {
-        goForwards(ingest, because: "\(url(origin)) does not play backwards")
-        return join(ingest, on: origin, line, asked: asked)
+        goForwards(runner, because: "\(url(origin)) does not play backwards")
+        return join(runner, on: origin, line, asked: asked)
     }
 
     /// Why an ingest cannot go on.

@@ -6,18 +6,19 @@ internal import ThroughlineTransport
 /// Whether the end of an origin is the end of the stream.
 extension Session {
     /// Nobody goes on: what was received and is still in the demuxer is played all the same.
-    func playOut(_ ingest: any Ingest) {
+    func playOut(_ runner: Runner) {
         if isBackward { return }
-        while let packet = ingest.rest() {
+        while let packet = runner.still.rest() {
             guard isPlayed(packet.flow) else { continue }
-            if !accept(packet, of: ingest) { return }
+            if !accept(packet, of: runner) { return }
         }
         flush()
     }
 
     /// What to do where an origin has ended before its time; nil where that was the end.
-    func endedShort(_ ingest: any Ingest) -> HandoffController.Order? {
+    func endedShort(_ runner: Runner) -> HandoffController.Order? {
         guard let line, !isBackward else { return nil }
+        let ingest = runner.still
         let played = outputFlows.filter { !$0.isSparse && !$0.isAttachedPicture && isSelected($0) }
         var stated: [Int: NPT] = [:]
         for flow in ingest.flows.indices {
@@ -37,7 +38,7 @@ extension Session {
             whole: wholeEnd(of: ingest, line) ?? statedEnd, isLoose: ingest.isRealtime || isPart,
             limit: configuration.to)
         switch verdict {
-        case .whole: return longerElsewhere(ingest, played)
+        case .whole: return longerElsewhere(runner, played)
         case .agreed(let shortage):
             warn(
                 "\(url(ingest.origin)) ends at \(shortage.reached), its header says \(shortage.stated), and no origin has more: \(shortage.missing) missing"
@@ -79,13 +80,17 @@ extension Session {
         return EndInquiry(asking: askable, until: now + bound)
     }
 
-    /// The object may have grown by then; if it has not, it has ended.
+    /// What is received of an object that may grow is at its end.
+    func mayGrow() {
+        flush()
+        buffer.mayHaveEnded(true)
+    }
+
+    /// The object may have grown by then; if it has not, it has ended. From any thread.
     ///
     /// - Returns: false when the session is to stop.
     func awaitGrowth(until moment: Instant) -> Bool {
-        flush()
-        buffer.mayHaveEnded(true)
-        return shared.wait { state, deadline in
+        shared.wait { state, deadline in
             if state.isStopped { return false }
             if Instant.now >= moment { return true }
             deadline = moment
@@ -98,8 +103,9 @@ extension Session {
 
     /// All was received that the origin knows of: whether another one has more. Where that one cannot be joined, the end
     /// stands.
-    private func longerElsewhere(_ ingest: any Ingest, _ played: [FlowFormat]) -> HandoffController.Order? {
+    private func longerElsewhere(_ runner: Runner, _ played: [FlowFormat]) -> HandoffController.Order? {
         guard joinsEnded != joins else { return nil }
+        let ingest = runner.still
         joinsEnded = joins
         // A server that describes the presentation and has sent all of that has said goodbye besides: to set up another
         // session only to ask would cost more than it is worth.
@@ -126,7 +132,7 @@ extension Session {
             targets[origin].map { question.ask($0, abort: abort) } ?? .silent
         }
         guard case .goesOn(let origin) = verdict else { return nil }
-        (leaving, endStands) = (ingest, true)
+        (leaving, endStands) = (runner, true)
         return observe(
             ChangeEvent(
                 cause: .endedShort,
@@ -135,13 +141,13 @@ extension Session {
     }
 
     /// Another origin seemed to have more, and could not be joined.
-    func endStood(_ ingest: any Ingest) {
-        (endStands, endedIngest) = (false, nil)
-        playOut(ingest)
+    func endStood(_ runner: Runner) {
+        (endStands, endedRunner) = (false, nil)
+        playOut(runner)
         let target = observed?.target
         let why = lastFailure.flatMap { $0.origin == target ? ": \($0.text)" : nil } ?? ""
         warn(
-            "\(url(ingest.origin)) ends at \(position ?? .zero); \(target.map { url($0) } ?? "another origin") says that it has more, and could not be joined\(why)"
+            "\(url(runner.origin)) ends at \(position ?? .zero); \(target.map { url($0) } ?? "another origin") says that it has more, and could not be joined\(why)"
         )
     }
 }

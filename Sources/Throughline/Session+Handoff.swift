@@ -11,23 +11,24 @@ extension Session {
     func replace(on origin: OriginID) -> HandoffController.Order? {
         guard let line else { preconditionFailure("replace before open") }
         if isBackward { return replaceBackwards(on: origin, line) }
-        let ingest: any Ingest
+        let runner: Runner
         let asked = Instant.now
         do throws(IngestOpenError) {
-            ingest = try connect(origin, expected: outputFlows, overlap: overlap)
+            runner = try connect(origin, expected: outputFlows, overlap: overlap)
         } catch {
             return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
         }
-        return join(ingest, on: origin, line, asked: asked)
+        return join(runner, on: origin, line, asked: asked)
     }
 
     /// Joins an ingest to what was received.
     ///
     /// - Parameter asked: when it began to be opened.
     func join(
-        _ ingest: any Ingest, on origin: OriginID, _ line: SpliceLine, asked: Instant
+        _ runner: Runner, on origin: OriginID, _ line: SpliceLine, asked: Instant
     ) -> HandoffController.Order? {
         let opened = Instant.now
+        let ingest = runner.still
         let join = spliceJoin(ingest, on: origin, line)
         do throws(SpliceJoin.Failure) {
             // A batch of its own: while the place is sought the input may ask to flush what there is.
@@ -38,7 +39,7 @@ extension Session {
             let joining = Instant.now - opened
             noteJoin(ingest, result.grade, opening: opened - asked, joining: joining)
             hasJoined(
-                ingest, result.grade, evidence: result.evidence, opening: opened - asked, joining: joining)
+                runner, result.grade, evidence: result.evidence, opening: opened - asked, joining: joining)
             return nil
         } catch {
             switch error {
@@ -52,8 +53,9 @@ extension Session {
     ///
     /// - Parameter joining: from when it was open until its media had come; nil where that was not waited for.
     func hasJoined(
-        _ ingest: any Ingest, _ grade: SpliceGrade, evidence: String, opening: Duration, joining: Duration?
+        _ runner: Runner, _ grade: SpliceGrade, evidence: String, opening: Duration, joining: Duration?
     ) {
+        let ingest = runner.still
         shared.withLock { state in
             let move = state.controller.joined(at: .now)
             // One that has more than the one before tells where the presentation ends.
@@ -71,9 +73,9 @@ extension Session {
         twins.plays(ingest.twinEnd)
         buffer.isFed(inRealtime: ingest.isRealtime)
         flush()
-        replacement = ingest
-        (leaving, cut, failedMeanwhile) = (nil, nil, nil)
-        (endStands, endedIngest) = (false, nil)
+        dismissOthers(but: runner)
+        replacement = runner
+        (endStands, failedMeanwhile) = (false, nil)
     }
 
     /// Another ingest goes on: how long it took tells what it will take again.
@@ -216,19 +218,39 @@ extension Session {
 
     // MARK: - SourceSupervisor
 
-    func sourceFailed(_ event: ChangeEvent, canResume: Bool) -> HandoffController.Order {
+    func broke(_ event: ChangeEvent, canResume: Bool) -> SourceAnswer {
         // What the demuxer gave out so far is whole, and is on its way before anything else is tried.
         _ = flush()
         if isReadingOn {
             // The next one is being joined already.
             failedMeanwhile = event
-            return .stay(until: .never)
+            return .close
         }
-        return observe(event, canResume: canResume)
+        return answer(observe(event, canResume: canResume))
     }
 
-    func resumeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) -> HandoffController.Order {
-        attemptFailed(failure, on: origin)
+    func resumeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) -> SourceAnswer {
+        answer(attemptFailed(failure, on: origin))
+    }
+
+    /// Carries out an order, and those that follow from it, until it is known where the bytes of a source go on.
+    private func answer(_ order: HandoffController.Order) -> SourceAnswer {
+        var order = order
+        while !abort.isAborted {
+            switch order {
+            case .resume(let next): return .resume(next, hedging(next))
+            case .wait(let moment):
+                guard sleep(until: moment) else { return .close }
+                order = waitEnded()
+            case .replace(let next):
+                guard let following = replace(on: next) else { return .close }
+                order = following
+            case .open, .giveUp, .stay:
+                pendingOrder = order
+                return .close
+            }
+        }
+        return .close
     }
 
     func hedging(_ pick: OriginID) -> HedgedOpening {

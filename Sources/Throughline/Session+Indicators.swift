@@ -14,18 +14,18 @@ extension Session {
     // MARK: What is announced
 
     /// What was found and announced since the last time.
-    func noteNews(of ingest: any Ingest, _ watch: ChangeWatch) {
-        for notice in watch.takeNotices() {
+    func noteNews(_ notices: [ChangeWatch.Notice], _ findings: [ChangeWatch.Finding], of runner: Runner) {
+        for notice in notices {
             let place = notice.time + (clock?.shift ?? .zero)
             plan(
                 .leave(notice.event, target: notice.event.target.flatMap { originID(of: $0) }, isTargetOnly: false),
-                at: .npt(place), announcer: ingest.origin)
+                at: .npt(place), announcer: runner.origin)
         }
-        for finding in watch.takeFindings() { found(finding, by: ingest) }
+        for finding in findings { found(finding, by: runner) }
         replan()
     }
 
-    private func found(_ finding: ChangeWatch.Finding, by ingest: any Ingest) {
+    private func found(_ finding: ChangeWatch.Finding, by runner: Runner) {
         let indicator = finding.indicator
         var position = indicator.position
         // At once means with what carried it; where only the bytes know that, with what comes next.
@@ -42,10 +42,10 @@ extension Session {
         case .stay: break
         case .withdraw: changePlan.withdraw(indicator.kind, event: indicator.event)
         case .end:
-            plan(.end, at: position, announcer: ingest.origin, of: indicator)
+            plan(.end, at: position, announcer: runner.origin, of: indicator)
         case .refuse(let target):
             warning =
-                "\(url(ingest.origin)): an indicator (\(indicator.kind.rawValue)) names \(redacted(target)), "
+                "\(url(runner.origin)): an indicator (\(indicator.kind.rawValue)) names \(redacted(target)), "
                 + "which is none of the origins: refused"
         case .leave(let destination, _):
             // A change of content that has been passed is no news; a move that is asked for late is made at once.
@@ -53,10 +53,10 @@ extension Session {
                 response = .stay
                 break
             }
-            if case .clock = position, ingest.timeline.anchor == nil {
+            if case .clock = position, runner.timeline.anchor == nil {
                 response = .refused
                 warning =
-                    "\(url(ingest.origin)): an indicator (\(indicator.kind.rawValue)) names a place on a clock that "
+                    "\(url(runner.origin)): an indicator (\(indicator.kind.rawValue)) names a place on a clock that "
                     + "this stream has not: refused"
                 break
             }
@@ -64,7 +64,7 @@ extension Session {
             if case .other = destination, target == nil {
                 response = .refused
                 warning =
-                    "\(url(ingest.origin)): an indicator names one more origin, and no more are taken: refused"
+                    "\(url(runner.origin)): an indicator names one more origin, and no more are taken: refused"
                 break
             }
             if let target, target == current {
@@ -73,12 +73,12 @@ extension Session {
             }
             let event = ChangeEvent(
                 cause: .indicated,
-                detail: "\(url(ingest.origin)): \(indicator.kind.rawValue): \(indicator.detail)"
+                detail: "\(url(runner.origin)): \(indicator.kind.rawValue): \(indicator.detail)"
                     + (indicator.target.map { ", to \(redacted($0))" } ?? ""), target: indicator.target,
                 position: place,
                 carrier: indicator.kind)
             plan(
-                .leave(event, target: target, isTargetOnly: false), at: position, announcer: ingest.origin,
+                .leave(event, target: target, isTargetOnly: false), at: position, announcer: runner.origin,
                 of: indicator)
         }
         send(
@@ -86,7 +86,7 @@ extension Session {
                 IndicatedChange(
                     kind: indicator.kind, action: indicator.action, event: indicator.event,
                     target: indicator.target.map { redacted($0) }, position: place, detail: indicator.detail,
-                    response: response), origin: ingest.origin, url: url(ingest.origin)))
+                    response: response), origin: runner.origin, url: url(runner.origin)))
         if let warning { warn(warning) }
     }
 
@@ -121,37 +121,37 @@ extension Session {
     func replan() { nextChange = changePlan.next { npt(of: $0) } }
 
     /// The ingest is read from now on.
-    func beginPlan(of ingest: any Ingest) -> Bool {
-        changePlan.reads(ingest.origin)
+    func beginPlan(of runner: Runner) -> Bool {
+        changePlan.reads(runner.origin)
         clock = nil
         replan()
-        return releaseHeld(of: ingest)
+        return releaseHeld(of: runner)
     }
 
     /// What was held back goes on after all: nobody else has joined.
     ///
     /// - Returns: false when the stream is over.
-    private func releaseHeld(of ingest: any Ingest) -> Bool {
+    private func releaseHeld(of runner: Runner) -> Bool {
         guard let cut else { return true }
         self.cut = nil
-        guard cut.ingest === ingest else { return true }
+        guard cut.runner === runner else { return true }
         var released = UniqueDeque<Packet>()
         cut.cut.releaseAll(into: &released)
-        return accept(&released, of: ingest)
+        return accept(&released, of: runner)
     }
 
     /// Notes what the clock of the container shows at a packet.
-    private func noteClock(_ packet: borrowing Packet, of ingest: any Ingest) {
+    private func noteClock(_ packet: borrowing Packet, of runner: Runner) {
         // By one flow: others may be rounded otherwise.
         guard let line, let time = packet.pts,
-            packet.flow == ingest.flows.first(where: { !$0.isSparse && line.output(of: $0.index) != nil })?.index,
+            packet.flow == runner.flows.first(where: { !$0.isSparse && line.output(of: $0.index) != nil })?.index,
             let npt = line.place(of: packet)?.pts
         else { return }
         let shift = npt - time
         let moved = clock.map { $0.shift != shift } ?? true
         clock = PlayedClock(
             npt: npt, shift: shift,
-            clock: ingest.timeline.anchor.map {
+            clock: runner.timeline.anchor.map {
                 StreamClock(
                     ticks: UInt64(bitPattern: (time + $0).value(in: TimeBase(1, 90_000))) % StreamClock.turn, at: npt)
             })
@@ -166,127 +166,142 @@ extension Session {
     /// A packet of the ingest, while something is planned or was just announced.
     ///
     /// - Returns: an order to follow, or nil to read on; `over` when the stream is at its end.
-    func plannedly(_ packet: consuming Packet, of ingest: any Ingest) -> PlannedStep {
+    func plannedly(_ packet: consuming Packet, of runner: Runner) -> PlannedStep {
         guard let line else { return .over }
-        noteClock(packet, of: ingest)
-        if let watch = ingest.watch, watch.hasNews { noteNews(of: ingest, watch) }
-        guard let next = nextChange else { return accept(packet, of: ingest) ? .goesOn : .over }
-        if isBackward { return plannedBackwards(packet, of: ingest, next.change, at: next.npt) }
-        if next.change.position == .atOnce { return accept(packet, of: ingest) ? reached(ingest) : .over }
+        noteClock(packet, of: runner)
+        if let news = business.news.take() { noteNews(news.notices, news.findings, of: runner) }
+        guard let next = nextChange else { return accept(packet, of: runner) ? .goesOn : .over }
+        if isBackward { return plannedBackwards(packet, of: runner, next.change, at: next.npt) }
+        if next.change.position == .atOnce { return accept(packet, of: runner) ? reached(runner) : .over }
         var released = UniqueDeque<Packet>()
-        if cut?.ingest !== ingest || cut?.cut.npt != next.npt {
+        if cut?.runner !== runner || cut?.cut.npt != next.npt {
             let former = cut
-            cut = (PlannedCut(at: next.npt), ingest)
-            if let former, former.ingest === ingest { former.cut.releaseAll(into: &released) }
+            cut = (PlannedCut(at: next.npt), runner)
+            if let former, former.runner === runner { former.cut.releaseAll(into: &released) }
         }
         released.append(packet)
-        guard hold(&released, of: ingest, line) else { return .over }
-        guard isCutReached(ingest) else { return .goesOn }
-        return reached(ingest)
+        guard hold(&released, of: runner, line) else { return .over }
+        guard isCutReached(runner) else { return .goesOn }
+        return reached(runner)
     }
 
     /// Backwards a place is reached by the first key frame at or below it; that is held back.
     private func plannedBackwards(
-        _ packet: consuming Packet, of ingest: any Ingest, _ change: ChangePlan.Change, at npt: NPT
+        _ packet: consuming Packet, of runner: Runner, _ change: ChangePlan.Change, at npt: NPT
     ) -> PlannedStep {
-        if change.position == .atOnce { return accept(packet, of: ingest) ? reached(ingest) : .over }
-        guard let due = packet.due, due <= npt else { return accept(packet, of: ingest) ? .goesOn : .over }
+        if change.position == .atOnce { return accept(packet, of: runner) ? reached(runner) : .over }
+        guard let due = packet.due, due <= npt else { return accept(packet, of: runner) ? .goesOn : .over }
         let cut = PlannedCut(at: due)
         var released = UniqueDeque<Packet>()
         cut.take(packet, at: (due, due), isSparse: false, into: &released)
-        self.cut = (cut, ingest)
-        return reached(ingest)
+        self.cut = (cut, runner)
+        return reached(runner)
     }
 
     /// Lets through what stands before the place of the cut.
-    private func hold(_ packets: inout UniqueDeque<Packet>, of ingest: any Ingest, _ line: SpliceLine) -> Bool {
-        guard let cut else { return accept(&packets, of: ingest) }
+    private func hold(_ packets: inout UniqueDeque<Packet>, of runner: Runner, _ line: SpliceLine) -> Bool {
+        guard let cut else { return accept(&packets, of: runner) }
         while !packets.isEmpty {
             let packet = packets.removeFirst()
             let place = line.place(of: packet)
-            let isSparse = ingest.flows[packet.flow].isSparse
+            let isSparse = runner.flows[packet.flow].isSparse
             var released = UniqueDeque<Packet>()
             cut.cut.take(packet, at: place, isSparse: isSparse, into: &released)
-            guard accept(&released, of: ingest) else { return false }
+            guard accept(&released, of: runner) else { return false }
         }
         return true
     }
 
-    private func isCutReached(_ ingest: any Ingest) -> Bool {
+    private func isCutReached(_ runner: Runner) -> Bool {
         guard let cut, let line else { return false }
         return cut.cut.isReached(
-            by: ingest.flows.lazy.filter { !$0.isSparse && line.output(of: $0.index) != nil }
+            by: runner.flows.lazy.filter { !$0.isSparse && line.output(of: $0.index) != nil }
                 .map(\.index).filter { self.isPlayed($0) })
     }
 
     /// All that stands before the place is on its way.
-    private func reached(_ ingest: any Ingest) -> PlannedStep {
+    private func reached(_ runner: Runner) -> PlannedStep {
         guard let change = nextChange?.change else { return .goesOn }
         changePlan.remove(change)
         replan()
         guard flush() else { return .over }
-        noteAccounts(of: ingest)
+        noteAccounts(of: runner)
         switch change.act {
         case .end: return .over
         case .leave(let event, let target, let isTargetOnly):
             let current = shared.withLock { $0.controller.current }
             if let target, target == current {
-                return releaseHeld(of: ingest) ? .goesOn : .over
+                return releaseHeld(of: runner) ? .goesOn : .over
             }
-            if isBackward, !failedBackwards(event, ingest, isPlanned: ingest.deliversStill) { return .over }
-            leaving = ingest
+            if isBackward, !failedBackwards(event, runner, isPlanned: runner.deliversStill) { return .over }
+            leaving = runner
             return .order(
                 observe(
-                    event, canResume: false, isPlanned: ingest.deliversStill, target: target,
+                    event, canResume: false, isPlanned: runner.deliversStill, target: target,
                     isTargetOnly: isTargetOnly))
         }
     }
 
     /// What is to be done at once, before anything else is read.
-    func plannedNow(_ ingest: any Ingest) -> PlannedStep {
+    func plannedNow(_ runner: Runner) -> PlannedStep {
         guard let next = nextChange, next.change.position == .atOnce else { return .goesOn }
-        return reached(ingest)
+        return reached(runner)
     }
 
     /// The packets of an ingest have ended, and not because it failed: a place that some flow had reached is reached.
-    func plannedEnd(_ ingest: any Ingest) -> PlannedStep {
-        guard let cut, cut.ingest === ingest else { return .goesOn }
-        if cut.cut.isTouched { return reached(ingest) }
-        return releaseHeld(of: ingest) ? .goesOn : .over
+    func plannedEnd(_ runner: Runner) -> PlannedStep {
+        guard let cut, cut.runner === runner else { return .goesOn }
+        if cut.cut.isTouched { return reached(runner) }
+        return releaseHeld(of: runner) ? .goesOn : .over
     }
 
     /// Reads the ingest that is to be left up to another place, while the next one waits: where only a key frame behind the
     /// place can be joined.
     func readOn(to npt: NPT) {
         guard let cut, let line else { return }
-        let ingest = cut.ingest
-        self.cut = (PlannedCut(at: npt), ingest)
+        let runner = cut.runner
+        self.cut = (PlannedCut(at: npt), runner)
         // It is watched as it was, so that nobody waits for one that has fallen silent.
-        (isReadingOn, played) = (true, ingest)
+        (isReadingOn, played) = (true, runner)
         defer {
             letGo()
+            runner.halt()
             (isReadingOn, played) = (false, nil)
         }
         var packets = UniqueDeque<Packet>()
         cut.cut.releaseAll(into: &packets)
-        while !abort.isAborted {
-            guard hold(&packets, of: ingest, line), !isCutReached(ingest) else { break }
-            do throws(IngestReadError) {
-                guard let packet = try ingest.read() else { break }
-                guard isPlayed(packet.flow) else { continue }
-                packets.append(packet)
-            } catch {
-                switch error {
-                case .interrupted, .playsForwards: continue
-                case .changed(let event): failedMeanwhile = event
-                case .broken(let media):
-                    failedMeanwhile = ChangeEvent(cause: .contentBroken, detail: "\(url(ingest.origin)): \(media)")
-                }
-                break
-            }
-            if failedMeanwhile != nil { break }
+        if runner.isWaiting { mediaIsAwaited() }
+        while !abort.isAborted, failedMeanwhile == nil, hold(&packets, of: runner, line), !isCutReached(runner) {
+            if runner.isStill, !runner.hasItems { runner.goOn() }
+            guard let more = readOn(runner) else { break }
+            packets = more
         }
         _ = flush()
+    }
+
+    /// - Returns: packets that came, perhaps none; nil where no more do.
+    private func readOn(_ runner: Runner) -> UniqueDeque<Packet>? {
+        let look = runner.isWaiting ? nextLook : .never
+        var packets = UniqueDeque<Packet>()
+        switch runner.next(until: look) {
+        case .packets(var run):
+            while !run.packets.isEmpty {
+                let packet = run.packets.removeFirst()
+                if isPlayed(packet.flow) { packets.append(packet) }
+            }
+        case .fact(let fact): handle(fact, of: runner)
+        case .question(let question): answer(question, of: runner)
+        case .still(let stop):
+            switch stop {
+            case .ended: return nil
+            case .failed(.changed(let event)): failedMeanwhile = event
+            case .failed(.broken(let media)):
+                failedMeanwhile = ChangeEvent(cause: .contentBroken, detail: "\(url(runner.origin)): \(media)")
+            case .failed(.interrupted), .failed(.playsForwards), .parked, .left: break
+            }
+        case .nothing: if look <= .now, let event = reasonToLeave() { failedMeanwhile = event }
+        }
+        return packets
     }
 }
 

@@ -29,26 +29,29 @@ extension Session {
         return max(joining, (position - from).duration)
     }
 
-    /// Looks at the level, and asks the origin for what is to be done about it.
+    /// Looks at the level.
     ///
-    /// - Returns: an order to follow, where the origin could not be joined again.
-    func keepFull(_ ingest: any Ingest) -> HandoffController.Order? {
+    /// - Returns: what is to be done about it, for which the ingest must stand still.
+    func keepFull(_ runner: Runner) -> BufferRefill.Order? {
         lastLook = lastFlush
         // Key frames alone take no faster delivery to be there in time, and nothing of them is compared.
         guard !isBackward, isJoinedExactly, !hasPending, !isPlanned, staysUntil == .never, playedRate == .normal,
-            ingest.mayHurry,
-            let level, let position, let duration = ingest.duration,
+            runner.mayHurry,
+            let level, let position, let duration = runner.duration,
             // Where the times are made up nothing would show that they stay right.
             standings.values.allSatisfy({ $0.position.basis != .ledger })
         else { return nil }
         let end = configuration.to.map { min($0, duration) } ?? duration
         let facts = BufferRefill.Facts(
-            origin: ingest.origin, level: level, left: max(.zero, end - position).duration)
-        guard let order = refill.measured(facts, at: .now) else { return nil }
-        return carryOut(order, ingest)
+            origin: runner.origin, level: level, left: max(.zero, end - position).duration)
+        return refill.measured(facts, at: .now)
     }
 
-    private func carryOut(_ order: BufferRefill.Order, _ ingest: any Ingest) -> HandoffController.Order? {
+    /// Asks the origin for what is to be done about the level.
+    ///
+    /// - Returns: an order to follow, where it could not be joined again.
+    func carryOut(_ order: BufferRefill.Order, _ runner: Runner) -> HandoffController.Order? {
+        let ingest = runner.still
         let (began, before) = (Instant.now, buffer.level.duration)
         do throws(SpliceJoin.Failure) {
             switch order {
@@ -56,16 +59,16 @@ extension Session {
                 refillBegan = (began, before)
                 let position = position
                 ingest.deliver(at: speed)
-                try joinAgain(ingest, provesPace: true)
+                try joinAgain(runner, provesPace: true)
                 let now = Instant.now
                 let next = refill.hurried(
                     at: ingest.speed, taking: untilNew(ingest, position, joining: now - began),
                     level: buffer.level.duration.duration, now: now)
-                if let next { return carryOut(next, ingest) }
+                if let next { return carryOut(next, runner) }
             case .slowDown:
                 ingest.deliver(at: .normal)
                 // The same server has the same packets: what is not recognised is from another place.
-                guard try joinAgain(ingest) == .packetExact else {
+                guard try joinAgain(runner) == .packetExact else {
                     ingest.distrustsAnswers()
                     refill.refused()
                     return nil
@@ -82,11 +85,11 @@ extension Session {
             ingest.deliver(at: .normal)
             switch error {
             // It plays on, and as fast as it likes: what comes of it has other times, and is not believed.
-            case .otherPace: return rejoin(ingest)
+            case .otherPace: return rejoin(runner)
             // It answered, and plays something else. In a session of its own a request means what it says.
             case .unproven:
                 ingest.distrustsAnswers()
-                return rejoin(ingest)
+                return rejoin(runner)
             case .aborted, .attempt: return rejoinFailed(error)
             }
         }

@@ -87,16 +87,22 @@ extension Session {
     /// How often it is looked how it does.
     static let warmLookInterval: Duration = .milliseconds(100)
 
+    /// Whether it is time to look, for which the ingest must stand still.
+    var looksWarm: Bool {
+        configuration.standby == .warm && configuration.pacing == .realtime && !hasPending
+            && lastFlush - lastWarmLook > Self.warmLookInterval
+    }
+
     /// Keeps a connection with the next origin over HTTP, where it holds the same bytes.
-    func keepBytesWarm(_ ingest: any Ingest) {
+    func keepBytesWarm(_ runner: Runner) {
         let now = Instant.now
         lastWarmLook = now
-        guard configuration.standby == .warm, configuration.pacing == .realtime, !hasPending else { return }
+        let ingest = runner.still
         let candidates =
             shared.withLock { $0.controller.alternates(at: now) }?.map { origin, notBefore in
                 StandbyKeeper.Candidate(
                     origin: origin,
-                    canBePrepared: ingest.canPrepare(origins[origin]) && !unprepared.contains(origin)
+                    canBePrepared: runner.canPrepare(origins[origin]) && !unprepared.contains(origin)
                         && !origins.isReadOnce(origin),
                     notBefore: notBefore)
             } ?? []
@@ -161,6 +167,7 @@ extension Session {
                 outlook: { [unowned self] in outlook(of: played) },
                 open: { [unowned self] request throws(IngestOpenError) in try open(request, for: played) },
                 becameReady: { [unowned self] origin, duration in
+                    shared.withLock { $0.controller.standbyDelivers(origin, at: .now) }
                     send(.standbyReady(origin: origin, url: url(origin), duration: duration))
                 },
                 wasLost: { [unowned self] origin, reason, failure in
@@ -202,7 +209,8 @@ extension Session {
         _ request: HotStandby.Request, for played: [FlowFormat]
     ) throws(IngestOpenError) -> HotIngest {
         let origin = request.origin
-        let supervisor = StandbySupervisor(self, bound: configuration.openBound)
+        let relay = RunnerRelay(self)
+        let supervisor = StandbySupervisor(relay, bound: configuration.openBound)
         let kind = origins[origin].kind
         let limits = StandbyWindow.Limits()
         var begin = NPT.zero
@@ -241,7 +249,7 @@ extension Session {
             limits: limits,
             at: .now)
         return HotIngest(
-            ingest, supervisor: supervisor, abort: request.abort, window: window,
+            ingest, supervisor: supervisor, relay: relay, abort: request.abort, window: window,
             proof: StandbyProof(buffer: buffer, played: played) { [unowned self] in shared.withLock { $0.forms } },
             url: url(origin),
             outlook: { [unowned self] in outlook(of: played) }, changed: request.changed)

@@ -54,7 +54,8 @@ extension Session {
     }
 
     /// - Returns: an order to follow, where carrying them out failed.
-    func carryOutControls(_ ingest: any Ingest) -> HandoffController.Order? {
+    func carryOutControls(_ runner: Runner) -> HandoffController.Order? {
+        let ingest = runner.still
         let (controls, isPaused, bandwidth) = shared.withLock { state in
             defer { state.controls = [] }
             hasControls.store(false, ordering: .relaxed)
@@ -64,6 +65,7 @@ extension Session {
         for case .migrate(let target, let npt) in controls { planMigration(to: target, at: npt) }
         if controls.allSatisfy({ if case .migrate = $0 { true } else { false } }) { return nil }
         refill.interrupted()
+        business.refill = nil
         watch.interrupted(at: .now)
         ingest.deliver(at: .normal)
         // Of several places the last is where the viewer wants to be.
@@ -78,7 +80,7 @@ extension Session {
                 goesOn = true
                 if !ingest.isRealtime { playing(at: rate) }
             case .turn(let rate):
-                turn(ingest, to: rate)
+                turn(runner, to: rate)
                 hot?.restart()
                 if shared.withLock({ $0.isPaused }) { ingest.pause() }
                 goesOn = false
@@ -88,7 +90,7 @@ extension Session {
             case .migrate: break
             case .seek(let npt):
                 guard index == lastSeek else { continue }
-                seek(ingest, to: npt)
+                seek(runner, to: npt)
                 // Not before: it would begin where the stream was.
                 hot?.restart()
                 if isPaused { ingest.pause() }
@@ -101,10 +103,10 @@ extension Session {
             return nil
         }
         if isBackward {
-            goOnBackwards(ingest)
+            goOnBackwards(runner)
             return nil
         }
-        return rejoin(ingest)
+        return rejoin(runner)
     }
 
     /// The viewer has asked to go elsewhere, and it is not done yet.
@@ -148,7 +150,7 @@ extension Session {
         }
     }
 
-    func seek(_ ingest: any Ingest, to npt: NPT) {
+    func seek(_ runner: Runner, to npt: NPT) {
         while !batch.isEmpty { _ = batch.removeFirst() }
         batchBytes = 0
         rangeEnd = configuration.to.map { RangeEnd(at: $0) }
@@ -160,20 +162,20 @@ extension Session {
         buffer.restart(at: isBackward ? target : nil, isBackward: isBackward, for: isBackward ? nil : target)
         start = target
         do throws(MediaError) {
-            try ingest.seek(to: onTimeline(of: ingest, target))
+            try runner.still.seek(to: onTimeline(of: runner, target))
             send(.sought(to: target))
         } catch { warn("cannot go to \(target): \(error)") }
     }
 
     /// Where an NPT stands on the timeline of the ingest that is read.
-    func onTimeline(of ingest: any Ingest, _ npt: NPT) -> MediaTime {
-        max(.zero, npt - (line?.timelineShift ?? ingest.timeline.shift ?? .zero))
+    func onTimeline(of runner: Runner, _ npt: NPT) -> MediaTime {
+        max(.zero, npt - (line?.timelineShift ?? runner.timeline.shift ?? .zero))
     }
 
     /// The same origin goes on, from a little before what was received: joined as another origin would be.
-    func rejoin(_ ingest: any Ingest) -> HandoffController.Order? {
+    func rejoin(_ runner: Runner) -> HandoffController.Order? {
         do throws(SpliceJoin.Failure) {
-            try joinAgain(ingest)
+            try joinAgain(runner)
             return nil
         } catch {
             return rejoinFailed(error)
@@ -183,8 +185,9 @@ extension Session {
     /// - Parameter provesPace: as in `SpliceJoin`.
     /// - Returns: how exact the join is; nil where the stream is over.
     @discardableResult
-    func joinAgain(_ ingest: any Ingest, provesPace: Bool = false) throws(SpliceJoin.Failure) -> SpliceGrade? {
+    func joinAgain(_ runner: Runner, provesPace: Bool = false) throws(SpliceJoin.Failure) -> SpliceGrade? {
         guard let line, flush() else { return nil }
+        let ingest = runner.still
         // It comes again.
         cut = nil
         var joined = UniqueDeque<Packet>()
@@ -206,7 +209,7 @@ extension Session {
     func playing(at rate: Rate) {
         let rate = rate.numerator != 0 && rate.isNegative == isBackward ? rate : .normal
         guard rate != playedRate else { return }
-        playedRate = rate
+        shared.withLock { $0.playedRate = rate }
         buffer.setRate(rate.magnitude)
         send(.rateChanged(rate))
     }

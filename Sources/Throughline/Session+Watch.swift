@@ -36,15 +36,20 @@ extension Session {
     }
 
     func mediaArrived(isInBuffer: Bool) {
+        mediaArrived(isInBuffer: isInBuffer, bytesReceived: played?.lastBytesReceived)
+    }
+
+    /// - Parameter bytesReceived: of the ingest so far.
+    func mediaArrived(isInBuffer: Bool, bytesReceived: Int64?) {
         // Before a key frame comes the level is always low, whatever it says of the origin.
         watch.arrived(at: .now, level: isInBuffer && !isBackward ? level : nil)
-        if !isInBuffer { noteTrickle() }
+        if !isInBuffer { noteTrickle(bytesReceived) }
         carryOutWatch()
     }
 
     /// Bytes came that make no packet yet: where delivery is slow, those are long in coming.
-    private func noteTrickle() {
-        guard let played, let all = played.bytesReceived, all > lastBytes, isDeliveryTelling else { return }
+    private func noteTrickle(_ all: Int64?) {
+        guard let played, let all, all > lastBytes, isDeliveryTelling else { return }
         let received = Int(all - lastBytes)
         lastBytes = all
         let contents = buffer.level
@@ -64,7 +69,7 @@ extension Session {
 
     /// When it is left in the middle of a packet: whoever is proven already can go on there at once.
     private func latest(_ departure: Departure) -> Instant {
-        if case .success? = played?.preparation { return departure.since }
+        if case .success? = preparation { return departure.since }
         let patient = departure.since + Self.plannedPatience
         return level.map { min(patient, .now + max(.zero, $0 - Self.shortReserve)) } ?? patient
     }
@@ -83,7 +88,7 @@ extension Session {
     var isTooSlow: Bool { watch.isTooSlow }
 
     func preparationIsStale() {
-        preparing = nil
+        (preparing, preparation) = (nil, nil)
         watch.preparationIsStale(at: .now)
         carryOutWatch()
     }
@@ -114,9 +119,10 @@ extension Session {
     func noteDelivery(bytes: Int, flows: UInt64) {
         guard configuration.pacing == .realtime, let played else { return }
         var received = bytes
-        if let all = played.bytesReceived {
-            received = Int(all - lastBytes)
-            lastBytes = all
+        if let all = played.lastBytesReceived {
+            // What came since was counted already.
+            received = Int(max(0, all - lastBytes))
+            lastBytes = max(lastBytes, all)
         }
         guard isDeliveryTelling else { return }
         let contents = buffer.level
@@ -141,10 +147,10 @@ extension Session {
         configuration.pacing == .realtime && playedRate == .normal && !isBackward && !hasPending && buffer.isBeingPlayed
     }
 
-    private func note(received: Int, unpacked: Int, _ contents: PlayoutBuffer.Level, of ingest: any Ingest) {
+    private func note(received: Int, unpacked: Int, _ contents: PlayoutBuffer.Level, of runner: Runner) {
         let level = contents.duration.duration
         // MP4 may hold the flows of a fragment one behind another.
-        let inOrder = !ingest.container.hasPrefix("mov")
+        let inOrder = !runner.container.hasPrefix("mov")
         if !inOrder, !isFillKnown, let playhead = buffer.playhead {
             isFillKnown = true
             // What was received before the first picture was presented tells how many bytes a second of the stream takes.
@@ -153,7 +159,7 @@ extension Session {
         watch.received(
             bytes: received, unpacked: unpacked, inOrder: inOrder, level: level,
             reached: contents.reached.duration,
-            isFull: level * 4 >= configuration.buffer * Self.full, from: ingest.origin, at: .now)
+            isFull: level * 4 >= configuration.buffer * Self.full, from: runner.origin, at: .now)
     }
 
     /// An origin delivers from now on.
@@ -178,28 +184,6 @@ extension Session {
         return records.last { $0.outcome == .joined }
     }
 
-    /// Leaves the ingest that is read; it goes on until another has joined.
-    ///
-    /// - Returns: nil when it goes on with the bytes of another origin.
-    func depart(_ ingest: any Ingest) -> HandoffController.Order? {
-        guard let departure = departure.take() else { return nil }
-        flush()
-        noteAccounts(of: ingest)
-        departureTarget = departure.target
-        leaving = ingest
-        return follow(
-            observe(departure.event, canResume: ingest.canResume, isPlanned: ingest.deliversStill), ingest)
-    }
-
-    /// Carries out what an ingest can do itself with an order.
-    func follow(_ order: HandoffController.Order, _ ingest: any Ingest) -> HandoffController.Order? {
-        guard let next = ingest.follow(order) else {
-            leaving = nil
-            return nil
-        }
-        return next
-    }
-
     // MARK: - Who would be next
 
     /// Tells the watch who could be asked now.
@@ -214,11 +198,15 @@ extension Session {
         {
             found.append(ready)
         }
+        // Read from already, it has no burst left to send large pieces with.
+        let drawn = takesHot && hot?.hasMore == false ? hot?.origin : nil
+        let piece = drawn == nil ? .zero : buffer.skew.duration
         var alternates = found.map { alternate in
             // Bytes are proven at one place, which is left behind as more of them come.
             DeliveryWatch.Alternate(
                 alternate, canPrepare: canPrepare(alternate),
-                keepsBriefly: origins[alternate].kind.preparation == .proof, isHot: alternate == delivering)
+                keepsBriefly: origins[alternate].kind.preparation == .proof, isHot: alternate == delivering,
+                wait: alternate == drawn ? piece : .zero)
         }
         // It is asked before the others.
         if let index = alternates.firstIndex(where: \.isHot) { alternates.insert(alternates.remove(at: index), at: 0) }
@@ -247,6 +235,7 @@ extension Session {
             orders = watch.takeOrders()
             if orders.isEmpty { break }
         }
+        played?.isTooSlow(watch.isTooSlow)
         for record in watch.takeRecords() where record.outcome == .recovered {
             guard let played else { continue }
             let decision = HandoffReport.Decision(record, since: began)
@@ -261,14 +250,23 @@ extension Session {
             standbyIsWanted.store(true, ordering: .relaxed)
             makeStandby()
             standby?.changed()
-        case .proof: played?.prepare(origin)
+        case .proof:
+            preparation = nil
+            played?.prepare(.begin(origin))
         }
+    }
+
+    /// An origin was tried beside the one that is waited for.
+    func prepared(_ origin: OriginID, _ result: Result<Void, ByteTrial.Failure>) {
+        guard preparing == origin else { return }
+        preparation = result
+        carryOutWatch()
     }
 
     /// What was prepared is not needed.
     func letGo() {
-        preparing = nil
-        played?.letGo()
+        if preparing != nil || preparation != nil { played?.prepare(.letGo) }
+        (preparing, preparation) = (nil, nil)
         if standbyIsWanted.exchange(false, ordering: .relaxed) { standby?.changed() }
     }
 
@@ -281,7 +279,7 @@ extension Session {
             watch.prepared(at: .now)
             return
         }
-        switch played?.preparation {
+        switch preparation {
         case nil: return
         case .success: watch.prepared(at: .now)
         case .failure(.different):
@@ -289,7 +287,7 @@ extension Session {
             unprepared.insert(origin)
             watch.preparationFailed(at: .now)
         case .failure(.undelivered(let error)):
-            played?.letGo()
+            played?.prepare(.letGo)
             let event = ChangeEvent(error)
             shared.withLock { $0.controller.preparationFailed(event, on: origin, at: .now, jitter: Chance.fraction) }
             watch.preparationFailed(at: .now)

@@ -8,9 +8,9 @@ internal import ThroughlineTransport
 /// One stream being played: carries out what the handoff controller orders, on one worker thread, while the pacer
 /// presents on another.
 ///
-/// The worker goes from order to order. An order that opens an ingest reads it until it ends or fails; the next order
-/// follows from that. A failure that a byte-exact resume heals never comes back here: it is settled inside
-/// `SourceInput`, in mid-read, with the same controller.
+/// The worker goes from order to order. An order that opens an ingest plays it until it ends or fails; the next order
+/// follows from that. The ingest is read by a `Runner`, which gives packets and facts, and asks where its bytes go on: a
+/// failure that a byte-exact resume heals ends no ingest.
 final class Session: SourceSupervisor, @unchecked Sendable {
     // Unchecked: `shared` is locked, and what is not is used on the worker's thread only, or written before threads
     // start (`configuration`, `buffer`) or after they were joined.
@@ -59,8 +59,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         var forms: [PayloadForm?] = []
         /// Bits per second that origins are to keep to.
         var bandwidth: Int64?
-        /// Wakes the current ingest.
+        /// Wakes the worker where it waits for the ingest that is played.
         var interrupt: (@Sendable () -> Void)?
+        /// The rate at which the clock runs; negative where it runs back.
+        var playedRate = Rate.normal
     }
 
     /// What a viewer may ask for while the stream plays.
@@ -122,7 +124,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// By flow of the output, whether it is played.
     var selection: [Bool] = []
     /// An ingest that has joined, and is to be read next.
-    var replacement: (any Ingest)?
+    var replacement: Runner?
     /// Keeps the next origin ready, from the first opening on; where that was asked for.
     var standby: RTSPStandby?
     /// Whether and with whom a connection over HTTP is kept.
@@ -136,13 +138,13 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     /// It knows what the packets of the output are like.
     var formsAreTold = false
     /// An ingest that delivers still, and is to be left: it is let go once the next one has joined.
-    var leaving: (any Ingest)?
+    var leaving: Runner?
     /// Changes that were announced for later.
     var changePlan = ChangePlan()
     /// The next of them, and where it is made.
     var nextChange: (change: ChangePlan.Change, npt: NPT)?
     /// Holds back what the ingest gives behind the place of the next change.
-    var cut: (cut: PlannedCut, ingest: any Ingest)?
+    var cut: (cut: PlannedCut, runner: Runner)?
     /// What the clock of the current ingest's container shows; nil until something was announced.
     var clock: PlayedClock?
     /// The ingest that is to be left is read while the next one is being joined.
@@ -161,7 +163,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var lastFindings = Instant.now
     var endOfMedia = EndOfMedia()
     /// It has ended before its time: what it still holds is played where nobody goes on.
-    var endedIngest: (any Ingest)?
+    var endedRunner: Runner?
     /// It has ended, and is left only for another origin that can be joined.
     var endStands = false
     /// By the count of joins, where others were asked for more at the end.
@@ -174,15 +176,18 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var hasPending = false
     /// Where the stream begins, or where the viewer went last.
     var start: NPT
+    var playedRate: Rate { shared.withLock { $0.playedRate } }
     /// How long media went by, on the clock on the wall; once nothing more is presented.
     var playingTime: Duration = .zero
-    /// The rate at which the clock runs; negative where it runs back.
-    var playedRate = Rate.normal
 
     /// Judges the delivery of the ingest that is read.
     var watch: DeliveryWatch
     /// The ingest that is read.
-    var played: (any Ingest)?
+    var played: Runner?
+    /// What its runner was told, or asked, and has not come to yet.
+    var business = RunnerBusiness()
+    /// What an order asks that ended an ingest in the middle of its bytes.
+    var pendingOrder: HandoffController.Order?
     /// It is to be left.
     var departure: Departure?
     /// The last change event, and who was to be asked first for it.
@@ -193,6 +198,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var departureTarget: OriginID?
     /// The origin that is being made ready.
     var preparing: OriginID?
+    /// What came of it, where that is told.
+    var preparation: Result<Void, ByteTrial.Failure>?
     /// Origins that hold other bytes, so that nothing can be made ready there.
     var unprepared: Set<OriginID> = []
     /// When it was last looked who could be asked.
@@ -261,9 +268,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     func run() {
         var order = shared.withLock { $0.controller.start(at: .now) }
         run: while !abort.isAborted {
-            if let ingest = replacement {
-                replacement = nil
-                guard let next = pump(ingest) else {
+            if let runner = replacement.take() {
+                guard let next = pump(runner) else {
                     if replacement != nil { continue }
                     break run
                 }
@@ -290,7 +296,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 }
                 order = next
             case .giveUp(let reason):
-                if let ingest = endedIngest.take() { playOut(ingest) }
+                if let runner = endedRunner.take() {
+                    playOut(runner)
+                    runner.stop()
+                }
                 giveUp(reason)
                 break run
             case .resume:
@@ -298,7 +307,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 preconditionFailure("resume without a running ingest")
             }
         }
-        (leaving, replacement, cut) = (nil, nil, nil)
+        dismissOthers(but: nil)
         shared.withLock { $0.isReadOut = true }
         // What is buffered plays on, and nobody is needed any more.
         standby?.stop()
@@ -327,6 +336,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         outputStop.set()
         buffer.abort()
         abort.abort()
+        shared.withLock { $0.interrupt }?()
     }
 
     func sleep(until moment: Instant) -> Bool {
@@ -412,20 +422,28 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     }
 
     /// Asks an ingest where its flows stand, and tells what it noticed.
-    func noteAccounts(of ingest: any Ingest) {
+    func noteAccounts(of runner: Runner) {
+        note(runner.status.positions)
+        if runner.isStill { note(runner.still.takeFindings(), of: runner) }
+    }
+
+    func note(_ positions: [FlowPosition?]) {
         guard let line else { return }
-        lastFindings = lastFlush
-        for flow in ingest.flows.indices {
-            guard let output = line.output(of: flow), let position = ingest.position(of: flow) else { continue }
+        for (flow, position) in positions.enumerated() {
+            guard let position, let output = line.output(of: flow) else { continue }
             standings[output] = position.shifted(by: line.shift(of: flow))
         }
-        for (flow, text) in ingest.takeFindings() {
+    }
+
+    func note(_ findings: [(flow: Int?, text: String)], of runner: Runner) {
+        guard let line else { return }
+        for (flow, text) in findings {
             guard let flow else {
-                warn("\(url(ingest.origin)) \(text)")
+                warn("\(url(runner.origin)) \(text)")
                 continue
             }
             guard let output = line.output(of: flow), output < outputFlows.count else { continue }
-            warn("\(url(ingest.origin)): \(outputFlows[output]): \(text)")
+            warn("\(url(runner.origin)): \(outputFlows[output]): \(text)")
         }
     }
 
@@ -475,7 +493,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         } catch {
             return error.reason.isAborted ? nil : attemptFailed(error.reason.failure, on: error.origin)
         }
-        let ingest = opened.ingest
+        let runner = opened.runner
+        let ingest = runner.still
         let origin = ingest.origin
         selection = configuration.flows.makeOut(ingest.flows)
         let selected = ingest.flows.filter { isSelected($0) }
@@ -526,7 +545,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         twins.plays(ingest.twinEnd)
         noteJoined(origin, opening: ingest.openingTime, media: nil)
         keepStandby()
-        return pump(ingest)
+        return pump(runner)
     }
 
     /// Opens an origin to go on from.
@@ -536,8 +555,11 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     ///   - forwardsFrom: it is to play forwards from there, although the stream plays backwards.
     func connect(
         _ origin: OriginID, expected: [FlowFormat] = [], overlap: NPT? = nil, forwardsFrom place: NPT? = nil
-    ) throws(IngestOpenError) -> any Ingest {
-        if overlap != nil, takesHot, let ready = hot?.take(origin) { return ready }
+    ) throws(IngestOpenError) -> Runner {
+        let isPaced = configuration.pacing == .realtime
+        if overlap != nil, takesHot, let ready = hot?.take(origin) {
+            return Runner(ready, relay: ready.relay, abort: ready.abort, isPaced: isPaced)
+        }
         let kind = origins[origin].kind
         let hasSparse = outputFlows.contains { $0.isSparse && isSelected($0) }
         var request = request(origin)
@@ -548,7 +570,9 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         if place == nil { request.rate = askedRate }
         if kind.preparation == .session, overlap != nil || isBackward { request.prepared = standby?.take(origin) }
         request.expected = expected
-        return try kind.open(request, supervisor: self, abort: abort)
+        let (relay, abort) = (RunnerRelay(self), AbortSwitch(parent: abort))
+        return Runner(
+            try kind.open(request, supervisor: relay, abort: abort), relay: relay, abort: abort, isPaced: isPaced)
     }
 
     /// A request to open an origin with the settings of this stream, to be completed by the caller. From any thread.
@@ -604,119 +628,11 @@ final class Session: SourceSupervisor, @unchecked Sendable {
 
     // MARK: - Reading
 
-    /// Reads an ingest until it ends or fails.
-    ///
-    /// - Returns: what to do next; nil when the stream is over.
-    func pump(_ ingest: any Ingest) -> HandoffController.Order? {
-        standings = [:]
-        let isPaused = shared.withLock { state in
-            state.interrupt = ingest.interrupter
-            state.hasNoWayBack = !ingest.mayPlayBackwards
-            return state.isPaused
-        }
-        played = ingest
-        // Nobody read while others were asked.
-        nothingIsAwaited()
-        lastBytes = ingest.bytesReceived ?? 0
-        watchFlows()
-        defer {
-            letGo()
-            played = nil
-            shared.withLock { $0.interrupt = nil }
-            noteAccounts(of: ingest)
-            noteLosses(of: ingest)
-        }
-        if isPaused { ingest.pause() }
-        guard beginPlan(of: ingest) else { return nil }
-        while true {
-            if hasControls.load(ordering: .relaxed), let order = carryOutControls(ingest) { return order }
-            if nextChange != nil {
-                switch plannedNow(ingest) {
-                case .goesOn: break
-                case .order(let order): return order
-                case .over: return nil
-                }
-            }
-            if staysUntil != .never, Instant.now >= staysUntil {
-                guard flush() else { return nil }
-                if let order = follow(stayEnded(ingest), ingest) { return order }
-            }
-            if departure != nil {
-                if let order = depart(ingest) { return order }
-                if abort.isAborted { return nil }
-            }
-            if lastFlush - lastFindings > .seconds(1) { noteAccounts(of: ingest) }
-            if lastFlush - lastWarmLook > Self.warmLookInterval { keepBytesWarm(ingest) }
-            if lastFlush - lastLook > Self.lookInterval, let order = keepFull(ingest) { return order }
-            let packet: Packet?
-            do throws(IngestReadError) {
-                packet = try ingest.read()
-            } catch {
-                guard flush() else { return nil }
-                noteAccounts(of: ingest)
-                switch error {
-                case .broken(let media):
-                    return observe(
-                        ChangeEvent(cause: .contentBroken, detail: "\(url(ingest.origin)): \(media)"),
-                        canResume: false)
-                case .playsForwards:
-                    goForwards(ingest, because: "\(url(ingest.origin)) does not play backwards")
-                    if shared.withLock({ $0.isPaused }) { ingest.pause() }
-                    continue
-                case .changed(var event):
-                    if let watch = ingest.watch, watch.hasNews { noteNews(of: ingest, watch) }
-                    // A server that has said that it will be left, and where to, may go before its time.
-                    if let announced = changePlan.announced(by: ingest.origin), announced.event.carrier == nil {
-                        event = announced.event
-                    }
-                    let mayStay = [.indicator, .overload, .operatorRequest].contains(event.kind)
-                    let isPlanned = mayStay && ingest.deliversStill
-                    if isBackward, !failedBackwards(event, ingest, isPlanned: isPlanned) { return nil }
-                    if mayStay { leaving = ingest }
-                    return observe(event, canResume: false, isPlanned: isPlanned)
-                case .interrupted: continue
-                }
-            }
-            guard let packet else {
-                if isBackward, !ingest.hasFailed, !abort.isAborted, replacement == nil {
-                    guard beginningCame(ingest) else { return nil }
-                    continue
-                }
-                if replacement == nil, !ingest.hasFailed, ingest.pendingOrder == nil, !abort.isAborted {
-                    guard flush() else { return nil }
-                    // A seek throws away what was received last: how far that went tells nothing of where the origin ends.
-                    if viewerLeaves { continue }
-                    switch plannedEnd(ingest) {
-                    case .goesOn: break
-                    case .order(let order): return order
-                    case .over: return nil
-                    }
-                }
-                let order = ended(ingest)
-                let isOver = order == nil && replacement == nil && !ingest.hasFailed && !abort.isAborted
-                if isOver, ingest.pendingOrder == nil, viewerGoesElsewhere() { continue }
-                return order
-            }
-            // libavformat may hand out what it had read before the flows were selected.
-            guard isPlayed(packet.flow) else { continue }
-            if isPlanned || ingest.watch?.hasNews ?? false {
-                switch plannedly(packet, of: ingest) {
-                case .goesOn: break
-                case .order(let order): return order
-                case .over:
-                    guard viewerGoesOn() else { return nil }
-                }
-            } else if !accept(packet, of: ingest), !viewerGoesOn() {
-                return nil
-            }
-        }
-    }
-
     /// Moves a packet onto the line, and on towards the buffer. False when the stream is over.
-    func accept(_ packet: consuming Packet, of ingest: any Ingest) -> Bool {
+    func accept(_ packet: consuming Packet, of runner: Runner) -> Bool {
         guard let line else { return false }
-        packet.provenance = Provenance(origin: ingest.origin, joins: joins)
-        guard line.pass(&packet, form: ingest.form(of: packet.flow), mayLeadUp: ingest.makesDecodeTimes) else {
+        packet.provenance = Provenance(origin: runner.origin, joins: joins)
+        guard line.pass(&packet, form: runner.form(of: packet.flow), mayLeadUp: runner.makesDecodeTimes) else {
             return true
         }
         if isBeyondEnd(packet) {
@@ -731,31 +647,32 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         return batch.count < batchLimit && batchBytes < Self.batchByteLimit || flush()
     }
 
-    func accept(_ packets: inout UniqueDeque<Packet>, of ingest: any Ingest) -> Bool {
-        while !packets.isEmpty { guard accept(packets.removeFirst(), of: ingest) else { return false } }
+    func accept(_ packets: inout UniqueDeque<Packet>, of runner: Runner) -> Bool {
+        while !packets.isEmpty { guard accept(packets.removeFirst(), of: runner) else { return false } }
         return true
     }
 
     /// Reads the ingest that is to be left on: between two attempts, or since nobody else can be had.
     func stay(until moment: Instant) -> HandoffController.Order? {
-        guard let ingest = leaving else { preconditionFailure("nothing to stay on") }
-        leaving = nil
+        guard let runner = leaving.take() else { preconditionFailure("nothing to stay on") }
         if endStands {
-            endStood(ingest)
+            endStood(runner)
+            runner.stop()
             return nil
         }
         if let event = failedMeanwhile {
             failedMeanwhile = nil
             cut = nil
+            runner.stop()
             return observe(event, canResume: false)
         }
         staysUntil = moment
         if moment == .never {
             watch.stays(at: .now)
             planner.returnFailed(at: .now)
-            warn(stayWarning(ingest.origin))
+            warn(stayWarning(runner.origin))
         }
-        return pump(ingest)
+        return pump(runner)
     }
 
     /// Why an origin is played on that was to be left; the origin that was wanted is named.
@@ -769,21 +686,21 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         return "\(wish) \(url(target)) failed\(failure), and \(rest)"
     }
 
-    func stayEnded(_ ingest: any Ingest) -> HandoffController.Order {
+    func stayEnded(_ runner: Runner) -> HandoffController.Order {
         staysUntil = .never
-        leaving = ingest
+        leaving = runner
         (eventNPT, eventLevel) = (position ?? .zero, buffer.level.duration)
         return shared.withLock { $0.controller.stayEnded(at: .now) }
     }
 
     /// Adds up what the network lost of the flows of an ingest, and tells.
-    func noteLosses(of ingest: any Ingest) {
-        for (flow, lost) in ingest.takeLosses().sorted(by: { $0.key < $1.key }) {
+    func note(_ news: [Int: FlowLosses], of runner: Runner) {
+        for (flow, lost) in news.sorted(by: { $0.key < $1.key }) {
             guard let output = line?.output(of: flow), output < outputFlows.count else { continue }
             losses[output, default: FlowLosses()] += lost
             // What was filled nobody misses.
             if lost.packets == 0, lost.units == 0 { continue }
-            warn("\(url(ingest.origin)): \(outputFlows[output]): \(lost)")
+            warn("\(url(runner.origin)): \(outputFlows[output]): \(lost)")
         }
     }
 
@@ -809,23 +726,23 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     }
 
     /// The demuxer has no more packets: is that the end?
-    func ended(_ ingest: any Ingest) -> HandoffController.Order? {
+    func ended(_ runner: Runner) -> HandoffController.Order? {
         guard flush() else { return nil }
         if replacement != nil { return nil }
-        if let order = ingest.pendingOrder {
-            if case .giveUp = order { playOut(ingest) }
+        if let order = pendingOrder.take() {
+            if case .giveUp = order { playOut(runner) }
             return order
         }
         if abort.isAborted { return nil }
-        if ingest.hasFailed {
-            playOut(ingest)
+        if runner.still.hasFailed {
+            playOut(runner)
             // Whoever fails says why, and is replaced; where that did not happen it is no end of the stream all the same.
-            return .giveUp(reason: "\(url(ingest.origin)): reading it failed")
+            return .giveUp(reason: "\(url(runner.origin)): reading it failed")
         }
-        let order = endedShort(ingest)
+        let order = endedShort(runner)
         switch order {
-        case nil, .giveUp: playOut(ingest)
-        default: endedIngest = ingest
+        case nil, .giveUp: playOut(runner)
+        default: endedRunner = runner
         }
         return order
     }

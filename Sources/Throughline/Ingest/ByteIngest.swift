@@ -236,19 +236,16 @@ final class ByteIngest: Ingest {
         Timeline(input.length != nil || input.isSeekable ? .fromStart : .live, anchor: demuxer.start)
     }
     var openingFailure: ChangeEvent? { input.openingFailure }
-    var pendingOrder: HandoffController.Order? { input.pendingOrder }
     var hasFailed: Bool { demuxer.inputFailed }
     func opened() {
         input.isOpening = false
     }
     var canResume: Bool { input.isSeekable }
-    func follow(_ order: HandoffController.Order) -> HandoffController.Order? { input.follow(order) }
+    func follow(_ answer: SourceAnswer) -> Bool { input.follow(answer) }
     var bytesReceived: Int64? { input.byteCount }
     var openingTime: Duration? { input.openingTime }
-    func canPrepare(_ origin: Origin) -> Bool { input.canPrepare && origin.kind.carriesBytes }
-    func prepare(_ origin: OriginID) { input.prepare(origin) }
-    var preparation: Result<Void, ByteTrial.Failure>? { input.preparation }
-    func letGo() { input.letGo() }
+    var canPrepare: Bool { input.canPrepare }
+    func carryOut(_ preparations: [SourcePreparation]) { input.carryOut(preparations) }
     func keepWarm(_ origin: OriginID) { input.keepWarm(origin) }
     func warmth() throws(ByteTrial.Failure) -> Bool? { try input.warmth() }
     func coolDown() { input.coolDown() }
@@ -256,7 +253,7 @@ final class ByteIngest: Ingest {
         unwanted = Set(demuxer.flows.filter { !isWanted($0) }.map(\.index))
         demuxer.select(isWanted)
     }
-    var deliversStill: Bool { !hasFailed && pendingOrder == nil }
+    var deliversStill: Bool { !hasFailed && !input.isBroken }
 
     // MARK: - Seeking
 

@@ -5,7 +5,7 @@ internal import ThroughlineTransport
 ///
 /// It is opened on a thread of its own, so that another origin can be asked beside one that is slow.
 struct FirstIngest {
-    let ingest: any Ingest
+    let runner: Runner
     private let supervisor: StandbySupervisor
 
     /// Begins to open an origin.
@@ -16,11 +16,15 @@ struct FirstIngest {
     static func open(
         _ request: IngestRequest, _ kind: IngestKind, of session: Session, abort: AbortSwitch
     ) -> Trial<FirstIngest, IngestOpenError> {
-        let supervisor = StandbySupervisor(session, bound: session.openBound(for: request.origin))
+        let relay = RunnerRelay(session)
+        let supervisor = StandbySupervisor(relay, bound: session.openBound(for: request.origin))
+        let isPaced = request.isPaced
         let abort = AbortSwitch(parent: abort)
         let trial = Trial<FirstIngest, IngestOpenError>(abort: abort)
         trial.begin(name: "tl-open") { () throws(IngestOpenError) in
-            FirstIngest(ingest: try kind.open(request, supervisor: supervisor, abort: abort), supervisor: supervisor)
+            let ingest = try kind.open(request, supervisor: supervisor, abort: abort)
+            return FirstIngest(
+                runner: Runner(ingest, relay: relay, abort: abort, isPaced: isPaced), supervisor: supervisor)
         }
         return trial
     }
@@ -28,6 +32,6 @@ struct FirstIngest {
     /// The stream begins with it.
     func play() {
         supervisor.handOver()
-        ingest.opened()
+        runner.still.opened()
     }
 }

@@ -29,8 +29,6 @@ protocol Ingest: AnyObject {
     var makesDecodeTimes: Bool { get }
     /// Why it failed before it was played.
     var openingFailure: ChangeEvent? { get }
-    /// What is to be done, where the end of the packets was decided by an order of the controller.
-    var pendingOrder: HandoffController.Order? { get }
     /// The packets ended because something failed.
     var hasFailed: Bool { get }
 
@@ -42,18 +40,15 @@ protocol Ingest: AnyObject {
     var openingTime: Duration? { get }
     /// Whether it can go on with the same bytes from another origin.
     var canResume: Bool { get }
-    /// Carries out what it can of an order, while it delivers still.
+    /// Goes on with the bytes of another origin where it is told to, while it delivers still.
     ///
-    /// - Returns: nil when it goes on with the bytes of another origin; otherwise what is left to do.
-    func follow(_ order: HandoffController.Order) -> HandoffController.Order?
-    /// Whether an origin could be made ready to go on under this ingest.
-    func canPrepare(_ origin: Origin) -> Bool
-    /// Makes another origin ready to go on from where this ingest stands, beside the one that it waits for.
-    func prepare(_ origin: OriginID)
-    /// What came of it, if that is known.
-    var preparation: Result<Void, ByteTrial.Failure>? { get }
-    /// What was made ready is not needed any more.
-    func letGo()
+    /// - Returns: false when it is told not to: it stays as it is.
+    func follow(_ answer: SourceAnswer) -> Bool
+    /// Whether an origin that carries bytes could be made ready to go on under this ingest.
+    var canPrepare: Bool { get }
+    /// Makes another origin ready to go on from where this ingest stands, or lets it go; what comes of it is told to the
+    /// supervisor.
+    func carryOut(_ preparations: [SourcePreparation])
     /// Keeps another origin ready to go on under this ingest, whatever becomes of the one that it reads; called again and
     /// again.
     func keepWarm(_ origin: OriginID)
@@ -142,13 +137,11 @@ extension Ingest {
     var twinEnd: RTSPTwinEnd? { nil }
     var watch: ChangeWatch? { nil }
     var canResume: Bool { false }
-    func follow(_ order: HandoffController.Order) -> HandoffController.Order? { order }
+    func follow(_ answer: SourceAnswer) -> Bool { false }
     var bytesReceived: Int64? { nil }
     var openingTime: Duration? { nil }
-    func canPrepare(_ origin: Origin) -> Bool { false }
-    func prepare(_ origin: OriginID) {}
-    var preparation: Result<Void, ByteTrial.Failure>? { nil }
-    func letGo() {}
+    var canPrepare: Bool { false }
+    func carryOut(_ preparations: [SourcePreparation]) {}
     func keepWarm(_ origin: OriginID) {}
     func warmth() throws(ByteTrial.Failure) -> Bool? { nil }
     func coolDown() {}

@@ -3,79 +3,11 @@ internal import ThroughlineMedia
 internal import ThroughlineProtocols
 internal import ThroughlineTransport
 
-/// What the input of a demuxer asks of its session when a source fails.
-protocol SourceSupervisor: AnyObject {
-    /// A source under a running demuxer failed: what to do?
-    func sourceFailed(_ event: ChangeEvent, canResume: Bool) -> HandoffController.Order
-    /// An attempt to resume came to nothing: what next?
-    func resumeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) -> HandoffController.Order
-    /// Who may be asked beside an origin that is asked for the same bytes, and when.
-    func hedging(_ pick: OriginID) -> HedgedOpening
-    /// The other is asked too.
-    func hedged(with origin: OriginID)
-    /// One of the two has failed, and the other is still asked.
-    func hedgeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID)
-    /// The moment that was waited for has come: what next?
-    func waitEnded() -> HandoffController.Order
-    /// Joins another ingest while this one stands still.
-    ///
-    /// - Returns: nil when it was joined and this input is to end; otherwise what to do next.
-    func replace(on origin: OriginID) -> HandoffController.Order?
-    /// The origin that delivers has no more: who could say whether that is the end, and until when; nil for nobody.
-    func endCame() -> EndInquiry?
-    /// Waits for an object to grow; false when the session is to stop.
-    func awaitGrowth(until moment: Instant) -> Bool
-    /// Whether anyone but the current origin could be asked now.
-    var hasAlternative: Bool { get }
-    /// Bytes flow again, from this origin.
-    func resumed(on origin: OriginID, at byte: Int64, standby: Standby, evidence: String)
-    /// A source that was closed while nobody read was opened again.
-    func reopened(_ origin: OriginID, at byte: Int64)
-    /// Sleeps; false when the session is to stop.
-    func sleep(until: Instant) -> Bool
-    /// The reader is about to wait for bytes: everything read so far should be on its way.
-    func aboutToWait()
-    func origin(_ id: OriginID) -> Origin
-    /// Bytes or packets of the origin that delivers are wanted, and waited for from now on.
-    func mediaIsAwaited()
-    /// Some came.
-    ///
-    /// - Parameter isInBuffer: what came before them is in the playout buffer, or about to be.
-    func mediaArrived(isInBuffer: Bool)
-    /// None are wanted for now.
-    func nothingIsAwaited()
-    /// While waiting: when to ask for a reason to leave.
-    var nextLook: Instant { get }
-    /// Why the origin is to be left for what did not come; nil to go on waiting.
-    func reasonToLeave() -> ChangeEvent?
-    /// Nothing more is expected of a flow of the origin that delivers.
-    func flowEnded(_ flow: Int)
-    /// Another range begins: what was heard of the flows before says nothing of when they are heard next.
-    func flowsRestarted()
-    /// The origin that delivers brings too little, and may be left while it does.
-    var isTooSlow: Bool { get }
-    /// What was prepared with another origin is of no use any more.
-    func preparationIsStale()
-    /// How long an origin may take to answer.
-    func openBound(for origin: OriginID) -> Duration
-    /// The origin plays at this rate, whatever it was asked for.
-    func playing(at rate: Rate)
-}
-
-extension SourceSupervisor {
-    func endCame() -> EndInquiry? { nil }
-    func awaitGrowth(until moment: Instant) -> Bool { sleep(until: moment) }
-    // Where no failure is healed, nobody is asked.
-    func hedging(_ pick: OriginID) -> HedgedOpening { HedgedOpening([.init(pick, expected: .zero)], dryAt: nil) }
-    func hedged(with origin: OriginID) {}
-    func hedgeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) {}
-}
-
 /// The bytes of one object for a demuxer, whichever origin they come from.
 ///
 /// When a source fails in mid-object, the next origin is asked for the same bytes, from a place before the break: when
 /// its object is as long and those bytes are the same, reading goes on there and the demuxer never notices. Otherwise
-/// the input fails, and `pendingOrder` says what its session is to do.
+/// the input fails.
 final class SourceInput: ByteInput {
     /// What is kept of the bytes for a demuxer that goes back: a container may hold its flows one after another.
     static let windowCapacity = 2 << 20
@@ -126,8 +58,6 @@ final class SourceInput: ByteInput {
     private var readBegan: Instant
     /// Made once: it is handed over with every read.
     private var waitBegins: (() -> Instant)?
-    /// The order that ended the input, for the session to carry out.
-    private(set) var pendingOrder: HandoffController.Order?
     /// How long the origin took to answer.
     private(set) var openingTime: Duration = .zero
     /// Why the input failed before it could be played.
@@ -186,7 +116,7 @@ final class SourceInput: ByteInput {
     var contentType: String? { head.contentType }
 
     func seek(to offset: Int64) -> Bool {
-        guard head.isSeekable, offset >= 0, pendingOrder == nil else { return false }
+        guard head.isSeekable, offset >= 0, !isBroken else { return false }
         if offset == position { return true }
         if let length = head.length, offset > length { return false }
         if offset < position, position - offset <= Self.windowCapacity, window == nil, !isOpening {
@@ -205,7 +135,7 @@ final class SourceInput: ByteInput {
     private func keep(from offset: Int64) { window = ByteWindow(capacity: Self.windowCapacity, at: offset) }
 
     func read(into buffer: UnsafeMutableRawBufferPointer) -> ByteInputResult {
-        if pendingOrder != nil { return .failed }
+        if isBroken { return .failed }
         if let length = head.length, position >= length {
             guard isEndUnknown, !isOpening, hasGrown(beyond: length) || goesOnElsewhere() else { return ending }
         }
@@ -255,6 +185,7 @@ final class SourceInput: ByteInput {
             } catch {
                 var event: ChangeEvent?
                 if error.code == .timedOut, !isOpening, isOpen {
+                    carryOut(supervisor.takePreparations())
                     event = supervisor.reasonToLeave()
                     if event == nil { continue }
                 }
@@ -323,8 +254,9 @@ final class SourceInput: ByteInput {
     }
 
     /// Nothing more comes: because that is the end, or because going on elsewhere failed.
-    private var ending: ByteInputResult { pendingOrder == nil && !isBroken ? .end : .failed }
-    private var isBroken = false
+    private var ending: ByteInputResult { isBroken ? .failed : .end }
+    /// Its bytes go on nowhere.
+    private(set) var isBroken = false
 
     /// Asks other origins at the end of the object, once, and goes on with the one whose object does.
     private func goesOnElsewhere() -> Bool {
@@ -341,8 +273,7 @@ final class SourceInput: ByteInput {
             detail:
                 "\(redacted(supervisor.origin(originID).url)): its object ends at byte \(here), and goes on to byte "
                 + "\(length) at \(redacted(target))", target: target)
-        isBroken = !goOn(supervisor.sourceFailed(event, canResume: true))
-        return !isBroken
+        return goOn(supervisor.broke(event, canResume: true))
     }
 
     /// The length of the object that goes on elsewhere.
@@ -423,49 +354,30 @@ final class SourceInput: ByteInput {
         if idle.mayHaveIdled, event.cause.isBrokenConnection || event.cause == .refused, reopenQuietly() { return true }
         idle.settled()
         isOpen = false
-        return goOn(supervisor.sourceFailed(event, canResume: head.isSeekable))
+        return goOn(supervisor.broke(event, canResume: head.isSeekable))
     }
 
-    /// Carries out an order, and those that follow from it. False when the demuxer must end.
-    private func goOn(_ order: HandoffController.Order) -> Bool {
-        var order = order
-        while true {
-            switch order {
-            case .resume(let next):
-                guard let failure = tryResume(on: next) else { return true }
+    /// Goes on where it is told to. False when the demuxer must end.
+    private func goOn(_ answer: SourceAnswer) -> Bool {
+        isBroken = !follow(answer)
+        return !isBroken
+    }
+
+    /// Goes on with the bytes of another origin where it is told to, and as long as that fails.
+    ///
+    /// - Returns: false when it is told not to; until then the source is kept.
+    func follow(_ answer: SourceAnswer) -> Bool {
+        var answer = answer
+        while case .resume(let next, let opening) = answer {
+            do throws(ByteTrials.Failure) {
+                try resume(on: next, opening)
+                return true
+            } catch {
                 if abort.isAborted { return false }
-                order = supervisor.resumeFailed(HandoffController.AttemptFailure(failure.reason), on: failure.origin)
-            case .wait(let moment):
-                guard supervisor.sleep(until: moment) else { return false }
-                order = supervisor.waitEnded()
-            case .replace(let next):
-                guard let following = supervisor.replace(on: next) else { return false }
-                if abort.isAborted { return false }
-                order = following
-            case .open, .giveUp, .stay:
-                pendingOrder = order
-                return false
+                answer = supervisor.resumeFailed(HandoffController.AttemptFailure(error.reason), on: error.origin)
             }
         }
-    }
-
-    /// Goes on with the bytes of another origin where it is ordered to, and as long as that fails.
-    ///
-    /// - Returns: nil when it does; otherwise what else is to be done. Until then the source is kept.
-    func follow(_ order: HandoffController.Order) -> HandoffController.Order? {
-        var order = order
-        while case .resume(let next) = order {
-            guard let failure = tryResume(on: next) else { return nil }
-            order = supervisor.resumeFailed(HandoffController.AttemptFailure(failure.reason), on: failure.origin)
-        }
-        return order
-    }
-
-    private func tryResume(on next: OriginID) -> ByteTrials.Failure? {
-        do throws(ByteTrials.Failure) {
-            try resume(on: next)
-            return nil
-        } catch { return error }
+        return false
     }
 
     /// The origin closed a connection that nobody read from: that is no failure of the origin.
@@ -484,10 +396,10 @@ final class SourceInput: ByteInput {
 
     /// Puts an origin's bytes under the demuxer, once they are proven to be the same; those of another, where the pick is
     /// slow.
-    private func resume(on pick: OriginID) throws(ByteTrials.Failure) {
+    private func resume(on pick: OriginID, _ opening: HedgedOpening) throws(ByteTrials.Failure) {
         var prepared: OriginID?
         var trials = ByteTrials(
-            supervisor.hedging(pick),
+            opening,
             ByteTrials.Surroundings(
                 trial: { [self] origin in
                     if let trial, trial.question.origin == origin,
@@ -556,10 +468,24 @@ final class SourceInput: ByteInput {
     /// Whether another origin could go on under the demuxer.
     var canPrepare: Bool { head.isSeekable && !isOpening }
 
-    /// Tries another origin at the present place, beside the source that is waited for.
-    func prepare(_ next: OriginID) {
+    /// Tries another origin at the present place, beside the source that is waited for; what comes of it is told.
+    private func prepare(_ next: OriginID) {
         letGo()
-        trial = begin(next).trial
+        let (trial, _) = begin(next)
+        self.trial = trial
+        nonisolated(unsafe) let supervisor = supervisor  // It takes this from any thread.
+        trial.trial.whenEnded { [trial = trial.trial] in
+            if let result = trial.state { supervisor.prepared(next, result) }
+        }
+    }
+
+    func carryOut(_ preparations: [SourcePreparation]) {
+        for preparation in preparations {
+            switch preparation {
+            case .begin(let origin): prepare(origin)
+            case .letGo: letGo()
+            }
+        }
     }
 
     /// Begins to try another origin, over the connection that is kept with it if there is one.
@@ -575,11 +501,8 @@ final class SourceInput: ByteInput {
         return (trial, false)
     }
 
-    /// What came of it, if that is known.
-    var preparation: Result<Void, ByteTrial.Failure>? { trial?.state }
-
     /// The other origin is not needed any more, or not from there.
-    func letGo() { trial.take()?.cancel() }
+    private func letGo() { trial.take()?.cancel() }
 
     /// Makes another origin ready ahead of need, and keeps it so.
     func keepWarm(_ next: OriginID) {

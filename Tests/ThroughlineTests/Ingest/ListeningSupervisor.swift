@@ -37,25 +37,18 @@ final class ListeningSupervisor: SourceSupervisor {
         return isLeft ? ChangeEvent(cause: .silence, detail: "\(url): nothing came") : nil
     }
 
-    func sourceFailed(_ event: ChangeEvent, canResume: Bool) -> HandoffController.Order {
+    func broke(_ event: ChangeEvent, canResume: Bool) -> SourceAnswer {
         failure = event
-        return .giveUp(reason: event.detail)
+        return .close
     }
-    func resumeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) -> HandoffController.Order {
-        .giveUp(reason: "")
-    }
-    func waitEnded() -> HandoffController.Order { .giveUp(reason: "") }
-    func replace(on origin: OriginID) -> HandoffController.Order? { .giveUp(reason: "") }
+    func resumeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) -> SourceAnswer { .close }
     let hasAlternative = false
     func resumed(on origin: OriginID, at byte: Int64, standby: Standby, evidence: String) {}
     func reopened(_ origin: OriginID, at byte: Int64) { reopenings.append(byte) }
-    func sleep(until: Instant) -> Bool { false }
     func aboutToWait() {}
     func origin(_ id: OriginID) -> Origin { Origin(url: url) }
     func flowEnded(_ flow: Int) {}
     func flowsRestarted() {}
-    var isTooSlow: Bool { false }
-    func preparationIsStale() {}
     func openBound(for origin: OriginID) -> Duration { .seconds(10) }
     func playing(at rate: Rate) {}
 }

@@ -44,7 +44,6 @@ internal import ThroughlineProtocols
         let timeline = Timeline(.live, flowsCountApart: true)
         let makesDecodeTimes = false
         let openingFailure: ChangeEvent? = nil
-        let pendingOrder: HandoffController.Order? = nil
         let interrupter: (@Sendable () -> Void)? = nil
         let deliversStill = true
         let hasFailed = false

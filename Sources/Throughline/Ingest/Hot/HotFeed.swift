@@ -332,6 +332,9 @@ final class HotFeed: Sendable {
         }
     }
 
+    /// Whether it has more of all flows than was received of the primary.
+    func hasMore(than primary: StandbyWindow.Primary) -> Bool { state.withLock { $0.window.hasMore(than: primary) } }
+
     /// How far ahead of the primary it was asked to begin.
     var lead: MediaTime { state.withLock { $0.window.lead } }
 

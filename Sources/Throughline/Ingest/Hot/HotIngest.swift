@@ -30,7 +30,9 @@ final class HotIngest: Ingest {
 
     private let inner: any Ingest
     private let supervisor: StandbySupervisor
-    private let abort: AbortSwitch
+    /// Stands behind it once it is played.
+    let relay: RunnerRelay
+    let abort: AbortSwitch
     private let url: String
     private var thread: WorkerThread?
     /// The thread has ended: the ingest is read here.
@@ -58,12 +60,14 @@ final class HotIngest: Ingest {
     /// - Parameters:
     ///   - ingest: just opened, and used by nobody else from here on.
     ///   - supervisor: of the ingest.
+    ///   - relay: behind that supervisor.
     ///   - abort: of the ingest, and of nothing else.
     ///   - proof: compares it with what is played.
     ///   - outlook: how far the primary is; from the thread that reads.
     ///   - changed: the condition of the feed has changed; from that thread.
     init(
-        _ ingest: sending any Ingest, supervisor: StandbySupervisor, abort: AbortSwitch, window: StandbyWindow,
+        _ ingest: sending any Ingest, supervisor: StandbySupervisor, relay: RunnerRelay, abort: AbortSwitch,
+        window: StandbyWindow,
         proof: StandbyProof, url: String,
         outlook: @escaping @Sendable () -> StandbyWindow.Primary?, changed: @escaping @Sendable () -> Void
     ) {
@@ -77,6 +81,7 @@ final class HotIngest: Ingest {
         knownDuration = ingest.duration
         couldPlayBackwards = ingest.mayPlayBackwards
         self.supervisor = supervisor
+        self.relay = relay
         self.abort = abort
         self.url = url
         let feed = HotFeed(window: window, flows: ingest.flows, abort: abort)
@@ -211,7 +216,10 @@ final class HotIngest: Ingest {
                 if case .stopped = end { hasFeed = false }
                 if isPlayed { hasFeed = false }
                 return nil
-            case .interrupted: throw .interrupted
+            case .interrupted:
+                // Somebody has something to say: that it is to be left for what did not come, perhaps.
+                if isTold, session.nextLook <= .now, let event = session.reasonToLeave() { throw .changed(event) }
+                throw .interrupted
             case .nothing:
                 guard isPlayed else {
                     throw .changed(ChangeEvent(cause: .silence, detail: "\(url): no packet came"))
@@ -289,7 +297,6 @@ final class HotIngest: Ingest {
         case .stopped: settled?.hasFailed ?? false
         }
     }
-    var pendingOrder: HandoffController.Order? { settled?.pendingOrder }
     var watch: ChangeWatch? { settled?.watch }
     var deliversStill: Bool {
         switch end {
@@ -299,13 +306,9 @@ final class HotIngest: Ingest {
         }
     }
     var canResume: Bool { !hasFeed && settled?.canResume ?? false }
-    func follow(_ order: HandoffController.Order) -> HandoffController.Order? {
-        hasFeed ? order : settled?.follow(order) ?? order
-    }
-    func canPrepare(_ origin: Origin) -> Bool { settled?.canPrepare(origin) ?? false }
-    func prepare(_ origin: OriginID) { settled?.prepare(origin) }
-    var preparation: Result<Void, ByteTrial.Failure>? { settled?.preparation }
-    func letGo() { settled?.letGo() }
+    func follow(_ answer: SourceAnswer) -> Bool { !hasFeed && settled?.follow(answer) ?? false }
+    var canPrepare: Bool { settled?.canPrepare ?? false }
+    func carryOut(_ preparations: [SourcePreparation]) { settled?.carryOut(preparations) }
     var bytesReceived: Int64? {
         guard let settled else { return bytesOfFeed }
         return settled.bytesReceived.map { $0 - bytesBefore + bytesOfFeed }

@@ -111,6 +111,14 @@ final class HotStandby: Sendable {
         return feed.0
     }
 
+    /// Whether what is held goes on behind what was received.
+    var hasMore: Bool {
+        guard let feed = state.withLock({ $0.held?.ingest.feed }), let primary = surroundings.outlook() else {
+            return false
+        }
+        return feed.hasMore(than: primary)
+    }
+
     /// The origin that is held, or being opened.
     var origin: OriginID? { state.withLock { $0.held?.ingest.origin ?? $0.opening?.origin } }
 

@@ -36,22 +36,15 @@ final class StandbySupervisor: SourceSupervisor, @unchecked Sendable {
 
     private var player: (any SourceSupervisor)? { stage == .played ? session : nil }
 
-    func sourceFailed(_ event: ChangeEvent, canResume: Bool) -> HandoffController.Order {
-        player?.sourceFailed(event, canResume: canResume) ?? .giveUp(reason: event.detail)
+    func broke(_ event: ChangeEvent, canResume: Bool) -> SourceAnswer {
+        player?.broke(event, canResume: canResume) ?? .close
     }
-    func resumeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) -> HandoffController.Order {
-        player?.resumeFailed(failure, on: origin) ?? .giveUp(reason: failure.text)
-    }
-    func hedging(_ pick: OriginID) -> HedgedOpening {
-        player?.hedging(pick) ?? HedgedOpening([.init(pick, expected: .zero)], dryAt: nil)
+    func resumeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) -> SourceAnswer {
+        player?.resumeFailed(failure, on: origin) ?? .close
     }
     func hedged(with origin: OriginID) { player?.hedged(with: origin) }
     func hedgeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) {
         player?.hedgeFailed(failure, on: origin)
-    }
-    func waitEnded() -> HandoffController.Order { player?.waitEnded() ?? .giveUp(reason: "") }
-    func replace(on origin: OriginID) -> HandoffController.Order? {
-        if let player { player.replace(on: origin) } else { .giveUp(reason: "") }
     }
     /// An end that comes a little early is believed of a standby: whether there is more, the primary shows.
     var hasAlternative: Bool { player?.hasAlternative ?? false }
@@ -59,7 +52,6 @@ final class StandbySupervisor: SourceSupervisor, @unchecked Sendable {
         player?.resumed(on: origin, at: byte, standby: standby, evidence: evidence)
     }
     func reopened(_ origin: OriginID, at byte: Int64) { player?.reopened(origin, at: byte) }
-    func sleep(until moment: Instant) -> Bool { player?.sleep(until: moment) ?? false }
     func endCame() -> EndInquiry? { player?.endCame() }
     func awaitGrowth(until moment: Instant) -> Bool { player?.awaitGrowth(until: moment) ?? false }
     func aboutToWait() { player?.aboutToWait() }
@@ -68,10 +60,13 @@ final class StandbySupervisor: SourceSupervisor, @unchecked Sendable {
     func mediaArrived(isInBuffer: Bool) { player?.mediaArrived(isInBuffer: isInBuffer) }
     func nothingIsAwaited() { player?.nothingIsAwaited() }
     var nextLook: Instant { player?.nextLook ?? .now + bound }
+    func takePreparations() -> [SourcePreparation] { player?.takePreparations() ?? [] }
     func reasonToLeave() -> ChangeEvent? { player?.reasonToLeave() }
+    func wasOverlooked() { player?.wasOverlooked() }
     func flowEnded(_ flow: Int) { player?.flowEnded(flow) }
     func flowsRestarted() { player?.flowsRestarted() }
     var isTooSlow: Bool { player?.isTooSlow ?? false }
+    func prepared(_ origin: OriginID, _ result: Result<Void, ByteTrial.Failure>) { player?.prepared(origin, result) }
     func preparationIsStale() { player?.preparationIsStale() }
     func openBound(for origin: OriginID) -> Duration { stage == .standby ? bound : session.openBound(for: origin) }
     func playing(at rate: Rate) {

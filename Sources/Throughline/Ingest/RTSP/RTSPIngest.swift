@@ -16,7 +16,6 @@ final class RTSPIngest: Ingest {
     var deliversStill: Bool {
         isEndDoubted || !hasFailed && !hasEnded && !isTornDown && doubt == nil && !source.queue.isClosed
     }
-    let pendingOrder: HandoffController.Order? = nil
     var timeline: Timeline { Timeline(isLiveSource ? .live : .declared, flowsCountApart: true) }
     var isSeekable: Bool { true }
 
@@ -409,7 +408,7 @@ final class RTSPIngest: Ingest {
     }
 
     private func nextItem() throws(IngestReadError) -> RTSPItem? {
-        if let item = source.queue.take(until: Instant(nanoseconds: 0)) { return heard(item) }
+        if let item = source.queue.take(until: Instant(nanoseconds: 0)), !isCall(item) { return heard(item) }
         if !isOpening { supervisor.aboutToWait() }
         if !isOpening, isPaused { supervisor.nothingIsAwaited() }
         awaitsMedia = !isPaused
@@ -425,10 +424,13 @@ final class RTSPIngest: Ingest {
             }
             // Close to the end the last packets are waited for, however soon the supervisor wants to look at something.
             let lastCall = due == nil ? endIsDue : nil
+            if lastCall != nil, !isOpening { supervisor.nothingIsAwaited() }
             let deadline =
                 isOpening || isBetweenRanges ? openDeadline : lastCall ?? min(supervisor.nextLook, due ?? .never)
-            if let item = source.queue.take(until: endIsAnnounced ? min(deadline, endDeadline) : deadline) {
-                return heard(item)
+            let item = source.queue.take(until: endIsAnnounced ? min(deadline, endDeadline) : deadline)
+            if let item {
+                guard isCall(item) else { return heard(item) }
+                if lastCall != nil { continue }
             }
             if abort.isAborted { return nil }
             if source.queue.isClosed {
@@ -443,9 +445,18 @@ final class RTSPIngest: Ingest {
             guard !isOpening else {
                 throw .changed(ChangeEvent(cause: .silence, detail: "\(url): no packet came"))
             }
-            if let item = overlooked() { return heard(item) }
+            if let item = overlooked() {
+                supervisor.wasOverlooked()
+                return heard(item)
+            }
             if let event = supervisor.reasonToLeave() { throw .changed(event) }
         }
+    }
+
+    /// Whether the supervisor calls, since it wants to be asked for a reason to leave.
+    private func isCall(_ item: RTSPItem) -> Bool {
+        guard case .interrupted = item, !isOpening, !isPaused, !isBetweenRanges else { return false }
+        return supervisor.nextLook <= .now
     }
 
     /// What has come already while the source's thread had no turn: that is no silence of the server.

@@ -30,8 +30,8 @@ internal import ThroughlineTransport
 
         func standby(at begin: NPT, isRealtime: Bool = false) throws -> HotIngest {
             let origin = Origin(url: HotIngestTests.file)
-            let supervisor = StandbySupervisor(
-                ProbeSupervisor([origin], bound: .seconds(5)), bound: .seconds(5))
+            let relay = RunnerRelay(ProbeSupervisor([origin], bound: .seconds(5)))
+            let supervisor = StandbySupervisor(relay, bound: .seconds(5))
             let ingest = try ByteIngest(Self.request, supervisor: supervisor, abort: abort)
             if begin > .zero { try ingest.seek(to: begin) }
             let window = StandbyWindow(
@@ -40,7 +40,7 @@ internal import ThroughlineTransport
             let buffer = PlayoutBuffer(
                 limits: PlayoutBuffer.Limits(duration: .seconds(1), bytes: 1 << 20, packets: 100, isPaced: true))
             return HotIngest(
-                ingest, supervisor: supervisor, abort: abort, window: window,
+                ingest, supervisor: supervisor, relay: relay, abort: abort, window: window,
                 proof: StandbyProof(buffer: buffer, played: []) { [] }, url: "the standby",
                 outlook: { [primary] in primary.withLock { $0 } }, changed: {})
         }
@@ -179,7 +179,6 @@ internal import ThroughlineTransport
         let timeline = Timeline(.fromStart)
         let makesDecodeTimes = false
         let openingFailure: ChangeEvent? = nil
-        let pendingOrder: HandoffController.Order? = nil
         let interrupter: (@Sendable () -> Void)?
         var deliversStill: Bool { !hasFailed }
         func opened() {}
@@ -206,8 +205,9 @@ internal import ThroughlineTransport
         let buffer = PlayoutBuffer(
             limits: PlayoutBuffer.Limits(duration: .seconds(1), bytes: 1 << 20, packets: 100, isPaced: true))
         let (isRead, isSparse) = (ingest.isRead, ingest.flows.isEmpty ? [false] : ingest.flows.map(\.isSparse))
+        let relay = RunnerRelay(session)
         let hot = HotIngest(
-            ingest, supervisor: StandbySupervisor(session, bound: .seconds(5)), abort: abort,
+            ingest, supervisor: StandbySupervisor(relay, bound: .seconds(5)), relay: relay, abort: abort,
             window: StandbyWindow(isSparse: isSparse, pictures: nil, isRealtime: false, at: .now),
             proof: StandbyProof(buffer: buffer, played: []) { [] }, url: "the standby",
             outlook: { [primary] in primary },

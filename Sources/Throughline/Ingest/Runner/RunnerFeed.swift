@@ -1,0 +1,190 @@
+internal import DequeModule
+internal import ThroughlineCore
+internal import ThroughlineMedia
+
+/// What lies between a runner's thread and whoever owns the runner: items one way, in order, and orders the other.
+///
+/// `thread…` and `put` are the thread's part; what was prepared may be put from any thread. All else is the owner's, but for
+/// `wake`.
+final class RunnerFeed: Sendable {
+    /// What the thread does next.
+    enum Turn {
+        case read
+        case park
+        /// It is to be left.
+        case leave(ChangeEvent, atOnce: Bool)
+        case prepare([SourcePreparation])
+        case end
+    }
+
+    /// What somebody who is asked says.
+    enum Answer: Sendable {
+        case source(SourceAnswer)
+        case inquiry(EndInquiry?)
+    }
+
+    private struct Leave {
+        let event: ChangeEvent
+        /// In the middle of a packet, too.
+        let isAtOnce: Bool
+    }
+
+    /// Items under the lock of the feed.
+    private final class Shelf {
+        var items = UniqueDeque<RunnerItem>()
+    }
+
+    private struct State {
+        var shelf: Shelf
+        /// Runs of packets that wait.
+        var runs = 0
+        /// The thread stands still until it is told to go on.
+        var isStanding = false
+        var isAsking = false
+        /// It waits for media.
+        var isWaiting = false
+        var answer: Answer?
+        var parks = false
+        var isEnding = false
+        var leave: Leave?
+        var preparations: [SourcePreparation] = []
+        /// Somebody has something for the owner.
+        var isWoken = false
+    }
+
+    private let state: Guarded<State>
+    /// Runs of packets that wait at most.
+    private static let mostRuns = 2
+
+    init() { state = Guarded(State(shelf: Shelf())) }
+
+    // MARK: - On the thread
+
+    /// Waits until there is something to be done.
+    func threadTurn() -> Turn {
+        state.wait { state, _ in
+            if state.isEnding { return .end }
+            if state.isStanding { return nil }
+            if !state.preparations.isEmpty {
+                defer { state.preparations = [] }
+                return .prepare(state.preparations)
+            }
+            if let leave = state.leave.take() { return .leave(leave.event, atOnce: leave.isAtOnce) }
+            if state.parks { return .park }
+            return state.runs < Self.mostRuns ? .read : nil
+        }
+    }
+
+    func put(_ item: consuming RunnerItem) {
+        let mark = item.mark
+        var incoming = UniqueDeque<RunnerItem>()
+        incoming.append(item)
+        state.withLockAndWake { state in
+            switch mark {
+            case .packets: state.runs += 1
+            case .still: (state.isStanding, state.parks) = (true, false)
+            case .waits: state.isWaiting = true
+            case .waitsNoMore: state.isWaiting = false
+            case .none: break
+            }
+            while !incoming.isEmpty { state.shelf.items.append(incoming.removeFirst()) }
+        }
+    }
+
+    /// - Returns: nil where nobody answers any more.
+    func ask(_ question: RunnerQuestion) -> Answer? {
+        var incoming = UniqueDeque<RunnerItem>()
+        incoming.append(.question(question))
+        state.withLockAndWake { state in
+            (state.isAsking, state.answer) = (true, nil)
+            while !incoming.isEmpty { state.shelf.items.append(incoming.removeFirst()) }
+        }
+        return state.wait { state, _ -> Answer?? in
+            guard let answer = state.answer.take() else { return state.isEnding ? .some(nil) : nil }
+            state.isAsking = false
+            return .some(answer)
+        }
+    }
+
+    /// Whether there is something to be done while bytes are waited for.
+    var threadIsCalled: Bool {
+        state.withLock { $0.isEnding || $0.leave?.isAtOnce ?? false || !$0.preparations.isEmpty }
+    }
+
+    func threadTakesPreparations() -> [SourcePreparation] {
+        state.withLock { state in
+            defer { state.preparations = [] }
+            return state.preparations
+        }
+    }
+
+    /// Why it is to be left at once, in the middle of a packet, too.
+    func threadLeaves() -> ChangeEvent? {
+        state.withLock { $0.leave?.isAtOnce ?? false ? $0.leave.take()?.event : nil }
+    }
+
+    /// A silence for which it was to be left has ended.
+    func threadHeard() -> Bool {
+        state.withLock { state in
+            guard let leave = state.leave, leave.isAtOnce, leave.event.cause == .silence else { return false }
+            state.leave = nil
+            return true
+        }
+    }
+
+    // MARK: - The owner
+
+    /// The next item.
+    func next(until deadline: Instant) -> RunnerItem {
+        var madeRoom = false
+        let item: RunnerItem = state.wait { state, next -> RunnerItem? in
+            guard state.shelf.items.isEmpty else {
+                let item = state.shelf.items.removeFirst()
+                if item.mark == .packets {
+                    madeRoom = state.runs == Self.mostRuns
+                    state.runs -= 1
+                }
+                return item
+            }
+            if state.isWoken || Instant.now >= deadline {
+                state.isWoken = false
+                return .nothing
+            }
+            next = deadline
+            return nil
+        }
+        if madeRoom { state.wake() }
+        return item
+    }
+
+    /// The owner's `next` returns, now or the next time. From any thread.
+    func wake() { state.withLockAndWake { $0.isWoken = true } }
+
+    func park() { state.withLockAndWake { $0.parks = !$0.isStanding } }
+
+    /// Waits until the thread stands still.
+    ///
+    /// - Parameter isCallable: it comes back from waiting for media.
+    /// - Returns: false where it does not: it asks, waits, or takes too long.
+    func waitUntilStill(_ deadline: Instant, isCallable: Bool) -> Bool {
+        state.wait(until: deadline) { state in
+            if state.isStanding { return true }
+            return state.isAsking || state.isWaiting && !isCallable ? false : nil
+        } ?? false
+    }
+
+    /// Something lies here for the owner.
+    var hasItems: Bool { state.withLock { !$0.shelf.items.isEmpty } }
+
+    func goOn() { state.withLockAndWake { ($0.isStanding, $0.parks) = (false, false) } }
+
+    func answer(_ answer: Answer) { state.withLockAndWake { $0.answer = answer } }
+
+    func leave(_ event: ChangeEvent, atOnce isAtOnce: Bool) {
+        state.withLockAndWake { $0.leave = Leave(event: event, isAtOnce: isAtOnce) }
+    }
+
+    func prepare(_ preparation: SourcePreparation) { state.withLockAndWake { $0.preparations.append(preparation) } }
+
+    func end() { state.withLockAndWake { $0.isEnding = true } }
+}
