@@ -7,7 +7,7 @@ internal import ThroughlineTransport
 
 /// The next origin, made ready ahead of need.
 extension Session {
-    /// The first origin is played: from here on others are kept ready, as far as that was asked for.
+    /// An origin is played: from here on others are kept ready, as far as that was asked for and there are some.
     func keepStandby() {
         switch configuration.standby {
         case .cold: break
@@ -24,6 +24,8 @@ extension Session {
 
     /// Another origin plays, a handoff has ended, or the viewer wants something else.
     func standbyMayChange() {
+        // There may be more origins than in the beginning.
+        keepStandby()
         standby?.changed()
         hot?.changed()
     }
@@ -45,8 +47,8 @@ extension Session {
     }
 
     func makeStandby() {
-        guard standby == nil, configuration.origins.count > 1 else { return }
-        guard configuration.origins.contains(where: { $0.kind.preparation == .session }) else { return }
+        guard standby == nil, origins.all.count > 1 else { return }
+        guard origins.all.contains(where: { $0.kind.preparation == .session }) else { return }
         // It is stopped, and its thread joined, before the session ends.
         standby = RTSPStandby(
             transport: configuration.rtspTransport, abort: abort,
@@ -149,7 +151,7 @@ extension Session {
     }
 
     private func makeHotStandby() {
-        guard hot == nil, configuration.origins.count > 1 else { return }
+        guard hot == nil, origins.all.count > 1 else { return }
         let played = outputFlows.filter { isSelected($0) }
         // It is stopped, and its threads joined, before the session ends.
         hot = HotStandby(

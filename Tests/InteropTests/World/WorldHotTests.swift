@@ -42,6 +42,25 @@ internal import ThroughlineLab
         expectHot(play)
     }
 
+    /// The stream has begun with one origin alone.
+    @Test("is kept of an origin that was added while the stream plays", .timeLimit(.minutes(25)))
+    func added() async throws {
+        let expected = try await References.shared.frames("main.ts")
+        let play = try await inWorld { world in
+            let (first, second) = (try world.origin("main.ts"), try world.origin("main.ts"))
+            return try world.play([first.film], buffer: .milliseconds(500)) {
+                $0.standby = .hot
+            } whilePlaying: { viewer in
+                guard viewer.reaches(.seconds(2)) else { return }
+                try viewer.player.migrate(to: second.film)
+                guard viewer.reaches(.seconds(6)) else { return }
+                second.kill()
+            }
+        }
+        play.expectUnnoticed(expected, tolerance: 0)
+        #expect(play.summary.handoffs.map(\.standby) == [.cold, .hot], "\(play.story)")
+    }
+
     @Test("takes over from an origin that is killed", .timeLimit(.minutes(25)), arguments: ["main.mp4", "main.ts"])
     func killed(_ file: String) async throws {
         let expected = try await References.shared.frames(file)
