@@ -9,6 +9,8 @@ internal import ThroughlineMedia
 public final class ResilientStream: Sendable {
     private let session: Session
     private let queue: EventQueue
+    /// What `record` of a viewer's commands has begun.
+    let recording = Guarded<OutputID?>(nil)
 
     /// - Parameters:
     ///   - configuration: origins and policies.
@@ -21,20 +23,21 @@ public final class ResilientStream: Sendable {
         configuration: Configuration, outputs: [Output] = [], onEvent: @escaping @Sendable (Event) -> Void = { _ in }
     ) throws(StreamError) {
         try configuration.validate()
-        for output in outputs {
-            let (format, path) = output.container
-            if Muxer.exists(format: format, name: path) {
-                do throws(OutputError) { try OutputTarget.check(output) } catch { throw error.streamError }
-                continue
-            }
+        for output in outputs { try Self.check(output) }
+        let began = Instant.now
+        queue = EventQueue(since: began, onEvent)
+        session = Session(configuration: configuration, outputs: outputs, events: queue, began: began)
+    }
+
+    private static func check(_ output: Output) throws(StreamError) {
+        let (format, path) = output.container
+        guard Muxer.exists(format: format, name: path) else {
             throw StreamError(
                 code: .usage,
                 message: format.map { "there is no output format named '\($0)'; 'ffmpeg -muxers' lists them" }
                     ?? "the name of \(path ?? "the output") tells no output format; name one (--format)")
         }
-        let began = Instant.now
-        queue = EventQueue(since: began, onEvent)
-        session = Session(configuration: configuration, outputs: outputs, events: queue, began: began)
+        do throws(OutputError) { try OutputTarget.check(output) } catch { throw error.streamError }
     }
 
     /// Plays to the end, to `stop`, or until no origin can go on, and until all events were delivered. Once.
@@ -132,6 +135,38 @@ public final class ResilientStream: Sendable {
     public func migrate(to origin: OriginID, at npt: NPT? = nil) throws(StreamError) {
         try session.migrate(to: origin, at: npt)
     }
+
+    // MARK: - Who takes what is presented
+
+    /// A lane from which a program takes the packets that are presented, each as it is due, when it likes. It joins at the
+    /// next key frame; before `run` it is there from the start. The stream never waits for it.
+    ///
+    /// - Parameters:
+    ///   - policy: what becomes of it where its consumer is slower than the stream.
+    ///   - limits: what may wait in it.
+    public func lane(_ policy: LanePolicy = .dropToKeyFrame, limits: LaneLimits = LaneLimits()) -> PacketLane {
+        let lane = PacketLane(policy, limits)
+        session.lanes.join(lane)
+        return lane
+    }
+
+    /// One more output while the stream plays, as a recording that is begun. It begins with the next key frame, at time zero.
+    /// What goes wrong with it is told by a warning, and harms neither the stream nor the other outputs.
+    ///
+    /// - Throws: `StreamError.Code.usage` for an output that cannot work, as `init` does, and once nothing is presented any
+    ///   more.
+    /// - Returns: what `leave` takes.
+    @discardableResult
+    public func join(_ output: Output) throws(StreamError) -> OutputID {
+        try Self.check(output)
+        guard let id = session.lanes.join(output) else {
+            throw StreamError(code: .usage, message: "the stream has ended: no output joins it any more")
+        }
+        return id
+    }
+
+    /// An output that has joined is finished, and is whole up to here; soon.
+    public func leave(_ output: OutputID) { session.lanes.leave(output) }
 
     /// Tells what became of a line.
     func tell(_ answer: ControlAnswer) { session.send(.answered(answer)) }

@@ -24,6 +24,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     let began: Instant
     let events: EventQueue
     let outputs: [Output]
+    let lanes = OutputLanes()
 
     struct Shared {
         var controller: HandoffController
@@ -319,6 +320,9 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         pacerThread?.join()
         origins.closeConnections()
         pacer?.finish(isWhole: shared.withLock { !$0.isStopped }, ends: flowEnds)
+        let error = shared.withLock { $0.error }
+        pacer?.endLanes(error)
+        lanes.end(error)
         for gap in buffer.takeNewGaps(isOver: true) { send(.gap(gap)) }
         playingTime = buffer.playingTime
         noteExcess()
@@ -589,10 +593,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         var opened: [any PacketOutput] = []
         do throws(OutputError) {
             for output in outputs {
-                opened.append(
-                    output.isDecoded
-                        ? try DecodingOutput(output, flows: flows, stop: outputStop)
-                        : try MuxerOutput(output, flows: flows, start: configuration.from, stop: outputStop))
+                opened.append(try open(output, flows, from: configuration.from))
             }
         } catch {
             if !error.isAborted { end(error.streamError) }
@@ -600,7 +601,13 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         }
         for warning in opened.flatMap(\.warnings) { warn(warning) }
         let pacer = Pacer(
-            buffer: buffer, outputs: opened, flows: outputFlows, played: flows,
+            buffer: buffer, outputs: opened, joins: lanes,
+            open: { [unowned self] output, start throws(OutputError) in
+                let opened = try open(output, flows, from: start)
+                for warning in opened.warnings { warn(warning) }
+                return opened
+            },
+            flows: outputFlows, played: flows,
             from: start > .zero ? start : nil,
             firstOut: { [unowned self] npt in send(.playing(npt: npt)) },
             firstShown: { [unowned self] in nowShown() },
@@ -609,9 +616,10 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 tell(&account)
                 if buffer.isDrained { shared.withLockAndWake { $0.hasDrained = true } }
             },
-            outputFailed: { [unowned self] error in
+            outputFailed: { [unowned self] error, hadJoined in
                 if error.isAborted { return }
-                shared.withLock { if $0.error == nil { $0.error = error.streamError } }
+                // Whoever joins later has an end of its own.
+                if !hadJoined { shared.withLock { if $0.error == nil { $0.error = error.streamError } } }
                 warn("\(error.message); the other outputs go on")
             })
         self.pacer = pacer
@@ -624,6 +632,14 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             }
         }
         return true
+    }
+
+    private func open(
+        _ output: Output, _ flows: [FlowFormat], from start: NPT
+    ) throws(OutputError) -> any PacketOutput {
+        output.isDecoded
+            ? try DecodingOutput(output, flows: flows, stop: outputStop)
+            : try MuxerOutput(output, flows: flows, start: start, stop: outputStop)
     }
 
     // MARK: - Reading

@@ -11,6 +11,8 @@ public enum ViewerCommand: Sendable, Hashable {
     case bandwidth(Int64)
     /// By the number of an origin, by its URL, or to the best other one.
     case migrate(to: Target, at: NPT?)
+    /// Into a file, from the next key frame on; nil ends it.
+    case record(String?)
 
     public enum Target: Sendable, Hashable {
         case best
@@ -21,7 +23,7 @@ public enum ViewerCommand: Sendable, Hashable {
     /// Every command with what it takes, on one line.
     public static let usage =
         "pause, resume, seek TIME, rate NUMBER (1/8 to 8; -1: backwards, over RTSP), bandwidth BITS, "
-        + "migrate [URL|NUMBER] [at TIME], status, stop, help"
+        + "migrate [URL|NUMBER] [at TIME], record FILE|off, status, stop, help"
 
     /// Why a line is no command, for people.
     public struct Mistake: Error, Sendable, CustomStringConvertible {
@@ -70,6 +72,11 @@ public enum ViewerCommand: Sendable, Hashable {
             }
             self = .bandwidth(bits)
         case "migrate": self = try Self.migration(Array(rest))
+        case "record":
+            guard !rest.isEmpty else {
+                throw Mistake(description: "'record' takes a file; say record part.mkv, and record off to end it")
+            }
+            self = .record(Array(rest) == ["off"] ? nil : rest.joined(separator: " "))
         default:
             throw Mistake(
                 description: "'\(line.printable(limit: 60))' is no command; there are: \(Self.usage)")
@@ -149,8 +156,21 @@ extension ResilientStream {
         case .migrate(.best, let npt): try migrate(at: npt)
         case .migrate(.number(let number), let npt): try migrate(to: OriginID(number), at: npt)
         case .migrate(.url(let url), let npt): try migrate(to: url, at: npt)
+        case .record(let path): return try record(to: path)
         }
         return nil
+    }
+
+    /// - Returns: what became of the recording before.
+    private func record(to path: String?) throws -> String? {
+        let next = try path.map { try join(.file(path: $0, overwrites: false)) }
+        let former = recording.withLock { recording in
+            defer { recording = next }
+            return recording
+        }
+        if let former { leave(former) }
+        if path == nil, former == nil { return "nothing is recorded" }
+        return path != nil && former != nil ? "the recording before it has ended" : nil
     }
 }
 

@@ -35,7 +35,9 @@ internal import ThroughlineCore
     }
 
     @Test(arguments: [
-        ("pause", ViewerCommand.pause), ("  resume\t", .resume), ("stop\r", .stop), ("seek  1:30", .seek(.seconds(90))),
+        ("pause", ViewerCommand.pause), ("  resume\t", .resume), ("stop\r", .stop),
+        ("record  part 1.mkv", .record("part 1.mkv")), ("record off", .record(nil)),
+        ("seek  1:30", .seek(.seconds(90))),
         ("seek -5", .seek(.seconds(-5))), ("rate 0.5", .rate(Rate(1, 2))), ("bandwidth 500000", .bandwidth(500_000)),
         ("migrate", .migrate(to: .best, at: nil)), ("migrate 1 at 2s", .migrate(to: .number(1), at: .seconds(2))),
         ("migrate http://b/f.ts", .migrate(to: .url("http://b/f.ts"), at: nil)), ("help", .help), ("status", .status),

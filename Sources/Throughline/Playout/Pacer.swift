@@ -3,34 +3,60 @@ import Glibc
 internal import ThroughlineCore
 internal import ThroughlineMedia
 
-/// Presents packets when they are due: takes them from the playout buffer and hands them to the outputs, on a thread of
-/// its own. An output that fails is let go, and the others go on.
+/// Presents packets when they are due: takes them from the playout buffer and hands them to the outputs and lanes, on a
+/// thread of its own. An output that fails is let go, and the others go on.
+///
+/// Outputs are written to on this thread: a file or a pipe that is slow makes the clock wait. Lanes are offered what was
+/// presented, and never waited for. Both join and leave between two batches, and begin with a key frame.
 final class Pacer {
+    /// An output, and what it leaves by where it has joined later.
+    private struct Member {
+        let output: any PacketOutput
+        let id: OutputID?
+    }
+
     /// Packets that are handed over at once at the most.
     static let batchLimit = 256
 
     private let buffer: PlayoutBuffer
-    private var outputs: [any PacketOutput]
+    private var outputs: [Member]
+    private let joins: OutputLanes
+    private let open: (Output, NPT) throws(OutputError) -> any PacketOutput
+    /// They begin with the next key frame.
+    private var joining: [(id: OutputID, output: Output)] = []
+    private var lanes: [PacketLane] = []
+    private let laneFlows: [LaneFlow]
+    /// The flow at whose key frames they begin.
+    private let leader: Int?
     /// Called on the pacer's thread: before the first packet goes out, with the first picture (the first sound where there
     /// are none) after the start and after each restart of the buffer, and after each batch.
     private let firstOut: (MediaTime) -> Void
     private let firstShown: () -> Void
     private let batchOut: (inout PresentationAccount) -> Void
-    /// Called when an output failed while others go on.
-    private let outputFailed: (OutputError) -> Void
+    /// Called when an output failed while others go on, and whether it had joined later.
+    private let outputFailed: (OutputError, Bool) -> Void
     private(set) var presented: [FlowAccount]
     /// What was missing, and what was damaged.
     private(set) var account: PresentationAccount
     /// By flow: what the viewer waits for.
     private let isShown: [Bool]
 
+    /// - Parameters:
+    ///   - joins: who wants to join and to leave.
+    ///   - open: opens an output that joins, at the NPT that is zero for it.
     init(
-        buffer: PlayoutBuffer, outputs: [any PacketOutput], flows: [FlowFormat], played: [FlowFormat], from begin: NPT?,
+        buffer: PlayoutBuffer, outputs: [any PacketOutput], joins: OutputLanes,
+        open: @escaping (Output, NPT) throws(OutputError) -> any PacketOutput,
+        flows: [FlowFormat], played: [FlowFormat], from begin: NPT?,
         firstOut: @escaping (MediaTime) -> Void, firstShown: @escaping () -> Void,
-        batchOut: @escaping (inout PresentationAccount) -> Void, outputFailed: @escaping (OutputError) -> Void
+        batchOut: @escaping (inout PresentationAccount) -> Void, outputFailed: @escaping (OutputError, Bool) -> Void
     ) {
         self.buffer = buffer
-        self.outputs = outputs
+        self.outputs = outputs.map { Member(output: $0, id: nil) }
+        self.joins = joins
+        self.open = open
+        laneFlows = played.map(\.laneFlow)
+        leader = played.first { $0.kind == .video && !$0.isAttachedPicture }?.index
         self.firstOut = firstOut
         self.firstShown = firstShown
         self.batchOut = batchOut
@@ -71,6 +97,8 @@ final class Pacer {
                 isFirst = false
                 firstOut(first)
             }
+            joinAndLeave()
+            var offered = UniqueDeque<Packet>()
             while !batch.isEmpty {
                 var packet = batch.removeFirst()
                 presented[packet.flow].received(
@@ -84,9 +112,13 @@ final class Pacer {
                     packet.pts = packet.pts.map { $0 + shift }
                     packet.dts = packet.dts.map { $0 + shift }
                 }
+                if !joining.isEmpty { begin(with: packet) }
                 try withEach { output throws(OutputError) in try output.write(packet) }
+                // Where there is no memory for it, it is missed by those who can miss something.
+                if !lanes.isEmpty, let reference = try? packet.reference() { offered.append(reference) }
             }
             try withEach { output throws(OutputError) in try output.flush() }
+            if !offered.isEmpty { offer(PacketStore(offered, flows: laneFlows, leader: leader)) }
             batchOut(&account)
         }
         try withEach { output throws(OutputError) in try output.finish() }
@@ -97,14 +129,49 @@ final class Pacer {
         var index = 0
         while index < outputs.count {
             do throws(OutputError) {
-                try body(outputs[index])
+                try body(outputs[index].output)
                 index += 1
             } catch {
-                outputs.remove(at: index)
-                if outputs.isEmpty { throw error }
-                outputFailed(error)
+                let hadJoined = outputs.remove(at: index).id != nil
+                if outputs.isEmpty, !hadJoined { throw error }
+                outputFailed(error, hadJoined)
             }
         }
+    }
+
+    // MARK: - Joining and leaving
+
+    private func joinAndLeave() {
+        guard let changes = joins.takeChanges() else { return }
+        lanes += changes.lanes
+        joining += changes.outputs
+        for id in changes.leaving {
+            joining.removeAll { $0.id == id }
+            guard let index = outputs.firstIndex(where: { $0.id == id }) else { continue }
+            do throws(OutputError) { try outputs.remove(at: index).output.finish() } catch { outputFailed(error, true) }
+        }
+    }
+
+    /// Those that have joined begin, where decoding can.
+    private func begin(with packet: borrowing Packet) {
+        guard leader.map({ packet.flow == $0 && packet.isKey }) ?? true else { return }
+        for (id, output) in joining {
+            do throws(OutputError) {
+                outputs.append(Member(output: try open(output, packet.due ?? .zero), id: id))
+            } catch { outputFailed(error, true) }
+        }
+        joining = []
+    }
+
+    private func offer(_ store: PacketStore) {
+        for lane in lanes { lane.offer(store) }
+        lanes.removeAll(where: \.hasEnded)
+    }
+
+    /// Nothing more is presented; once the thread has returned.
+    func endLanes(_ error: StreamError?) {
+        for lane in lanes { lane.end(error) }
+        joins.end(error)
     }
 
     private func note(_ packet: borrowing Packet) {
