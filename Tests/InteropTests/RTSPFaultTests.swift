@@ -43,21 +43,25 @@ internal import ThroughlineCore
     func plays(_ cell: Cell) async throws {
         let expected = try await RTSPReferences.shared.frames(cell.file)
         let (first, second) = (try await RTSPServer.start(), try await RTSPServer.start())
-        let play = try await Play.run([first.url(cell.file), second.url(cell.file)]) {
-            $0.rtspTransport = cell.transport
-        } whilePlaying: { stream in
-            guard await stream.reaches(.seconds(3)) else { return }
-            switch cell.fault {
-            case .killed: first.vanish()
-            case .frozen: first.freeze()
-            default: first.closeConnections()
+        let (play, lateness) = try await Lateness.measured {
+            try await Play.run([first.url(cell.file), second.url(cell.file)]) {
+                $0.rtspTransport = cell.transport
+            } whilePlaying: { stream in
+                guard await stream.reaches(.seconds(3)) else { return }
+                switch cell.fault {
+                case .killed: first.vanish()
+                case .frozen: first.freeze()
+                default: first.closeConnections()
+                }
             }
         }
         let summary = play.summary
         #expect(summary.error == nil, "\(play.story)")
         #expect(summary.handoffCount == 1, "\(play.story)")
         let handoff = try #require(summary.handoffs.first, "\(play.story)")
-        #expect(cell.fault.causes.contains(handoff.event.cause), "\(play.story)")
+        // A server that has no turn for a while is silent before it can close anything.
+        let wasLate = lateness > .milliseconds(30) && handoff.event.cause == .silence
+        #expect(cell.fault.causes.contains(handoff.event.cause) || wasLate, "\(lateness) late\n\(play.story)")
         #expect(handoff.grade == .packetExact, "\(play.story)")
         #expect(summary.missing == .zero, "\(play.story)")
         #expect(summary.duplicate == .zero, "\(play.story)")
