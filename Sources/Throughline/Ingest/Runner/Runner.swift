@@ -54,6 +54,8 @@ final class Runner: @unchecked Sendable {
         self.abort = abort
         self.isPaced = isPaced
         feed = relay.feed
+        relay.tellsAtOnce = isPaced
+        if !isPaced { feed.runsAtSpeed() }
         interrupter = ingest.interrupter
         lastStatus = IngestStatus(ingest)
         relay.runner = self

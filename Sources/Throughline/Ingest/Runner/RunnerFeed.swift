@@ -36,8 +36,11 @@ final class RunnerFeed: Sendable {
 
     private struct State {
         var shelf: Shelf
-        /// Runs of packets that wait.
+        /// Runs of packets that wait, and how many may.
         var runs = 0
+        var mostRuns = RunnerFeed.mostRuns
+        /// Nothing is read until half of them are taken.
+        var isFull = false
         /// The thread stands still until it is told to go on.
         var isStanding = false
         var isAsking = false
@@ -53,10 +56,15 @@ final class RunnerFeed: Sendable {
     }
 
     private let state: Guarded<State>
-    /// Runs of packets that wait at most.
+    /// Runs of packets that wait at most: what is played in real time is not read further ahead than its buffer holds; at
+    /// full speed both threads are to work in long stretches.
     private static let mostRuns = 2
+    private static let mostRunsAtSpeed = 8
 
     init() { state = Guarded(State(shelf: Shelf())) }
+
+    /// It is read as fast as it can be had.
+    func runsAtSpeed() { state.withLock { $0.mostRuns = Self.mostRunsAtSpeed } }
 
     // MARK: - On the thread
 
@@ -71,7 +79,8 @@ final class RunnerFeed: Sendable {
             }
             if let leave = state.leave.take() { return .leave(leave.event, atOnce: leave.isAtOnce) }
             if state.parks { return .park }
-            return state.runs < Self.mostRuns ? .read : nil
+            state.isFull = state.isFull || state.runs >= state.mostRuns
+            return state.isFull ? nil : .read
         }
     }
 
@@ -79,9 +88,13 @@ final class RunnerFeed: Sendable {
         let mark = item.mark
         var incoming = UniqueDeque<RunnerItem>()
         incoming.append(item)
-        state.withLockAndWake { state in
+        var wakes = true
+        state.withLock { state in
             switch mark {
-            case .packets: state.runs += 1
+            case .packets:
+                state.runs += 1
+                // At full speed the owner sleeps until there is a good deal to do; before the thread sleeps it tells.
+                wakes = state.mostRuns == Self.mostRuns || state.runs >= state.mostRuns / 2
             case .still: (state.isStanding, state.parks) = (true, false)
             case .waits: state.isWaiting = true
             case .waitsNoMore: state.isWaiting = false
@@ -89,6 +102,7 @@ final class RunnerFeed: Sendable {
             }
             while !incoming.isEmpty { state.shelf.items.append(incoming.removeFirst()) }
         }
+        if wakes { state.wake() }
     }
 
     /// - Returns: nil where nobody answers any more.
@@ -141,8 +155,9 @@ final class RunnerFeed: Sendable {
             guard state.shelf.items.isEmpty else {
                 let item = state.shelf.items.removeFirst()
                 if item.mark == .packets {
-                    madeRoom = state.runs == Self.mostRuns
                     state.runs -= 1
+                    madeRoom = state.isFull && state.runs <= state.mostRuns / 2
+                    if madeRoom { state.isFull = false }
                 }
                 return item
             }

@@ -10,6 +10,10 @@ final class RunnerRelay: SourceSupervisor, @unchecked Sendable {
     /// Whose thread reads.
     weak var runner: Runner?
     var isRelaying = false
+    /// At full speed, a wait that nobody was told of: most are over at once, and nothing to wake the other thread for.
+    var tellsAtOnce = true
+    private var untold: Instant?
+    private static let shortWait: Duration = .milliseconds(50)
     /// As the session has seen it last.
     let tooSlow = Atomic<Bool>(false)
 
@@ -62,23 +66,39 @@ final class RunnerRelay: SourceSupervisor, @unchecked Sendable {
     // MARK: Waiting
 
     func aboutToWait() { if isRelaying { runner?.aboutToWait() } else { session.aboutToWait() } }
-    func mediaIsAwaited() { if !put(.awaits(.now)) { session.mediaIsAwaited() } }
+    func mediaIsAwaited() {
+        guard isRelaying, !tellsAtOnce else { return tellOfWait(since: .now) }
+        untold = .now
+    }
+    private func tellOfWait(since moment: Instant) {
+        untold = nil
+        if !put(.awaits(moment)) { session.mediaIsAwaited() }
+    }
     func mediaArrived(isInBuffer: Bool) {
         guard isRelaying else { return session.mediaArrived(isInBuffer: isInBuffer) }
+        if untold.take() != nil { return }
         let now = Instant.now
         if feed.threadHeard() { _ = put(.stays(now)) }
         _ = put(.arrived(now, isInBuffer: isInBuffer, bytesReceived: runner?.bytesReceived))
     }
-    func nothingIsAwaited() { if !put(.awaitsNothing(.now)) { session.nothingIsAwaited() } }
+    func nothingIsAwaited() {
+        if untold.take() != nil { return }
+        if !put(.awaitsNothing(.now)) { session.nothingIsAwaited() }
+    }
     /// The session watches the clock, and calls.
     var nextLook: Instant {
         guard isRelaying else { return session.nextLook }
-        return feed.threadIsCalled ? Instant(nanoseconds: 0) : .never
+        if feed.threadIsCalled { return Instant(nanoseconds: 0) }
+        return untold.map { $0 + Self.shortWait } ?? .never
     }
     func takePreparations() -> [SourcePreparation] {
         isRelaying ? feed.threadTakesPreparations() : session.takePreparations()
     }
-    func reasonToLeave() -> ChangeEvent? { isRelaying ? feed.threadLeaves() : session.reasonToLeave() }
+    func reasonToLeave() -> ChangeEvent? {
+        guard isRelaying else { return session.reasonToLeave() }
+        if let untold { tellOfWait(since: untold) }
+        return feed.threadLeaves()
+    }
     func wasOverlooked() { if isRelaying, feed.threadHeard() { _ = put(.stays(.now)) } }
 
     // MARK: Told
