@@ -1,4 +1,4 @@
-public import ThroughlineCore
+internal import ThroughlineCore
 
 /// What becomes of a lane whose consumer is slower than the stream.
 public enum LanePolicy: Sendable, Hashable {
