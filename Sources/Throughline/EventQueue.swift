@@ -117,7 +117,7 @@ private final class EventThread: Sendable {
     private let thread = Guarded<WorkerThread?>(nil)
 
     private init() {
-        // Nobody joins the thread: it serves all streams until the process ends.
+        // The thread that tells events serves all streams until the process ends, so that nobody joins it.
         thread.withLock { $0 = WorkerThread(name: "tl-events") { [unowned self] in run() } }
     }
 

@@ -111,6 +111,8 @@ extension Session {
         isTargetOnly: Bool = false
     ) -> HandoffController.Order {
         staysUntil = .never
+        (business.isLeft, business.stayIsOver) = (false, false)
+        played?.stays()
         if !endStands { buffer.mayHaveEnded(false) }
         if hasPending {
             noteAcceptance()

@@ -12,6 +12,8 @@ extension Session {
     struct RunnerBusiness {
         /// It was told that it is to be left.
         var isLeft = false
+        /// It was played on between two attempts to leave it, and the next is due.
+        var stayIsOver = false
         /// It is to go on with the bytes of another origin, between two packets.
         var follows = false
         /// What is to be done once it stands still, since its bytes went on nowhere.
@@ -52,7 +54,7 @@ extension Session {
             return state.isPaused
         }
         played = runner
-        business = RunnerBusiness()
+        (business, pendingOrder) = (RunnerBusiness(), nil)
         // Nobody read while others were asked.
         nothingIsAwaited()
         if runner.isWaiting { mediaIsAwaited() }
@@ -111,13 +113,10 @@ extension Session {
             case let step: return step
             }
         }
-        if staysUntil != .never, Instant.now >= staysUntil {
-            guard flush() else { return .over }
-            return .order(stayEnded(runner))
-        }
-        if let departure, !business.isLeft {
+        if Instant.now >= staysUntil { (staysUntil, business.stayIsOver) = (.never, true) }
+        if !business.isLeft, let event = business.stayIsOver ? observed?.event : departure?.event {
             business.isLeft = true
-            runner.leave(departure.event, atOnce: false)
+            runner.leave(event, atOnce: false)
         }
         if lastFlush - lastFindings > .seconds(1) {
             lastFindings = lastFlush
@@ -217,13 +216,27 @@ extension Session {
             business.isLeft = false
             flush()
             note(runner.status.positions)
-            if !isAtOnce { departureTarget = departure.take()?.target }
-            let mayStay = !isAtOnce || Self.mayStay(event)
-            business.mayStay = mayStay
-            let isPlanned = mayStay && runner.deliversStill
-            follow(observe(event, canResume: canResume, isPlanned: isPlanned), with: runner)
+            leave(runner, for: isAtOnce ? event : nil, canResume: canResume)
         case .ended: runner.answer(endCame())
         }
+    }
+
+    /// A runner stands between two packets, and asks where to go on.
+    ///
+    /// - Parameter event: why it was to be left at once; nil where that could wait for the end of a packet.
+    private func leave(_ runner: Runner, for event: ChangeEvent?, canResume: Bool) {
+        if event == nil, business.stayIsOver {
+            business.mayStay = true
+            return follow(stayEnded(), with: runner)
+        }
+        guard let reason = event ?? departure?.event else {
+            // There is no reason any more.
+            return runner.answer(.close)
+        }
+        if let departure = departure.take() { departureTarget = departure.target }
+        business.mayStay = (event == nil || Self.mayStay(reason)) && runner.deliversStill
+        guard business.mayStay else { return runner.answer(broke(reason, canResume: canResume)) }
+        follow(observe(reason, canResume: canResume, isPlanned: true), with: runner)
     }
 
     /// A runner between two packets goes on with the bytes of another origin, or is left.
@@ -247,8 +260,11 @@ extension Session {
         switch stop {
         case .parked: return .goesOn
         case .left:
-            guard let order = business.order.take() else { return .goesOn }
+            guard let order = business.order.take() ?? pendingOrder.take() else {
+                return replacement == nil && !abort.isAborted ? .goesOn : .over
+            }
             if business.mayStay { leaving = runner }
+            if case .giveUp = order { playOut(runner) }
             return .order(order)
         case .ended: return noMore(runner)
         case .failed(let error): return failed(runner, error)

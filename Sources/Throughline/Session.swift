@@ -284,7 +284,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                     break run
                 }
                 order = next
-            case .replace(let origin):
+            case .replace(let origin), .resume(let origin):
+                // Bytes go on under an ingest that is read: here none is.
                 if let next = replace(on: origin) { order = next }
                 if replacement == nil, abort.isAborted { break run }
             case .wait(let moment):
@@ -303,9 +304,6 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 }
                 giveUp(reason)
                 break run
-            case .resume:
-                // Resuming is the input's business; without an input it is a new ingest on the same origin.
-                preconditionFailure("resume without a running ingest")
             }
         }
         dismissOthers(but: nil)
@@ -620,7 +618,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                 if error.isAborted { return }
                 // Whoever joins later has an end of its own.
                 if !hadJoined { shared.withLock { if $0.error == nil { $0.error = error.streamError } } }
-                warn("\(error.message); the other outputs go on")
+                warn(hadJoined ? error.message : "\(error.message); the other outputs go on")
             })
         self.pacer = pacer
         nonisolated(unsafe) let handed = pacer  // Handed over to the thread, and read again only after its join.
@@ -702,9 +700,9 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         return "\(wish) \(url(target)) failed\(failure), and \(rest)"
     }
 
-    func stayEnded(_ runner: Runner) -> HandoffController.Order {
-        staysUntil = .never
-        leaving = runner
+    /// The origin that is to be left has been played on for a while between two attempts.
+    func stayEnded() -> HandoffController.Order {
+        business.stayIsOver = false
         (eventNPT, eventLevel) = (position ?? .zero, buffer.level.duration)
         return shared.withLock { $0.controller.stayEnded(at: .now) }
     }

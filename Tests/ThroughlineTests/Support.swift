@@ -66,6 +66,31 @@ final class FixtureReader {
     func form(of flow: Int) -> PayloadForm { forms[flow] ?? .opaque }
 }
 
+/// A stand-in for an ingest, of which a test says only what matters to it: for the rest it can be read from anywhere, and
+/// never fails.
+protocol IngestDouble: Ingest {}
+
+extension IngestDouble {
+    var origin: OriginID { OriginID(0) }
+    var container: String { "double" }
+    var duration: MediaTime? { nil }
+    var isRealtime: Bool { false }
+    var isSeekable: Bool { true }
+    var timeline: Timeline { Timeline(.fromStart) }
+    var makesDecodeTimes: Bool { false }
+    var openingFailure: ChangeEvent? { nil }
+    var interrupter: (@Sendable () -> Void)? { nil }
+    var deliversStill: Bool { !hasFailed }
+    var hasFailed: Bool { false }
+    func opened() {}
+    func select(_ isWanted: (FlowFormat) -> Bool) {}
+    func seek(to time: NPT, anyPacket: Bool) throws(MediaError) {}
+    func searchStarts(for position: NPT, overlap: NPT) -> [NPT] { [position] }
+    func pause() {}
+    func mustRejoin(at rate: Rate, bandwidth: Int64?) -> Bool { false }
+    func form(of flow: Int) -> PayloadForm { .opaque }
+}
+
 /// Runs blocking code on a thread of its own; the caller waits for it, but not for ever.
 final class Blocking<Result: Sendable>: Sendable {
     private let result = Guarded<Result?>(nil)

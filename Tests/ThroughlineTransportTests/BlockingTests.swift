@@ -73,7 +73,7 @@ struct BlockingTests {
         #expect(try client.read(60, deadline: Instant(nanoseconds: 0)).isEmpty == false)
     }
 
-    @Test func beforeBlockingIsCalledOnceAndOnlyThen() throws {
+    @Test func beforeBlockingIsCalledBeforeAWaitAndOnlyThen() throws {
         let release = Gate()
         let server = ScriptedServer { listener in
             let connection = listener.accept()
@@ -95,10 +95,43 @@ struct BlockingTests {
             return Instant.now + .seconds(5)
         }
         #expect(try client.read(into: memory, deadline: .now + .seconds(5), beforeBlocking: body) > 0)
-        #expect(calls == 1)
+        // And again where the thread was woken for nothing.
+        #expect(calls >= 1)
+        let before = calls
         // The last byte lies here already.
         #expect(try client.read(into: memory, deadline: .now + .seconds(5), beforeBlocking: body) == 1)
-        #expect(calls == 1)
+        #expect(calls == before)
+        client.close()
+    }
+
+    /// Of the longer one the bytes come from the socket itself.
+    @Test("Whoever waits without a deadline can be given one", arguments: [6, 6_000_000])
+    func aWaitIsCalledBack(length: Int) throws {
+        let server = ScriptedServer { listener in
+            let connection = listener.accept()
+            connection.request()
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: \(length)\r\n\r\nabc")
+            connection.awaitClose()
+        }
+        let (abort, waits, isCalled) = (AbortSwitch(), Gate(), Guarded(false))
+        let client = try client(server, abort: abort)
+        try client.open()
+        _ = try client.read(3)
+        let caller = WorkerThread(name: "caller") {
+            waits.pass()
+            isCalled.withLock { $0 = true }
+            abort.askAnew()
+        }
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 2, alignment: 1)
+        defer { memory.deallocate() }
+        let error = failure { () throws(TransportError) in
+            try client.read(into: memory, deadline: .never) {
+                waits.open()
+                return isCalled.withLock { $0 } ? Instant(nanoseconds: 0) : .never
+            }
+        }
+        #expect(error?.code == .timedOut && client.position == 3)
+        caller.join()
         client.close()
     }
 

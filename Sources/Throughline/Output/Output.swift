@@ -23,6 +23,14 @@ extension Output {
         }
     }
 
+    /// For people.
+    var name: String {
+        switch self {
+        case .file(let path, _, _, _): path
+        case .descriptor(let descriptor, _, _): OutputTarget.name(descriptor)
+        }
+    }
+
     var isDecoded: Bool {
         switch self {
         case .file(_, _, let decoded, _), .descriptor(_, _, let decoded): decoded

@@ -10,11 +10,12 @@ public enum LanePolicy: Sendable, Hashable {
 
 /// What may wait in a lane for its consumer. Whatever is reached first counts.
 public struct LaneLimits: Sendable, Hashable {
-    /// From the first packet to the last, at least 100 ms.
-    public var duration: Duration
-    public var bytes: Int
-    public var packets: Int
+    /// From the first packet to the last.
+    public let duration: Duration
+    public let bytes: Int
+    public let packets: Int
 
+    /// - Parameters: at least 100 ms, 1 byte and 1 packet; one batch may always go beyond.
     public init(duration: Duration = .seconds(5), bytes: Int = 64 << 20, packets: Int = 16_384) {
         self.duration = max(.milliseconds(100), duration)
         self.bytes = max(1, bytes)

@@ -122,6 +122,10 @@ final class Pacer {
             batchOut(&account)
         }
         try withEach { output throws(OutputError) in try output.finish() }
+        for (_, output) in joining {
+            outputFailed(
+                OutputError(message: "\(output.name): nothing was written, since no key frame came any more"), true)
+        }
     }
 
     /// Does something with every output; whoever fails is let go.
@@ -171,7 +175,6 @@ final class Pacer {
     /// Nothing more is presented; once the thread has returned.
     func endLanes(_ error: StreamError?) {
         for lane in lanes { lane.end(error) }
-        joins.end(error)
     }
 
     private func note(_ packet: borrowing Packet) {

@@ -48,7 +48,7 @@ internal import ThroughlineLab
         let expected = try await References.shared.frames("main.ts")
         let play = try await inWorld { world in
             let (first, second) = (try world.origin("main.ts"), try world.origin("main.ts"))
-            return try world.play([first.film], buffer: .milliseconds(500)) {
+            return try world.play([first.film], buffer: .seconds(2)) {
                 $0.standby = .hot
             } whilePlaying: { viewer in
                 guard viewer.reaches(.seconds(2)) else { return }

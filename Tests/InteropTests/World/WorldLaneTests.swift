@@ -125,6 +125,18 @@ internal import ThroughlineLab
         }
     }
 
+    @Test("a recording that is begun too late says so", .timeLimit(.minutes(25)))
+    func tooLate() async throws {
+        let place = try TemporaryDirectory()
+        let play = try await play { viewer in
+            guard viewer.reaches(.milliseconds(11_500)) else { return }
+            try viewer.player.join(.file(path: place.path("late.mkv")))
+        }
+        #expect(play.summary.error == nil, "\(play.story)")
+        #expect(play.summary.warnings.contains { $0.contains("late.mkv: nothing was written") }, "\(play.story)")
+        #expect(throws: (any Error).self) { try size(of: place.path("late.mkv")) }
+    }
+
     @Test("one that cannot be written harms nobody", .timeLimit(.minutes(25)))
     func fails() async throws {
         let expected = try await References.shared.frames("main.mkv")

@@ -44,6 +44,35 @@ internal import ThroughlineLab
             })
         play.expectUnnoticed(expected, tolerance: 0)
     }
+
+    /// Between two attempts the first is played on, and its bytes go on at the third.
+    @Test(
+        "where the next one is of no use, the one after that is gone on with", .timeLimit(.minutes(25)),
+        arguments: [20, 60])
+    func twoAttempts(_ percent: Int) async throws {
+        let expected = try await References.shared.frames("main.mp4")
+        let size = try Fixtures.size("main.mp4")
+        let pace = try Fixtures.pace("main.mp4")
+        let play = try await Play.inWorld(
+            seed: 1, buffer: .seconds(3),
+            arrange: { world in
+                let (file, other) = (
+                    ServedFile(path: Fixtures.path("main.mp4")), ServedFile(path: Fixtures.path("wrong.mp4"))
+                )
+                var options = HTTPOrigin.Options()
+                options.pacing = Pacing(bytesPerSecond: pace.rate, burst: pace.burst)
+                let rate = size / Fixtures.seconds * percent / 100
+                let first = try world.serve(
+                    ["/f": file], faults: [Fault(parsing: "throttle=\(rate)@33%")], options: options)
+                return [
+                    first.url(for: "/f"), try world.serve(["/f": other]).url(for: "/f"),
+                    try world.serve(["/f": file]).url(for: "/f"),
+                ]
+            })
+        play.expectUnnoticed(expected, tolerance: 0)
+        #expect(play.summary.handoffs.map(\.grade) == [.byteExact], "\(play.story)")
+        #expect(play.summary.handoffs.first?.attempts.map(\.origin.index) ?? [] == [1, 1, 2], "\(play.story)")
+    }
 }
 
 /// What a server that grants little is asked for is no more than it grants.

@@ -9,7 +9,7 @@ internal import ThroughlineLab
 /// `THROUGHLINE_SCHEDULES=1000` plays so many; `THROUGHLINE_SEED=7` that one alone; `THROUGHLINE_STANDBY=hot` all of them
 /// with a hot standby.
 @Suite("In a world, random schedules of faults", .inWorlds) struct WorldScheduleTests {
-    static let seeds = WorldSeeds.schedules(100, once: [114, 171, 327])
+    static let seeds = WorldSeeds.schedules(100, once: [114, 171, 327, 426, 557, 596, 859])
 
     /// What goes wrong at one origin, and from when to when.
     struct Outage: Sendable, CustomStringConvertible {

@@ -153,6 +153,20 @@ internal import ThroughlineTransport
             }
         }
         #expect(error?.code == .timedOut && told.withLock { $0 } == 1)
+        let (waits, isCalled) = (Guarded(false), Guarded(false))
+        let caller = Blocking<Void> {
+            _ = waits.wait(until: .now + .seconds(20)) { $0 ? true : nil }
+            isCalled.withLock { $0 = true }
+            abort.askAnew()
+        }
+        let called = #expect(throws: TransportError.self) {
+            try source.read(into: buffer, deadline: .never) {
+                waits.withLockAndWake { $0 = true }
+                return isCalled.withLock { $0 } ? Instant(nanoseconds: 0) : .never
+            }
+        }
+        #expect(called?.code == .timedOut, "whoever waits without a deadline can be given one")
+        caller.join()
         let aborter = Blocking<Void> { abort.abort() }
         let aborted = #expect(throws: TransportError.self) {
             try source.read(into: buffer, deadline: .now + .seconds(60), beforeBlocking: nil)

@@ -13,7 +13,7 @@ internal import ThroughlineProtocols
     }
 
     /// A file as a camera sends it: as fast as it is played, or for some time at once.
-    private final class Camera: Ingest {
+    private final class Camera: IngestDouble {
         private let reader: FixtureReader
         private let clock: Clock
         private let ahead: MediaTime
@@ -36,23 +36,9 @@ internal import ThroughlineProtocols
         }
 
         var flows: [FlowFormat] { reader.flows }
-        let origin = OriginID(0)
-        let container = "camera"
-        let duration: MediaTime? = nil
         let isRealtime = true
-        let isSeekable = true
         let timeline = Timeline(.live, flowsCountApart: true)
-        let makesDecodeTimes = false
-        let openingFailure: ChangeEvent? = nil
-        let interrupter: (@Sendable () -> Void)? = nil
-        let deliversStill = true
-        let hasFailed = false
-        func opened() {}
         func select(_ isWanted: (FlowFormat) -> Bool) { wanted = flows.map(isWanted) }
-        func seek(to time: NPT, anyPacket: Bool) throws(MediaError) {}
-        func searchStarts(for position: NPT, overlap: NPT) -> [NPT] { [position] }
-        func pause() {}
-        func mustRejoin(at rate: Rate, bandwidth: Int64?) -> Bool { false }
         func form(of flow: Int) -> PayloadForm { reader.form(of: flow) }
 
         func read() throws(IngestReadError) -> Packet? {

@@ -217,7 +217,7 @@ final class HotIngest: Ingest {
                 if isPlayed { hasFeed = false }
                 return nil
             case .interrupted:
-                // Somebody has something to say: that it is to be left for what did not come, perhaps.
+                // The session may have called in order to have this ingest left, since nothing came.
                 if isTold, session.nextLook <= .now, let event = session.reasonToLeave() { throw .changed(event) }
                 throw .interrupted
             case .nothing:

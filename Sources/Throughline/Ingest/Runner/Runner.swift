@@ -27,7 +27,7 @@ final class Runner: @unchecked Sendable {
     // The owner's.
     private(set) var isStill = true
     private var isParking = false
-    /// It waits for media.
+    /// The ingest waits for media.
     private(set) var isWaiting = false
     private var givenBack = UniqueDeque<Packet>()
     private var lastStatus: IngestStatus
@@ -71,7 +71,8 @@ final class Runner: @unchecked Sendable {
         return ingest
     }
 
-    /// What is known of the ingest: as it is while the runner stands still, otherwise as it was behind the last packets.
+    /// What the owner may know of the ingest: what is so at present, or while the runner reads what was so behind the last
+    /// packets that it gave.
     var status: IngestStatus { isStill ? IngestStatus(ingest) : lastStatus }
 
     var origin: OriginID { isStill ? ingest.origin : lastStatus.origin }
@@ -164,13 +165,16 @@ final class Runner: @unchecked Sendable {
         if isAtOnce { call() }
     }
 
+    /// It is not to be left any more, for whatever reason it was.
+    func stays() { feed.stays() }
+
     func prepare(_ preparation: SourcePreparation) {
         if isStill { return ingest.carryOut([preparation]) }
         feed.prepare(preparation)
         call()
     }
 
-    /// Whoever waits for media asks what is to be done.
+    /// Has the thread look for what it is to do, where it waits for media.
     private func call() {
         abort.askAnew()
         interrupter?()

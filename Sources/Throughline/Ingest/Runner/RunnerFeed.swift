@@ -2,16 +2,19 @@ internal import DequeModule
 internal import ThroughlineCore
 internal import ThroughlineMedia
 
-/// What lies between a runner's thread and whoever owns the runner: items one way, in order, and orders the other.
+/// What lies between a runner's thread and whoever owns the runner: what the thread meets goes to the owner, in order, and
+/// what it is to do comes back.
 ///
-/// `thread…` and `put` are the thread's part; what was prepared may be put from any thread. All else is the owner's, but for
-/// `wake`.
+/// Never more lies here than some runs of packets and `mostItems`: beyond that nothing is read.
+///
+/// `put`, `ask` and what begins with `thread` are the thread's part; what was prepared may be put from any thread. All else
+/// is the owner's, but for `wake`.
 final class RunnerFeed: Sendable {
-    /// What the thread does next.
+    /// What the runner's thread does next.
     enum Turn {
         case read
         case park
-        /// It is to be left.
+        /// The ingest is to be left.
         case leave(ChangeEvent, atOnce: Bool)
         case prepare([SourcePreparation])
         case end
@@ -39,12 +42,12 @@ final class RunnerFeed: Sendable {
         /// Runs of packets that wait, and how many may.
         var runs = 0
         var mostRuns = RunnerFeed.mostRuns
-        /// Nothing is read until half of them are taken.
+        /// Nothing is read until half of what lies here is taken.
         var isFull = false
         /// The thread stands still until it is told to go on.
         var isStanding = false
         var isAsking = false
-        /// It waits for media.
+        /// The ingest waits for media.
         var isWaiting = false
         var answer: Answer?
         var parks = false
@@ -53,6 +56,23 @@ final class RunnerFeed: Sendable {
         var preparations: [SourcePreparation] = []
         /// Somebody has something for the owner.
         var isWoken = false
+
+        /// A wait is over of which the owner has not heard, nor of the end of the one before it: what is told of the last
+        /// says it all. A packet may come in very many pieces.
+        func dropWait() {
+            let count = shelf.items.count
+            guard count > 1, shelf.items[count - 1].mark == .waits, shelf.items[count - 2].mark == .waitsNoMore else {
+                return
+            }
+            _ = shelf.items.removeLast()
+            _ = shelf.items.removeLast()
+        }
+
+        mutating func madeRoom() -> Bool {
+            guard isFull, runs <= mostRuns / 2, shelf.items.count <= RunnerFeed.mostItems / 2 else { return false }
+            isFull = false
+            return true
+        }
     }
 
     private let state: Guarded<State>
@@ -60,6 +80,8 @@ final class RunnerFeed: Sendable {
     /// full speed both threads are to work in long stretches.
     private static let mostRuns = 2
     private static let mostRunsAtSpeed = 8
+    /// A server may send much that makes no packet.
+    static let mostItems = 512
 
     init() { state = Guarded(State(shelf: Shelf())) }
 
@@ -79,7 +101,8 @@ final class RunnerFeed: Sendable {
             }
             if let leave = state.leave.take() { return .leave(leave.event, atOnce: leave.isAtOnce) }
             if state.parks { return .park }
-            state.isFull = state.isFull || state.runs >= state.mostRuns
+            state.isFull =
+                state.isFull || state.runs >= state.mostRuns || state.shelf.items.count >= Self.mostItems
             return state.isFull ? nil : .read
         }
     }
@@ -97,7 +120,9 @@ final class RunnerFeed: Sendable {
                 wakes = state.mostRuns == Self.mostRuns || state.runs >= state.mostRuns / 2
             case .still: (state.isStanding, state.parks) = (true, false)
             case .waits: state.isWaiting = true
-            case .waitsNoMore: state.isWaiting = false
+            case .waitsNoMore:
+                state.isWaiting = false
+                state.dropWait()
             case .none: break
             }
             while !incoming.isEmpty { state.shelf.items.append(incoming.removeFirst()) }
@@ -154,11 +179,8 @@ final class RunnerFeed: Sendable {
         let item: RunnerItem = state.wait { state, next -> RunnerItem? in
             guard state.shelf.items.isEmpty else {
                 let item = state.shelf.items.removeFirst()
-                if item.mark == .packets {
-                    state.runs -= 1
-                    madeRoom = state.isFull && state.runs <= state.mostRuns / 2
-                    if madeRoom { state.isFull = false }
-                }
+                if item.mark == .packets { state.runs -= 1 }
+                madeRoom = state.madeRoom()
                 return item
             }
             if state.isWoken || Instant.now >= deadline {
@@ -198,6 +220,9 @@ final class RunnerFeed: Sendable {
     func leave(_ event: ChangeEvent, atOnce isAtOnce: Bool) {
         state.withLockAndWake { $0.leave = Leave(event: event, isAtOnce: isAtOnce) }
     }
+
+    /// It is not to be left any more.
+    func stays() { state.withLock { $0.leave = nil } }
 
     func prepare(_ preparation: SourcePreparation) { state.withLockAndWake { $0.preparations.append(preparation) } }
 

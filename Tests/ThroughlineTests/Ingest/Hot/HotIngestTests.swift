@@ -150,7 +150,7 @@ internal import ThroughlineTransport
     }
 
     /// An ingest of which comes what the test says.
-    private final class StubIngest: Ingest {
+    private final class StubIngest: IngestDouble {
         typealias Read = () throws(IngestReadError) -> Packet?
 
         private let abort: AbortSwitch
@@ -170,24 +170,8 @@ internal import ThroughlineTransport
             self.next = next
         }
 
-        let origin = OriginID(0)
         let flows: [FlowFormat]
-        let container = "stub"
-        let duration: MediaTime? = nil
-        let isRealtime = false
-        let isSeekable = true
-        let timeline = Timeline(.fromStart)
-        let makesDecodeTimes = false
-        let openingFailure: ChangeEvent? = nil
         let interrupter: (@Sendable () -> Void)?
-        var deliversStill: Bool { !hasFailed }
-        func opened() {}
-        func select(_ isWanted: (FlowFormat) -> Bool) {}
-        func seek(to time: NPT, anyPacket: Bool) throws(MediaError) {}
-        func searchStarts(for position: NPT, overlap: NPT) -> [NPT] { [position] }
-        func pause() {}
-        func mustRejoin(at rate: Rate, bandwidth: Int64?) -> Bool { false }
-        func form(of flow: Int) -> PayloadForm { .opaque }
         func read() throws(IngestReadError) -> Packet? {
             isRead.withLockAndWake { $0 = true }
             if !abort.isAborted, let packet = try next() { return packet }

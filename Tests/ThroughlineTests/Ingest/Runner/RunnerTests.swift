@@ -1,4 +1,5 @@
 internal import DequeModule
+internal import Glibc
 internal import Testing
 internal import ThroughlineCore
 internal import ThroughlineMedia
@@ -10,7 +11,7 @@ internal import ThroughlineTransport
 /// What a runner gives its owner, and what it does for it.
 @Suite(.timeLimit(.minutes(25))) struct RunnerTests {
     /// Reads a file, and does before a packet what the test says. On the runner's thread.
-    private final class ScriptedIngest: Ingest {
+    private final class ScriptedIngest: IngestDouble {
         private let reader: FixtureReader
         private var count = 0
         /// Before the packet of this number, from 0 on.
@@ -22,24 +23,7 @@ internal import ThroughlineTransport
         init() throws { reader = try FixtureReader("main.mp4") }
 
         var flows: [FlowFormat] { reader.flows }
-        let origin = OriginID(3)
-        let container = "script"
-        let duration: MediaTime? = nil
-        let isRealtime = false
-        let isSeekable = true
-        let timeline = Timeline(.fromStart)
-        let makesDecodeTimes = false
-        let openingFailure: ChangeEvent? = nil
-        let interrupter: (@Sendable () -> Void)? = nil
-        let deliversStill = true
-        let hasFailed = false
         let canResume = true
-        func opened() {}
-        func select(_ isWanted: (FlowFormat) -> Bool) {}
-        func seek(to time: NPT, anyPacket: Bool) throws(MediaError) {}
-        func searchStarts(for position: NPT, overlap: NPT) -> [NPT] { [position] }
-        func pause() {}
-        func mustRejoin(at rate: Rate, bandwidth: Int64?) -> Bool { false }
         func form(of flow: Int) -> PayloadForm { reader.form(of: flow) }
         func follow(_ answer: SourceAnswer) -> Bool {
             answers += 1
@@ -119,21 +103,60 @@ internal import ThroughlineTransport
         #expect(play.next() == "still: ended")
     }
 
-    @Test("It reads no further ahead than some runs of packets")
-    func isBounded() throws {
+    @Test("Halted with nothing taken, it stands still, and what it has met is there")
+    func halts() throws {
         let play = try Play()
         defer { play.runner.stop() }
-        let read = Guarded(0)
-        play.ingest.before = { _ in read.withLock { $0 += 1 } }
         play.runner.goOn()
-        // Parked with nothing taken, it has come as far as it could.
-        while !play.runner.hasItems {}
-        #expect(play.runner.halt())
-        #expect(read.withLock { $0 } <= 3 * 32)
+        #expect(play.runner.halt() && play.runner.isStill)
         #expect(play.next() == "still: parked")
         play.runner.goOn()
         #expect(play.next() == "still: ended")
         #expect(try play.packets == Self.count)
+    }
+
+    private func isReading(_ feed: RunnerFeed) -> Bool {
+        let turn = Blocking { if case .read = feed.threadTurn() { true } else { false } }
+        defer {
+            feed.end()
+            turn.join()
+        }
+        return !turn.isBlocked && turn.value() ?? false
+    }
+
+    @Test(
+        "Nothing is read while so many packets wait, or so much that is no packet", arguments: [0, 1, 2], [0, 511, 512])
+    func isBounded(runs: Int, facts: Int) throws {
+        let feed = RunnerFeed()
+        let status = IngestStatus(try ScriptedIngest())
+        for _ in 0..<runs { feed.put(.packets(PacketRun(packets: UniqueDeque(), status: status))) }
+        for _ in 0..<facts { feed.put(.fact(.flowsRestarted)) }
+        #expect(isReading(feed) == (runs < 2 && runs + facts < RunnerFeed.mostItems))
+    }
+
+    @Test("It is read on once half of that is taken")
+    func isReadOn() throws {
+        let feed = RunnerFeed()
+        for _ in 0..<RunnerFeed.mostItems { feed.put(.fact(.flowsRestarted)) }
+        let turn = Blocking { if case .read = feed.threadTurn() { true } else { false } }
+        #expect(turn.isBlocked)
+        for _ in 0..<RunnerFeed.mostItems / 2 { _ = feed.next(until: .now) }
+        #expect(turn.value() ?? false)
+        turn.join()
+    }
+
+    @Test("A packet that comes in very many pieces leaves the last wait alone, however long nobody listens")
+    func pieces() {
+        let feed = RunnerFeed()
+        for piece in 1...10_000 {
+            feed.put(.fact(.awaits(.now)))
+            feed.put(.fact(.arrived(.now, isInBuffer: false, bytesReceived: Int64(piece))))
+        }
+        var facts: [String] = []
+        while feed.hasItems {
+            if case .fact(let fact) = feed.next(until: .now) { facts.append("\(fact)") }
+        }
+        #expect(facts.count == 2 && facts[1].contains("10000"), "\(facts.count) facts, at last \(facts.suffix(2))")
     }
 
     @Test("Where bytes break it waits for the answer")
@@ -194,7 +217,7 @@ internal import ThroughlineTransport
         play.ingest.before = { [relay = play.relay] number in
             guard number == 5 else { return }
             relay.mediaIsAwaited()
-            while relay.nextLook > .now {}
+            while relay.nextLook > .now { sched_yield() }
             reason.withLock { $0 = relay.reasonToLeave() }
         }
         play.runner.goOn()
