@@ -224,7 +224,8 @@ extension Session {
         guard let change = nextChange?.change else { return .goesOn }
         changePlan.remove(change)
         replan()
-        guard flush() else { return .over }
+        // Where nothing more is read, no room need be made for it.
+        guard flush(awaitsRoom: change.position != .atOnce) else { return .over }
         noteAccounts(of: runner)
         switch change.act {
         case .end: return .over

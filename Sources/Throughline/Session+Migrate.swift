@@ -1,3 +1,4 @@
+internal import Synchronization
 internal import ThroughlineCore
 
 /// The operator's word: leave an origin that nothing is wrong with.
@@ -33,7 +34,19 @@ extension Session {
         return shared.withLock { state in origins.add(origin) ? state.controller.add(at: origin.endpoint) : nil }
     }
 
-    /// On the worker's thread.
+    /// Plans what was asked for, where that is all there is to do: it needs nothing of the ingest. On the worker's thread.
+    func planMigrations() {
+        guard hasControls.load(ordering: .relaxed) else { return }
+        let controls = shared.withLock { state -> [Control] in
+            guard state.controls.allSatisfy({ if case .migrate = $0 { true } else { false } }) else { return [] }
+            defer { state.controls = [] }
+            hasControls.store(false, ordering: .relaxed)
+            buffer.hurry(false)
+            return state.controls
+        }
+        for case .migrate(let target, let npt) in controls { planMigration(to: target, at: npt) }
+    }
+
     func planMigration(to target: OriginID?, at npt: NPT?) {
         let current = shared.withLock { $0.controller.current }
         if let target, target == current { return warn("migrate: the stream comes from \(url(target)) already") }

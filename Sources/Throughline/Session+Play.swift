@@ -107,6 +107,7 @@ extension Session {
 
     /// What is to be done without the ingest.
     private func look(at runner: Runner) -> Step? {
+        planMigrations()
         if nextChange != nil {
             switch Step(plannedNow(runner)) {
             case .goesOn: break

@@ -26,6 +26,7 @@ extension Session {
             }
             state.controls.append(control)
             hasControls.store(true, ordering: .releasing)
+            buffer.hurry(true)
             switch control {
             case .pause: state.isPaused = true
             case .resume: (state.isPaused, state.isAtBeginning) = (false, false)
@@ -59,11 +60,11 @@ extension Session {
         let (controls, isPaused, bandwidth) = shared.withLock { state in
             defer { state.controls = [] }
             hasControls.store(false, ordering: .relaxed)
+            buffer.hurry(false)
             return (state.controls, state.isPaused, state.bandwidth)
         }
         var goesOn = false
         for case .migrate(let target, let npt) in controls { planMigration(to: target, at: npt) }
-        if controls.allSatisfy({ if case .migrate = $0 { true } else { false } }) { return nil }
         refill.interrupted()
         business.refill = nil
         watch.interrupted(at: .now)

@@ -761,9 +761,11 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         return order
     }
 
-    /// Hands the batch to the buffer, waiting for room. False when the stream is over.
+    /// Hands the batch to the buffer. False when the stream is over.
+    ///
+    /// - Parameter awaitsRoom: where there is none it is waited for.
     @discardableResult
-    func flush() -> Bool {
+    func flush(awaitsRoom: Bool = true) -> Bool {
         guard !batch.isEmpty else { return !abort.isAborted }
         if let line, line.hasWarnings { for warning in line.takeWarnings() { warn(warning) } }
         let (bytes, flows) = (batchBytes, batchFlows)
@@ -775,7 +777,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
             shared.withLock { $0.controller.delivered(at: lastFlush) }
         }
         if hot != nil, !formsAreTold { tellForms() }
-        guard buffer.push(&batch) else { return false }
+        guard buffer.push(&batch, awaitsRoom: awaitsRoom) else { return false }
         noteDelivery(bytes: bytes, flows: flows)
         return true
     }

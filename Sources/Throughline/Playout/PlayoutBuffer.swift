@@ -81,6 +81,8 @@ final class PlayoutBuffer: Sendable {
         var beginning: Beginning?
         /// What comes is from where the viewer no longer is.
         var isDiscarding = false
+        /// Somebody wants a word with who pushes: it does not wait for room.
+        var isHurried = false
         /// Media times are NPT with the sign turned round.
         var isBackward = false
         /// Where the viewer stands while nothing is presented that was received since.
@@ -120,14 +122,14 @@ final class PlayoutBuffer: Sendable {
     ///   before the clock starts.
     func isFed(inRealtime isRealtime: Bool) { state.withLock { $0.isRealtime = isRealtime } }
 
-    /// Takes all of a batch; waits for room first.
+    /// Takes all of a batch; waits for room first, unless it is not to or somebody wants a word with who pushes.
     ///
     /// - Returns: false when the session is over.
-    func push(_ batch: inout UniqueDeque<Packet>) -> Bool {
+    func push(_ batch: inout UniqueDeque<Packet>, awaitsRoom: Bool = true) -> Bool {
         if batch.isEmpty { return true }
         let isOpen: Bool = state.wait { state, next in
             if state.isAborted { return false }
-            if state.isDiscarding || hasRoom(&state) { return true }
+            if !awaitsRoom || state.isHurried || state.isDiscarding || hasRoom(&state) { return true }
             // Time makes room too, without anything going out.
             if limits.isPaced { next = .now + Self.roomPoll }
             if state.pacerWaits { self.state.wake() }
@@ -264,6 +266,10 @@ final class PlayoutBuffer: Sendable {
 
     /// The viewer is going elsewhere: what still comes from here is thrown away, until `restart`.
     func discard() { state.withLockAndWake { $0.isDiscarding = true } }
+
+    /// Somebody wants a word with who pushes, or has had it. Until then room is not waited for, which is for what is in hand.
+    /// From any thread.
+    func hurry(_ isHurried: Bool) { state.withLockAndWake { $0.isHurried = isHurried } }
 
     /// Throws away all that has not gone out: what comes next is from elsewhere in the presentation, and the clock starts
     /// again with it. The outputs go on where they were.

@@ -35,6 +35,22 @@ internal import ThroughlineLab
         #expect(handoff.to == OriginID(1), "\(play.story)")
     }
 
+    /// However full the buffer is, and however long the few packets are that wait for room in it.
+    @Test(
+        "is begun at once", .timeLimit(.minutes(25)),
+        arguments: ["audio.mp3", "main.mkv"])
+    func atOnce(_ file: String) async throws {
+        let play = try await play(file, file) { viewer in
+            guard viewer.reaches(.seconds(3)) else { return }
+            viewer.player.obey("migrate")
+        }
+        let asked = play.events.first { if case .answered = $0.kind { true } else { false } }
+        let begun = play.events.first { if case .changeObserved = $0.kind { true } else { false } }
+        let time = try #require(begun, "\(play.story)").time - (try #require(asked).time)
+        #expect(time <= .milliseconds(50), "\(time)\n\(play.story)")
+        #expect(play.summary.gapTotal == .zero && play.summary.handoffCount == 1, "\(play.story)")
+    }
+
     @Test(
         "at a place inside a group of pictures, nothing is missing and nothing twice", .timeLimit(.minutes(25)),
         arguments: [5000, 5040, 5080, 5120, 6960] as [Int64])
