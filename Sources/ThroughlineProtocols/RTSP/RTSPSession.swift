@@ -45,6 +45,8 @@ package struct RTSPSession: Sendable {
         case playing(RTSPPlayAnswer)
         /// Where it stands, if the server says so.
         case paused(NPT?)
+        /// It cannot be stopped, or not now, and plays on.
+        case pauseRefused
         /// The transport that was offered is refused (461): begin anew with another.
         case transportRefused
         /// Begin anew at this URL, over another connection.
@@ -506,8 +508,8 @@ package struct RTSPSession: Sendable {
         let what = "answered \(status) to \(request.request.method)"
         switch (request.purpose, status.code) {
         case (.tearDown, _), (.setParameter, _): return
-        // A server that cannot pause plays on; what it sends meanwhile is not wanted.
-        case (.pause, 400..<453), (.pause, 455...): orders.append(.paused(nil))
+        // Whatever it lacks, whoever wants less takes none of it.
+        case (.pause, 400..<454), (.pause, 455...): orders.append(.pauseRefused)
         case (.keepAlive, 454):
             disowned.disowned(at: now)
             goOn(keepAlive.foundNoSession(), what, at: now)

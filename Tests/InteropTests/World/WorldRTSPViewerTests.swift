@@ -92,6 +92,25 @@ internal import ThroughlineLab
         #expect(play.summary.handoffCount == (serverDies ? 1 : 0), "\(play.story)")
     }
 
+    /// What a server sends that cannot stop is on its way when it is to play again.
+    @Test(
+        "a pause at a server that plays on loses nothing", .timeLimit(.minutes(25)), arguments: transports,
+        ["404:pause", "453:pause", "501:pause", "404:pause,once", "503:pause,once"])
+    func pausesInVain(_ transport: RTSPTransportChoice, status: String) async throws {
+        let expected = try await WorldReferences.shared.frames("main.mp4", to: nil)
+        let (play, _) = try await LabPair.play(
+            "main.mp4", "status=\(status)", over: transport,
+            link: NetworkLink(latency: .milliseconds(14), jitter: .milliseconds(4)), buffer: .seconds(2),
+            whilePlaying: { viewer, _ in
+                guard viewer.reaches(.seconds(5)) else { return }
+                viewer.player.pause()
+                viewer.waits(.seconds(4))
+                viewer.player.resume()
+            })
+        play.expectUnnoticed(expected)
+        #expect(play.summary.handoffCount == 0, "\(play.story)")
+    }
+
     /// From the start to where it was left, and from the key frame before the place to the end.
     private func expectSought(_ play: Play, leftBy left: ClosedRange<Int>, from key: Int) async throws {
         let summary = play.summary

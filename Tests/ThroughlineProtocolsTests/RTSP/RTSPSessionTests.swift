@@ -414,6 +414,19 @@ internal import ThroughlineProtocols
         #expect(talk.session.state == .ready)
     }
 
+    @Test(arguments: [404, 453, 455, 501, 503])
+    func aServerThatRefusesToPausePlaysOn(status: Int) {
+        var talk = Talk()
+        talk.play(from: .seconds(4))
+        talk.take(talk.session.pause(at: talk.now))
+        talk.answer(status)
+        #expect(talk.orders.contains { if case .pauseRefused = $0 { true } else { false } })
+        #expect(talk.failure == nil && talk.session.state == .playing)
+        talk.take(talk.session.pause(at: talk.now))
+        talk.answer(200)
+        #expect(talk.session.state == .ready)
+    }
+
     @Test func aPausedSessionIsKeptAliveToo() {
         var talk = Talk()
         talk.play(from: .seconds(4))

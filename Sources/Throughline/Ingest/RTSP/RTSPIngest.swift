@@ -91,6 +91,8 @@ final class RTSPIngest: Ingest {
     private var isPaused = false
     /// And it has.
     private var hasStopped = false
+    /// It has refused to, and plays on: what it sends is not wanted.
+    private var playsOn = false
     /// It was asked to play elsewhere, and has not answered: what still comes is of before.
     private var isBetweenRanges = false
     let watch: ChangeWatch?
@@ -280,14 +282,25 @@ final class RTSPIngest: Ingest {
             return
         }
         // What comes between a PLAY and its answer cannot be told apart while the server plays: it is stopped first.
-        if !isPaused { source.give(.pause) }
+        var asksNow = !isPaused || playsOn
         let deadline = Instant.now + supervisor.openBound(for: origin)
-        if !hasStopped, !discard(until: deadline, { if case .paused = $0 { true } else { false } }) {
-            // The next read tells why, and the stream goes on from the same place elsewhere.
-            failure = failure ?? ChangeEvent(cause: .silence, detail: "\(url): PAUSE was not answered")
+        while !hasStopped {
+            if asksNow { source.give(.pause) }
+            playsOn = false
+            guard discard(until: deadline, { isAnswerToPause($0) }) else {
+                // The next read tells why, and the stream goes on from the same place elsewhere.
+                failure = failure ?? ChangeEvent(cause: .silence, detail: "\(url): PAUSE was not answered")
+                return
+            }
+            // One that refused when the viewer paused may stop by now.
+            if !playsOn || asksNow { break }
+            asksNow = true
+        }
+        if playsOn, !isLiveSource {
+            (isPaused, playsOn, mustReopen) = (false, false, true)
             return
         }
-        (isPaused, hasStopped, isBetweenRanges) = (false, false, true)
+        (isPaused, hasStopped, playsOn, isBetweenRanges) = (false, false, false, true)
         playedFrom = nil
         askedSpeed = request.speed
         source.give(.play(request))
@@ -350,6 +363,17 @@ final class RTSPIngest: Ingest {
         (toldLosses, refused, takesOnePlay) = ([:], [], takesOnePlay || opened.takesOnePlay)
         askedSpeed = request.speed
         for item in opened.items { try take(item) }
+    }
+
+    /// Whether PAUSE was answered, and how.
+    private func isAnswerToPause(_ item: RTSPItem) -> Bool {
+        switch item {
+        case .paused: return true
+        case .pauseRefused:
+            playsOn = true
+            return true
+        default: return false
+        }
     }
 
     /// Throws away what comes until an item that is waited for.
@@ -560,6 +584,7 @@ final class RTSPIngest: Ingest {
             throw .changed(event)
         case .interrupted: throw .interrupted
         case .paused: hasStopped = true
+        case .pauseRefused: playsOn = true
         case .twin(let flow, let finding): if twinFindings.count < 64 { twinFindings.append((flow, finding)) }
         case .remark(let text): remarks.append(text)
         case .replayUnanswered:

@@ -8,6 +8,8 @@ enum RTSPItem: Sendable {
     case ready(refused: [Int])
     case playing(RTSPPlayAnswer)
     case paused
+    /// It was to stop, and plays on.
+    case pauseRefused
     case packets(RTPBlock)
     /// A sender report of one flow.
     case senderReport(flow: Int, RTCPPacket.SenderReport, at: Instant)

@@ -198,6 +198,9 @@ final class RTSPLoop {
                 drainDatagrams()
                 flushBlock()
                 items.append(.paused)
+            case .pauseRefused:
+                flushBlock()
+                items.append(.pauseRefused)
             case .transportRefused:
                 items.append(.transportRefused)
                 isOver = true
