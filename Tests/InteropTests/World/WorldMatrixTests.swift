@@ -122,8 +122,10 @@ enum WorldSeeds {
     ///
     /// - Parameter once: seeds beyond those that found a defect once.
     static func schedules(_ count: UInt64, once: [UInt64] = []) -> [UInt64] {
-        let seeds = seeds(number("THROUGHLINE_SCHEDULES") ?? count)
-        return number("THROUGHLINE_SEED") == nil ? seeds + once.filter { !seeds.contains($0) } : seeds
+        if let seed = number("THROUGHLINE_SEED") { return [seed] }
+        let first = number("THROUGHLINE_FIRST") ?? 1
+        let seeds = seeds(number("THROUGHLINE_SCHEDULES") ?? count).map { $0 + first - 1 }
+        return first == 1 ? seeds + once.filter { !seeds.contains($0) } : seeds
     }
 
     /// Of moments in which threads meet: so many, unless it is told otherwise.

@@ -6,9 +6,11 @@ internal import ThroughlineLab
 /// Random schedules of what goes wrong at two or three origins that speak RTSP, or of which some speak HTTP, in a world:
 /// while some origin delivers nobody notices, and every frame is there.
 ///
-/// `THROUGHLINE_SCHEDULES=1000` plays so many; `THROUGHLINE_SEED=7` that one alone.
+/// `THROUGHLINE_SCHEDULES=1000` plays so many; `THROUGHLINE_FIRST=501` from that one on; `THROUGHLINE_SEED=7` that one alone.
 @Suite("In a world, random schedules of faults over RTSP", .inWorlds) struct WorldRTSPScheduleTests {
     static let seeds = WorldSeeds.schedules(30, once: [125, 144, 150, 191])
+    /// Of origins of both protocols.
+    static let mixedSeeds = WorldSeeds.schedules(10, once: [121, 573])
 
     /// What goes wrong at one origin, and from when to when.
     struct Outage: Sendable, CustomStringConvertible {
@@ -38,14 +40,21 @@ internal import ThroughlineLab
         /// When the viewer pauses, and for how long.
         let pause: (at: Duration, length: Duration)?
 
-        init(seed: UInt64) {
+        /// - Parameter isMixed: whether there must be origins of both protocols; nil for what the seed draws.
+        init(seed: UInt64, isMixed: Bool? = nil) {
             var draws = SeededDraws(seed: seed)
             file = draws.one(of: ["main.mp4", "main.ts", "main.mkv", "hevc.mp4", "hevc.ts", "audio.mp3"])
             buffer = draws.number(1...3)
             standby = draws.one(of: [.cold, .warm, .hot])
             transport = draws.one(of: [.tcp, .udp, .auto])
-            let isMixed = draws.isOne(in: 3)
-            places = (0..<draws.number(2...3)).map { _ in isMixed ? draws.one(of: [.rtsp, .http]) : .rtsp }
+            let drawn = draws.isOne(in: 3)
+            var places: [Place] = (0..<draws.number(2...3)).map { _ in
+                isMixed ?? drawn ? draws.one(of: [.rtsp, .http]) : .rtsp
+            }
+            if isMixed == true, let last = places.last, !places.contains(where: { $0 != last }) {
+                places[places.count - 1] = last == .rtsp ? .http : .rtsp
+            }
+            self.places = places
             latency = draws.isOne(in: 3) ? draws.milliseconds(1...40) : .zero
             var made: [Outage] = []
             // One after the other, so that there is always somebody who delivers.
@@ -71,14 +80,24 @@ internal import ThroughlineLab
 
     @Test("while one delivers, nobody notices", .timeLimit(.minutes(25)), arguments: seeds)
     func schedules(_ seed: UInt64) async throws {
-        let schedule = Schedule(seed: seed)
+        try await Self.check(Schedule(seed: seed), seed: seed)
+    }
+
+    @Test(
+        "of origins of both protocols, while one delivers, nobody notices", .timeLimit(.minutes(25)),
+        arguments: mixedSeeds)
+    func mixedSchedules(_ seed: UInt64) async throws {
+        try await Self.check(Schedule(seed: seed, isMixed: true), seed: seed)
+    }
+
+    private static func check(_ schedule: Schedule, seed: UInt64) async throws {
         // What the first origin tells of the priming of sound is what is heard.
         let expected =
             switch schedule.places[0] {
             case .rtsp: try await WorldReferences.shared.frames(schedule.file, to: nil)
             case .http: try await Beginnings.shared.frames(schedule.file, to: nil)
             }
-        let play = try await Self.play(schedule, seed: seed)
+        let play = try await play(schedule, seed: seed)
         let problems = play.problems(expected: expected)
         if !problems.isEmpty {
             Issue.record(
