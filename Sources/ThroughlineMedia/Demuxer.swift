@@ -413,6 +413,7 @@ package final class Demuxer {
             }
             if result == tl_averror_eof { return nil }
             if result == tl_averror(EAGAIN) { continue }
+            if bytes.isSearching { endSearch() }
             try check(result, "read a packet")
             let index = Int(packet.av.pointee.stream_index)
             if index >= flowOfStream.count { try adoptStreams() }
@@ -503,6 +504,7 @@ package final class Demuxer {
         lastDecode = []
         ahead = UniqueDeque()
         bytes.hasMetEnd = false
+        beginSearch()
         let flags = AVSEEK_FLAG_BACKWARD | (anyPacket ? AVSEEK_FLAG_ANY : 0)
         func go(to place: MediaTime) -> Int32 {
             av_seek_frame(context, -1, (place + start).value(in: TimeBase(1, AV_TIME_BASE)), flags)
@@ -513,6 +515,19 @@ package final class Demuxer {
         // an index want a place that exists.
         if npt <= .zero, go(to: .zero - .seconds(10)) >= 0 { return }
         try check(go(to: npt - (anyPacket ? .zero : decodeLead)), "seek to \(npt)")
+    }
+
+    /// Seeks go to the input, which keeps what libavformat looks at. It would read through what lies ahead itself, which at
+    /// the pace of a live origin can take longer than what is sought is to be played.
+    private func beginSearch() {
+        guard bytes.isSeekable else { return }
+        bytes.searchBegins()
+        io.pointee.direct = 1
+    }
+
+    private func endSearch() {
+        bytes.searchEnds()
+        io.pointee.direct = 0
     }
 
     /// How far the decode time of a key frame lies before its picture, where libavformat does not see to that itself: in

@@ -31,6 +31,8 @@ final class DemuxerInput {
     static let slack: Int64 = 1 << 20
     /// So far ahead it is quicker to read on than to ask anew.
     static let readsThrough: Int64 = 16 << 10
+    /// While a place is sought, what has come already is read in pieces of up to so much.
+    static let searchSize = 16 << 10
     /// So far behind what was kept nobody goes back to it.
     static let reach: Int64 = 2 << 20
 
@@ -46,6 +48,8 @@ final class DemuxerInput {
     private var keptCount: Int64 = 0
     private let keepLimit: Int64
     private var isKeeping = true
+    /// A place is sought: libavformat looks here and there, and returns to where it has looked.
+    private(set) var isSearching = false
     /// Of the next byte that libavformat reads.
     private(set) var position: Int64 = 0
     /// Of the next byte of the input.
@@ -86,6 +90,22 @@ final class DemuxerInput {
         gauge = nil
     }
 
+    /// A place is sought from now on.
+    func searchBegins() {
+        guard !isSearching else { return }
+        if !holdsAll, keptCount > keepLimit / 2 {
+            extents = []
+            keptCount = 0
+        }
+        (isSearching, isKeeping) = (true, true)
+    }
+
+    /// The place was found, and is read from.
+    func searchEnds() {
+        guard isSearching else { return }
+        (isSearching, isKeeping) = (false, false)
+    }
+
     /// The input is not where it was.
     func inputMoves() { end = -1 }
 
@@ -103,7 +123,7 @@ final class DemuxerInput {
             return .failed
         }
         if isKept(position) { return read(into: buffer) }
-        let result = readOn(into: buffer, limit: nextExtent(after: position).map { $0 - position })
+        let result = readHere(into: buffer)
         switch result {
         case .bytes(let count): position += Int64(count)
         case .end: hasMetEnd = true
@@ -111,6 +131,20 @@ final class DemuxerInput {
         }
         drop()
         return result
+    }
+
+    /// Reads from the input at `position`.
+    private func readHere(into buffer: UnsafeMutableRawBufferPointer) -> ByteInputResult {
+        let limit = nextExtent(after: position).map { $0 - position }
+        guard isSearching, buffer.count < Self.searchSize, keptCount + Int64(Self.searchSize) <= keepLimit else {
+            return readOn(into: buffer, limit: limit)
+        }
+        // libavformat asks for little at a time. What else has come need not be asked for again.
+        let result = withUnsafeTemporaryAllocation(byteCount: Self.searchSize, alignment: 16) {
+            readOn(into: $0, limit: limit)
+        }
+        guard case .bytes = result else { return result }
+        return .bytes(copy(into: buffer))
     }
 
     /// Moves to an offset. False where that cannot be done.
@@ -188,7 +222,7 @@ final class DemuxerInput {
     /// Brings the input to an offset.
     private func reach(_ offset: Int64) -> Bool {
         if end == offset { return true }
-        let isNear = offset > end && offset - end <= Self.readsThrough && isKeeping
+        let isNear = offset > end && offset - end <= Self.readsThrough && isKeeping && !isSearching
         if input.isSeekable, !isNear {
             guard input.seek(to: offset) else { return false }
             end = offset
