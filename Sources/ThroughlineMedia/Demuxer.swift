@@ -47,6 +47,10 @@ package final class Demuxer {
     private var ahead = UniqueDeque<Packet>()
     /// What was read when the input failed.
     private var heldBack: Packet?
+    /// Of MPEG audio alone, as long as nothing shows that its rate varies.
+    private var byteClock: ByteClock?
+    /// When the next packet is heard, where bytes led to it: libavformat does not know.
+    private var timeByBytes: MediaTime?
     /// Decode time of the last packet of each flow, in its own units.
     private var lastDecode: [Int64?] = []
     /// Flow index by stream index, nil for streams that are not flows.
@@ -105,6 +109,18 @@ package final class Demuxer {
         if context.pointee.duration > 0, !isGuess, !isGrowing {
             duration = MediaTime(value: context.pointee.duration, timeBase: TimeBase(1, AV_TIME_BASE))
         }
+        if container == "mp3", bytes.isSeekable { startByteClock() }
+    }
+
+    /// By the first packet: tags may stand before it.
+    private func startByteClock() {
+        if ahead.isEmpty, let packet = try? next() { ahead.append(packet) }
+        guard flows.count == 1, !ahead.isEmpty,
+            let begin = MediaTime(value: ahead[0].av.pointee.pts, timeBase: flows[0].timeBase)
+        else { return }
+        byteClock = ByteClock(
+            first: (ahead[0].bytePosition, begin - start), bitRate: flows[0].bitRate, sampleRate: flows[0].sampleRate,
+            frameSize: Int(flows[0].parameters.pointee.frame_size))
     }
 
     private static func makeIO(_ bytes: DemuxerInput, size: Int) throws(MediaError) -> UnsafeMutablePointer<AVIOContext>
@@ -467,6 +483,11 @@ package final class Demuxer {
         if packet.av.pointee.duration > 0 {
             packet.duration = MediaTime(value: packet.av.pointee.duration, timeBase: base) ?? .zero
         }
+        if let time = timeByBytes {
+            (packet.pts, packet.dts) = (time, time)
+            packet.duration = flows[flow].frameLength ?? .zero
+            timeByBytes = time + packet.duration
+        }
         return packet
     }
 
@@ -504,7 +525,10 @@ package final class Demuxer {
         lastDecode = []
         ahead = UniqueDeque()
         bytes.hasMetEnd = false
+        timeByBytes = nil
+        context.pointee.flags &= ~AVFMT_FLAG_NOFILLIN
         beginSearch()
+        if try seekByBytes(to: npt) { return }
         let flags = AVSEEK_FLAG_BACKWARD | (anyPacket ? AVSEEK_FLAG_ANY : 0)
         func go(to place: MediaTime) -> Int32 {
             av_seek_frame(context, -1, (place + start).value(in: TimeBase(1, AV_TIME_BASE)), flags)
@@ -528,6 +552,36 @@ package final class Demuxer {
     private func endSearch() {
         bytes.searchEnds()
         io.pointee.direct = 0
+    }
+
+    /// Goes to a place by its bytes, where that is proven to lead there.
+    private func seekByBytes(to npt: NPT) throws(MediaError) -> Bool {
+        guard let clock = byteClock, let position = clock.position(before: npt),
+            av_seek_frame(context, -1, position, AVSEEK_FLAG_BYTE) >= 0
+        else { return false }
+        // It would count the times from here, and remember these places by them.
+        context.pointee.flags |= AVFMT_FLAG_NOFILLIN
+        // What comes first may be the rest of the frame in which reading began.
+        var begin: MediaTime?
+        for _ in 0..<2 where begin == nil {
+            guard let packet = try next() else { break }
+            begin = clock.time(at: packet.bytePosition)
+            if begin != nil { ahead.append(packet) }
+        }
+        while begin != nil, ahead.count < 4, let packet = try next() {
+            if clock.time(at: packet.bytePosition) == nil { begin = nil }
+            ahead.append(packet)
+        }
+        if let begin, begin <= npt {
+            timeByBytes = begin
+            return true
+        }
+        byteClock = nil
+        context.pointee.flags &= ~AVFMT_FLAG_NOFILLIN
+        ahead = UniqueDeque()
+        bytes.hasMetEnd = false
+        beginSearch()
+        return false
     }
 
     /// How far the decode time of a key frame lies before its picture, where libavformat does not see to that itself: in
