@@ -15,7 +15,7 @@ final class Console: Sendable {
 
     let isTerminal: Bool
     /// A live line can be shown, and nobody else is known to write to the terminal.
-    private let showsLive: Bool
+    let showsLive: Bool
     private let usesColour: Bool
     private let descriptor: Int32
     private let writer: LineWriter

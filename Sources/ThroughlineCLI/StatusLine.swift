@@ -76,6 +76,8 @@ struct LiveStatus {
     }
 
     func run() async {
+        // Nobody sees it: nothing is woken for it.
+        guard console.showsLive else { return }
         while !Task.isCancelled {
             console.live { [status = stream.status] width in statusLine(status, width: width) }
             try? await Task.sleep(for: .milliseconds(200))
