@@ -11,6 +11,9 @@ internal import ThroughlineTransport
 final class SourceInput: ByteInput {
     /// What is kept of the bytes for a demuxer that goes back: a container may hold its flows one after another.
     static let windowCapacity = 2 << 20
+    /// Most containers lie in the order in which they are read, so that a demuxer hardly goes back: so much is kept until
+    /// one goes back further.
+    static let usualCapacity = 512 << 10
     /// What came while another origin was being proven it brings again, up to so much.
     static let catchesUp: Int64 = 64 << 10
     /// So far ahead it is quicker to read on than to ask anew.
@@ -64,7 +67,7 @@ final class SourceInput: ByteInput {
     private(set) var openingFailure: ChangeEvent?
     /// While the demuxer is being opened a failure is not healed here: another origin is opened instead.
     var isOpening = true {
-        didSet { if !isOpening, !prefetches, window == nil { keep(from: end) } }
+        didSet { if !isOpening, !prefetches, window == nil { keep(Self.usualCapacity, from: end) } }
     }
     /// Bytes received, those that were received again not counted again.
     private(set) var byteCount: Int64 = 0
@@ -119,11 +122,14 @@ final class SourceInput: ByteInput {
         guard head.isSeekable, offset >= 0, !isBroken else { return false }
         if offset == position { return true }
         if let length = head.length, offset > length { return false }
-        if offset < position, position - offset <= Self.windowCapacity, window == nil, !isOpening {
-            keep(from: offset)
-        } else if window?.contains(offset, orUpTo: Self.readsThrough) ?? false {
+        if window?.contains(offset, orUpTo: Self.readsThrough) ?? false {
             position = offset
             return true
+        }
+        let goesBack = offset < position && position - offset <= Self.windowCapacity
+        if goesBack, !isOpening, window?.capacity ?? 0 < Self.windowCapacity {
+            // What goes back once does it again and again.
+            keep(Self.windowCapacity, from: offset)
         } else {
             window?.restart(at: offset)
         }
@@ -132,7 +138,7 @@ final class SourceInput: ByteInput {
         return true
     }
 
-    private func keep(from offset: Int64) { window = ByteWindow(capacity: Self.windowCapacity, at: offset) }
+    private func keep(_ capacity: Int, from offset: Int64) { window = ByteWindow(capacity: capacity, at: offset) }
 
     func read(into buffer: UnsafeMutableRawBufferPointer) -> ByteInputResult {
         if isBroken { return .failed }

@@ -44,6 +44,50 @@ internal import ThroughlineTransport
         server.join()
     }
 
+    @Test("A demuxer that goes back further than most asks for the bytes once, and from then on has them")
+    func goingBackFar() throws {
+        let length: Int64 = 3 << 20
+        let begins = Guarded<[Int64]>([])
+        let server = ScriptedRTSPServer(connections: 2) { peer in
+            let begin = begins.withLock { begins in
+                begins.append(begins.isEmpty ? 0 : 100_000)
+                return begins.last ?? 0
+            }
+            peer.head()
+            let answer = "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes \(begin)-\(length - 1)/\(length)\r\n"
+            peer.send(
+                Array("\(answer)Content-Length: \(length - begin)\r\n\r\n".utf8)
+                    + (begin..<length).map { UInt8(truncatingIfNeeded: $0 / 1000) })
+        }
+        let session = ListeningSupervisor(url: "http://127.0.0.1:\(server.port)/film")
+        do {
+            let input = try SourceInput(origin: OriginID(0), supervisor: session, abort: AbortSwitch())
+            input.isOpening = false
+            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 32 << 10, alignment: 16)
+            defer { buffer.deallocate() }
+            func reads(upTo end: Int64) -> Bool {
+                while input.position < end {
+                    let position = input.position
+                    guard case .bytes(let count) = input.read(into: buffer), count > 0 else { return false }
+                    guard buffer[0] == UInt8(truncatingIfNeeded: position / 1000) else { return false }
+                }
+                return true
+            }
+            #expect(reads(upTo: 1 << 20))
+            #expect(input.seek(to: 800_000), "so much is always kept")
+            #expect(reads(upTo: 1 << 20))
+            #expect(begins.withLock { $0.count } == 1)
+            #expect(input.seek(to: 100_000))
+            #expect(reads(upTo: 2 << 20))
+            #expect(begins.withLock { $0.count } == 2)
+            #expect(input.seek(to: 150_000))
+            #expect(reads(upTo: 2 << 20))
+            #expect(begins.withLock { $0.count } == 2)
+        }
+        #expect(session.failure == nil)
+        server.join()
+    }
+
     @Test("A connection that was closed while the demuxer read what is kept was idle, and is no failure")
     func idle() throws {
         let (isFirst, isClosed) = (Guarded(true), Guarded(false))
