@@ -4,7 +4,11 @@ internal import ThroughlineProtocols
 
 /// What is known of one flow over RTP: from its description, and from what came in band.
 struct RTPFlowFormat {
-    private(set) var format: FlowFormat
+    private(set) var format: FlowFormat {
+        didSet { form = Self.form(of: format, video) }
+    }
+    /// How the packets carry their payload.
+    private(set) var form: PayloadForm
     /// Whether all is known that a muxer needs.
     private(set) var isKnown: Bool
     let video: VideoCodec?
@@ -51,6 +55,7 @@ struct RTPFlowFormat {
             isKnown = size != nil
         }
         format = try described.completed(details, index: index)
+        form = Self.form(of: format, video)
         if video != nil {
             isKnown = false
             try learn(described.parameterSets)
@@ -112,8 +117,7 @@ struct RTPFlowFormat {
         return ["mpeg4", "mpeg1video", "mpeg2video"].contains(format.codecName) ? .unstated(atMost: 1) : .none
     }
 
-    /// How the packets carry their payload.
-    var form: PayloadForm {
+    private static func form(of format: FlowFormat, _ video: VideoCodec?) -> PayloadForm {
         if let video { return .annexB(video) }
         return format.withExtradata { PayloadForm.detect(codec: format.payloadCodec, extradata: $0, firstPacket: nil) }
     }

@@ -93,6 +93,7 @@ final class RTPReader {
         }
         if readers.isEmpty { throw MediaError.nothingReadable }
         self.readers = readers
+        flows = readers.map(\.described.format)
         self.media = places
         self.leftOut = leftOut
         payloadTypes = types
@@ -100,7 +101,13 @@ final class RTPReader {
     }
 
     /// The flows, by index. Complete once `flowsAreKnown`; a flow that is known does not change any more.
-    var flows: [FlowFormat] { readers.map(\.described.format) }
+    private(set) var flows: [FlowFormat]
+
+    /// What came of a flow may have told more of it.
+    private func noteFormat(of flow: Int) {
+        let format = readers[flow].described.format
+        if flows[flow] !== format { flows[flow] = format }
+    }
 
     /// Whether all is known of every flow that a muxer needs. What is missing may come in band; until then nothing of
     /// such a flow is handed out where a decoder could make nothing of it.
@@ -175,6 +182,7 @@ final class RTPReader {
     ) {
         guard readers.indices.contains(flow), let header = RTPHeader(rtp) else { return }
         let reader = readers[flow]
+        defer { noteFormat(of: flow) }
         if isFilled { reader.filled() }
         // More cannot be told by sequence numbers of 16 bits.
         let lost = max(0, min(1 << 16, lostBefore))
@@ -222,7 +230,10 @@ final class RTPReader {
 
     /// Nothing more comes of any flow: what is complete is handed out.
     func end(at now: Instant, into packets: inout UniqueDeque<Packet>) {
-        for reader in readers { reader.end(at: now, into: &packets) }
+        for (flow, reader) in readers.enumerated() {
+            reader.end(at: now, into: &packets)
+            noteFormat(of: flow)
+        }
     }
 
     /// Where a flow stands by each account.

@@ -38,6 +38,7 @@ final class Runner: @unchecked Sendable {
     private var batchBytes = 0
     private var lastPublished = Instant(nanoseconds: 0)
     private var lastNoticed = Instant(nanoseconds: 0)
+    private var given: IngestStatus?
 
     private static let mostBytes = 256 << 10
     /// How long the thread may take to come back from a read that does not wait.
@@ -237,7 +238,9 @@ final class Runner: @unchecked Sendable {
         var packets = UniqueDeque<Packet>()
         swap(&packets, &batch)
         batchBytes = 0
-        feed.put(.packets(PacketRun(packets: packets, status: IngestStatus(ingest))))
+        let status = IngestStatus(ingest, after: given)
+        given = status
+        feed.put(.packets(PacketRun(packets: packets, status: status)))
         guard now - lastNoticed > Self.noticeInterval else { return }
         lastNoticed = now
         let (findings, losses) = (ingest.takeFindings(), ingest.takeLosses())

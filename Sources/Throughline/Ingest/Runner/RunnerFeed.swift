@@ -109,9 +109,9 @@ final class RunnerFeed: Sendable {
 
     func put(_ item: consuming RunnerItem) {
         let mark = item.mark
-        var incoming = UniqueDeque<RunnerItem>()
-        incoming.append(item)
-        var wakes = true
+        // What came of it, or the next wait for more, follows at once.
+        var wakes = !item.isArrival
+        var incoming: RunnerItem? = item
         state.withLock { state in
             switch mark {
             case .packets:
@@ -125,18 +125,17 @@ final class RunnerFeed: Sendable {
                 state.dropWait()
             case .none: break
             }
-            while !incoming.isEmpty { state.shelf.items.append(incoming.removeFirst()) }
+            if let item = incoming.take() { state.shelf.items.append(item) }
         }
         if wakes { state.wake() }
     }
 
     /// - Returns: nil where nobody answers any more.
     func ask(_ question: RunnerQuestion) -> Answer? {
-        var incoming = UniqueDeque<RunnerItem>()
-        incoming.append(.question(question))
+        var incoming: RunnerItem? = .question(question)
         state.withLockAndWake { state in
             (state.isAsking, state.answer) = (true, nil)
-            while !incoming.isEmpty { state.shelf.items.append(incoming.removeFirst()) }
+            if let item = incoming.take() { state.shelf.items.append(item) }
         }
         return state.wait { state, _ -> Answer?? in
             guard let answer = state.answer.take() else { return state.isEnding ? .some(nil) : nil }

@@ -25,6 +25,14 @@ enum RunnerItem: ~Copyable {
         }
     }
 
+    /// Whether it tells that media has come which was waited for.
+    var isArrival: Bool {
+        switch self {
+        case .fact(.arrived): true
+        default: false
+        }
+    }
+
     /// Of packets, what is known behind them.
     var status: IngestStatus? {
         switch self {
@@ -126,11 +134,14 @@ struct IngestStatus {
     var mayHurry: Bool
     var speed: Rate
 
-    init(_ ingest: any Ingest) {
+    /// - Parameter previous: what was known of the same ingest before; lists that are the same are not made again.
+    init(_ ingest: any Ingest, after previous: IngestStatus? = nil) {
         let flows = ingest.flows
         origin = ingest.origin
         self.flows = flows
-        forms = flows.indices.map { ingest.form(of: $0) }
+        let known = previous?.forms ?? []
+        let isKnown = known.count == flows.count && known.indices.allSatisfy { known[$0] == ingest.form(of: $0) }
+        forms = isKnown ? known : flows.indices.map { ingest.form(of: $0) }
         positions = ingest.isRealtime ? flows.indices.map { ingest.position(of: $0) } : []
         bytesReceived = ingest.bytesReceived
         duration = ingest.duration
