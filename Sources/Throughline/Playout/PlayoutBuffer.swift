@@ -65,6 +65,8 @@ final class PlayoutBuffer: Sendable {
         /// The ingest waits for room.
         var isFull = false
         var pacerWaits = false
+        /// When it goes on by itself.
+        var pacerWakesAt = Instant.never
         var firstArrival: Instant?
         var lastWake = Instant(nanoseconds: 0)
         /// Everything due before this went out.
@@ -105,6 +107,8 @@ final class PlayoutBuffer: Sendable {
 
     private let limits: Limits
     private let state = Guarded(State())
+    /// Until when it has something to present, for those who bring more.
+    let reserve = PlayoutReserve()
 
     init(limits: Limits) { self.limits = limits }
 
@@ -156,16 +160,32 @@ final class PlayoutBuffer: Sendable {
                 lane.append(packet)
             }
             noteSkew(&state)
+            noteReserve(state)
             // At full speed the pacer sleeps until there is a good deal to do.
             let isWorthIt =
                 limits.isPaced || state.packets >= limits.packets / 4 || state.bytes >= limits.bytes / 4
                 || now - state.lastWake > Self.rest
-            wakes = state.pacerWaits && isWorthIt
+            wakes = state.pacerWaits && isWorthIt && concernsPacer(state)
             if wakes { state.lastWake = now }
         }
         if wakes { state.wake() }
         bin.empty()
         return true
+    }
+
+    private func noteReserve(_ state: State) { reserve.lasts(until: awaited(state).flatMap { state.clock.due($0) }) }
+
+    /// Whether what came changes when the pacer has something to do. In real time most of it is due only after what the
+    /// pacer sleeps for.
+    private func concernsPacer(_ state: State) -> Bool {
+        guard limits.isPaced, state.clock.isRunning, state.pacerWakesAt != .never else { return true }
+        var least: MediaTime?
+        for lane in state.lanes where !lane.waiting.isEmpty {
+            let due = lane.headDue ?? .zero
+            least = min(least ?? due, due)
+        }
+        guard let least, let moment = state.clock.due(least) else { return false }
+        return moment < state.pacerWakesAt
     }
 
     /// A full buffer takes nothing until an eighth of it is free: the ingest sleeps in few and long stretches. An empty one
@@ -227,9 +247,16 @@ final class PlayoutBuffer: Sendable {
         guard limits.isPaced, !state.isEnded, !state.isComplete, !state.mayHaveEnded, !state.isAborted else {
             return nil
         }
-        let ends = state.lanes.filter { !$0.isSparse }.compactMap(\.decodeEnd)
-        guard let furthest = ends.max() else { return nil }
-        return ends.filter { $0 >= furthest - Self.greatestSkew }.min()
+        var furthest: MediaTime?
+        for lane in state.lanes where !lane.isSparse {
+            if let end = lane.decodeEnd { furthest = max(furthest ?? end, end) }
+        }
+        guard let furthest else { return nil }
+        var least = furthest
+        for lane in state.lanes where !lane.isSparse {
+            if let end = lane.decodeEnd, end >= furthest - Self.greatestSkew { least = min(least, end) }
+        }
+        return least
     }
 
     /// Whether what was received may be all there is: a viewer who has seen it waits for nothing, unless more comes.
@@ -253,14 +280,25 @@ final class PlayoutBuffer: Sendable {
     /// Nothing goes out until `resume`; what arrives is kept, as far as there is room.
     func pause() { state.withLockAndWake { $0.clock.pause(at: .now) } }
 
-    func resume() { state.withLockAndWake { $0.clock.resume(at: .now) } }
+    func resume() {
+        state.withLockAndWake { state in
+            state.clock.resume(at: .now)
+            noteReserve(state)
+        }
+    }
 
-    func setRate(_ rate: Rate) { state.withLockAndWake { $0.clock.setRate(rate, at: .now) } }
+    func setRate(_ rate: Rate) {
+        state.withLockAndWake { state in
+            state.clock.setRate(rate, at: .now)
+            noteReserve(state)
+        }
+    }
 
     /// Of these flows something comes from now on, and the others are waited for no longer.
     func feed(_ flows: Set<Int>) {
         state.withLockAndWake { state in
             for (index, lane) in state.lanes.enumerated() { lane.isFed = flows.contains(index) }
+            noteReserve(state)
         }
     }
 
@@ -296,6 +334,7 @@ final class PlayoutBuffer: Sendable {
             state.hasReleased = false
             state.isShiftUnknown = state.outputEnd != nil
             state.beginning = isBackward ? .backwards : .forwards(from: wanted)
+            noteReserve(state)
         }
         bin.empty()
     }
@@ -342,6 +381,7 @@ final class PlayoutBuffer: Sendable {
             }
             if state.isEnded, state.packets == 0 { return .ended }
             state.pacerWaits = true
+            state.pacerWakesAt = next
             return nil
         }
     }
@@ -428,8 +468,11 @@ final class PlayoutBuffer: Sendable {
 
     var level: Level {
         state.withLock { state in
-            let ends = state.lanes.filter { !$0.isSparse }.compactMap(\.decodeEnd)
-            let reached = ends.reduce(Int64(0)) { $0 + $1.flicks / Int64(ends.count) }
+            var (reached, count) = (Int64(0), Int64(0))
+            for lane in state.lanes where !lane.isSparse && lane.decodeEnd != nil { count += 1 }
+            for lane in state.lanes where !lane.isSparse {
+                if let end = lane.decodeEnd { reached += end.flicks / count }
+            }
             return Level(
                 duration: level(of: state, at: .now), bytes: state.bytes, reached: MediaTime(flicks: reached))
         }
@@ -522,6 +565,7 @@ final class PlayoutBuffer: Sendable {
             let removed = lane.waiting.count - cut.kept
             state.bytes -= lane.cut(keeping: cut.kept, end: cut.keptEnd)
             state.packets -= removed
+            noteReserve(state)
             return (cut, cut.kept > 0 ? traces[cut.kept - 1].dts : lane.releasedDecode)
         }
     }
