@@ -584,6 +584,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         request.bandwidth = shared.withLock { $0.bandwidth }
         request.isPaced = configuration.pacing == .realtime
         request.watch = ChangeWatch(policy: configuration.indicators)
+        request.reserve = buffer.reserve
         return request
     }
 

@@ -45,4 +45,11 @@ final class MemorySleeper: Sleeper, @unchecked Sendable {
         if entries.contains(where: \.isReady) { reason.insert(.socket) }
         return reason
     }
+
+    func rest(until deadline: Instant) throws(TransportError) -> Bool {
+        var none: [MemoryInterest] = []
+        network.poll(&none, until: deadline) { abort.isAborted || isWoken.load(ordering: .acquiring) }
+        if abort.isAborted { throw TransportError(.aborted, "aborted") }
+        return isWoken.exchange(false, ordering: .acquiringAndReleasing)
+    }
 }

@@ -51,9 +51,20 @@ final class PollSleeper: Sleeper, @unchecked Sendable {
     }
 
     func wait(until deadline: Instant) throws(TransportError) -> SocketWaiter.Reason {
+        try sleep(until: deadline, asking: entries.count)
+    }
+
+    func rest(until deadline: Instant) throws(TransportError) -> Bool {
+        try sleep(until: deadline, asking: 1).contains(.woken)
+    }
+
+    /// - Parameter entryCount: so many of the entries are asked, the first of which is `event`.
+    private func sleep(
+        until deadline: Instant, asking entryCount: Int
+    ) throws(TransportError) -> SocketWaiter.Reason {
         while true {
             if abort.isAborted { throw TransportError(.aborted, "aborted") }
-            let count = poll(&entries, nfds_t(entries.count), Self.milliseconds(until: deadline))
+            let count = poll(&entries, nfds_t(entryCount), Self.milliseconds(until: deadline))
             if count < 0 {
                 guard errno == EINTR else {
                     throw TransportError(.other, "poll: \(String(cString: strerror(errno)))")

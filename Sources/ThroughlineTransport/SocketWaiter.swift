@@ -66,6 +66,12 @@ package final class SocketWaiter: Sendable {
     /// - Returns: the reasons; none when the deadline came first.
     /// - Throws: `.aborted`; `.other` when the system refuses.
     package func wait(until deadline: Instant) throws(TransportError) -> Reason { try sleeper.wait(until: deadline) }
+
+    /// Sleeps, whatever the sockets have to do.
+    ///
+    /// - Returns: whether `wake` was called before the deadline.
+    /// - Throws: as `wait`.
+    package func rest(until deadline: Instant) throws(TransportError) -> Bool { try sleeper.rest(until: deadline) }
 }
 
 /// What sleeps for a `SocketWaiter`: the kernel's `poll`, or the network of a world.
@@ -75,4 +81,5 @@ protocol Sleeper: AnyObject, Sendable {
     func forget(_ descriptor: Int32)
     func isReady(_ descriptor: Int32, for interest: SocketWaiter.Interest) -> Bool
     func wait(until deadline: Instant) throws(TransportError) -> SocketWaiter.Reason
+    func rest(until deadline: Instant) throws(TransportError) -> Bool
 }

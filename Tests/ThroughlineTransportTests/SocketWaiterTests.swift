@@ -47,6 +47,22 @@ struct SocketWaiterTests {
         #expect(Instant.now - start >= .milliseconds(30))
     }
 
+    @Test func restingWhateverIsReady() throws {
+        let waiter = try SocketWaiter(abort: abort)
+        let (a, peerOfA) = ends()
+        defer { for end in [a, peerOfA] { close(end) } }
+        waiter.watch(a, for: .input)
+        send(peerOfA, "x", 1, 0)
+        let start = Instant.now
+        #expect(try !waiter.rest(until: start + .milliseconds(30)))
+        #expect(Instant.now - start >= .milliseconds(30))
+        waiter.wake()
+        #expect(try waiter.rest(until: .never), "it is woken all the same")
+        #expect(try waiter.wait(until: .never) == .socket)
+        abort.abort()
+        #expect(throws: TransportError.self) { try waiter.rest(until: .never) }
+    }
+
     @Test func wokenBefore() throws {
         let waiter = try SocketWaiter(abort: abort)
         waiter.wake()

@@ -23,6 +23,8 @@ struct IngestRequest {
     var beginsElsewhere = false
     /// Looks at bytes, packets and messages for changes that are announced; nil for nobody.
     var watch: ChangeWatch?
+    /// How long the viewer has something to see; nil where nobody watches.
+    var reserve: PlayoutReserve?
 
     init(origin: OriginID) { self.origin = origin }
 }

@@ -37,6 +37,7 @@ final class RTSPIngest: Ingest {
     private let supervisor: any SourceSupervisor
     private let abort: AbortSwitch
     private var source: RTSPSource
+    private let reserve: PlayoutReserve?
     private var reader: RTPReader
     /// Where to wake who reads, whichever session is read.
     private let doorbell: Guarded<RTSPQueue>
@@ -155,6 +156,7 @@ final class RTSPIngest: Ingest {
             request: request)
         let opened = try opening.run(over: asked.transport, prepared: asked.prepared)
         source = opened.source
+        reserve = asked.reserve
         doorbell = Guarded(opened.source.queue)
         usesUDP = opened.usesUDP
         takesOnePlay = opened.takesOnePlay
@@ -164,6 +166,7 @@ final class RTSPIngest: Ingest {
         reader = opened.reader
         duration = opened.description.range?.endTime
         startedAt = asked.start
+        if let reserve { source.give(.gather(reserve)) }
         wanted = Array(repeating: true, count: reader.flows.count)
         for item in opened.items {
             do throws(IngestReadError) {
@@ -360,6 +363,7 @@ final class RTSPIngest: Ingest {
         }
         doorbell.withLock { $0 = opened.source.queue }
         (source, reader, usesUDP) = (opened.source, opened.reader, opened.usesUDP)
+        if let reserve { source.give(.gather(reserve)) }
         (toldLosses, refused, takesOnePlay) = ([:], [], takesOnePlay || opened.takesOnePlay)
         askedSpeed = request.speed
         for item in opened.items { try take(item) }
@@ -400,7 +404,7 @@ final class RTSPIngest: Ingest {
                 let packet = batch.removeFirst()
                 note(packet, in: &furthest)
                 noteKeyFrame(packet)
-                if !flows[packet.flow].isSparse { lastFrame = min(packet.duration, Self.longestFrame) }
+                if !reader.flows[packet.flow].isSparse { lastFrame = min(packet.duration, Self.longestFrame) }
                 guard wanted[packet.flow] else { continue }
                 watch?.look(at: packet, form: form(of: packet.flow))
                 return packet
@@ -534,9 +538,9 @@ final class RTSPIngest: Ingest {
 
     /// How far the key frames lie apart shows in either direction.
     private func noteKeyFrame(_ packet: borrowing Packet) {
-        guard packet.isKey, flows[packet.flow].kind == .video, !flows[packet.flow].isAttachedPicture,
-            let pts = packet.pts
-        else { return }
+        guard packet.isKey, let pts = packet.pts else { return }
+        let flow = reader.flows[packet.flow]
+        guard flow.kind == .video, !flow.isAttachedPicture else { return }
         if let lastKeyFrame {
             let step = min((pts - lastKeyFrame).magnitude, Self.longestStep)
             keyFrameStep = max(keyFrameStep ?? .zero, step)
@@ -554,7 +558,11 @@ final class RTSPIngest: Ingest {
         switch item {
         case .packets(let block):
             if isBetweenRanges { return }
-            for entry in block.entries { lastHeard[entry.flow] = block.arrival }
+            var flows = block.flows
+            while flows != 0 {
+                lastHeard[flows.trailingZeroBitCount] = block.arrival
+                flows &= flows - 1
+            }
             block.bytes.withUnsafeBytes { bytes in
                 for entry in block.entries where doubt == nil && scaleInstead == nil {
                     let count = batch.count

@@ -61,10 +61,23 @@ struct RTPBlock: Sendable {
     }
 
     var bytes: [UInt8] = []
-    var entries: [Entry] = []
+    private(set) var entries: [Entry] = []
+    /// A bit for each flow that has packets here; a session has fewer than there are bits.
+    private(set) var flows: UInt64 = 0
     var arrival: Instant
+    /// How much is expected to come together.
+    private let expected: (bytes: Int, packets: Int)
 
-    init(arrival: Instant) { self.arrival = arrival }
+    init(arrival: Instant) {
+        self.arrival = arrival
+        expected = (0, 0)
+    }
+
+    /// - Parameter previous: about as much is expected as came with this one, so that memory is taken once.
+    init(arrival: Instant, after previous: RTPBlock) {
+        self.arrival = arrival
+        expected = (min(previous.bytes.count, 64 << 10), min(previous.entries.count, 256))
+    }
 
     /// Bytes of the packets and of what is kept of each.
     var byteCount: Int { bytes.count + entries.count * MemoryLayout<Entry>.stride }
@@ -72,8 +85,13 @@ struct RTPBlock: Sendable {
     mutating func append(
         _ packet: UnsafeRawBufferPointer, flow: Int, lostBefore: Int = 0, isFilled: Bool = false
     ) {
+        if entries.isEmpty {
+            bytes.reserveCapacity(max(packet.count, expected.bytes))
+            entries.reserveCapacity(max(1, expected.packets))
+        }
         entries.append(
             Entry(flow: flow, start: bytes.count, count: packet.count, lostBefore: lostBefore, isFilled: isFilled))
         bytes.append(contentsOf: packet)
+        flows |= 1 << UInt64(flow)
     }
 }

@@ -22,7 +22,11 @@ final class RTSPLoop {
     private var flows: [RTSPFlow] = []
     private var refused: [Int] = []
     /// Flow by channel of interleaved frames; RTCP has the odd place of each pair.
-    private var channels: [UInt8: (flow: Int, isControl: Bool)] = [:]
+    private var channels: [UInt8: (flow: Int, isControl: Bool)] = [:] {
+        didSet { haveChannelsChanged = true }
+    }
+    /// The framer is to be told of the channels.
+    private var haveChannelsChanged = false
     private var outgoing: [UInt8] = []
     private var items: [RTSPItem] = []
     private var block: RTPBlock
@@ -38,6 +42,7 @@ final class RTSPLoop {
     /// Bytes of datagrams that may still be kept; what comes beyond is dropped.
     private var room = 0
     private var isOver = false
+    private var rest = RTSPRest()
     /// The reader wants to know that all was looked at.
     private var isLookAsked = false
     private var readsControl = true
@@ -91,11 +96,16 @@ final class RTSPLoop {
                 if isOver { break }
                 // What TLS holds already the socket does not show.
                 let isAtHand = readsControl && connection.usesTLS && connection.hasBufferedInput
-                _ = try waiter.wait(until: isAtHand || isLookAsked || !twinMayRest ? .now : deadline)
+                var isCalled = isAtHand || isLookAsked || !twinMayRest
+                if let moment = rest.end, !isCalled, outgoing.isEmpty {
+                    isCalled = try waiter.rest(until: min(moment, deadline))
+                }
+                _ = try waiter.wait(until: isCalled ? .now : deadline)
                 room = max(0, queue.room - heldBytes)
                 try receiveControl()
                 try receiveDatagrams()
                 receiveTwin()
+                planRest()
                 keepTime()
                 if isLookAsked { noteLook() }
             }
@@ -142,11 +152,24 @@ final class RTSPLoop {
             handOverTapped()
             tap?.ended()
             tap = feed
+        case .gather(let reserve): rest.reserve = reserve
         case .look: isLookAsked = true
         case .close:
             carryOut(session.tearDown(at: now))
             isOver = true
         }
+    }
+
+    /// While the viewer has enough to see, what comes is left in the sockets for some milliseconds, and taken together.
+    private func planRest() {
+        var room = RTSPRest.mostOverConnection
+        // The system counts about twice the bytes, and the next burst may be larger than any so far.
+        for index in flows.indices {
+            if let pair = flows[index].datagrams { room = min(room, pair.receiveBufferSize / 8) }
+        }
+        // Another session that plays the same waits for what this one has, or the other way round.
+        let mayRest = session.state == .playing && !awaitsAnswer && tap == nil && twin == nil
+        rest.turnEnded(at: block.arrival, mayRest: mayRest, room: room)
     }
 
     private func noteLook() {
@@ -172,7 +195,7 @@ final class RTSPLoop {
             let clockRate = clockRates.indices.contains(medium) ? clockRates[medium] : nil
             flows.append(RTSPFlow(datagrams: datagrams, clockRateHz: clockRate ?? 90_000, at: now, using: &random))
         }
-        framer.channels = InterleavedChannels(channels.keys)
+        tellFramer()
         return session.setUp(media, offers: offers, at: now)
     }
 
@@ -266,6 +289,7 @@ final class RTSPLoop {
         held = []
         heldBytes = 0
         awaitsAnswer = false
+        rest.played(at: .now)
         for index in flows.indices {
             flows[index].saidGoodbye = false
             let first = index < answer.flows.count ? answer.flows[index]?.sequence : nil
@@ -328,6 +352,7 @@ final class RTSPLoop {
                 throw error
             }
             block.arrival = .now
+            rest.received(count)
             let bytes = UnsafeRawBufferPointer(rebasing: memory[..<count])
             withFramer { framer in framer.feed(bytes) { take($0) } }
             if isOver || items.count >= 256 || (count < memory.count && !connection.usesTLS) { return }
@@ -343,7 +368,13 @@ final class RTSPLoop {
         swap(&framer, &self.framer)
         body(&framer)
         swap(&framer, &self.framer)
-        if !channels.isEmpty { self.framer.channels = InterleavedChannels(channels.keys) }
+        tellFramer()
+    }
+
+    private func tellFramer() {
+        guard haveChannelsChanged else { return }
+        haveChannelsChanged = false
+        framer.channels = InterleavedChannels(channels.keys)
     }
 
     private func take(_ element: RTSPFramer.Element) {
@@ -441,6 +472,7 @@ final class RTSPLoop {
             return
         }
         guard let header = RTPHeader(datagram), flows[flow].reorder != nil else { return }
+        rest.received(datagram.count)
         tapPacket(datagram, flow: flow)
         let source = flows[flow].statistics.ssrc
         let verdict = flows[flow].statistics.received(header, at: block.arrival)
@@ -522,7 +554,7 @@ final class RTSPLoop {
         } else {
             items.append(.packets(block))
         }
-        block = RTPBlock(arrival: block.arrival)
+        block = RTPBlock(arrival: block.arrival, after: block)
     }
 
     // MARK: - Another session that plays the same
@@ -596,10 +628,10 @@ final class RTSPLoop {
 
     private var deadline: Instant {
         var deadline = session.deadline
-        for flow in flows {
-            deadline = min(deadline, flow.schedule.deadline)
-            if let reorder = flow.reorder { deadline = min(deadline, reorder.deadline) }
-            if session.state == .playing { deadline = min(deadline, flow.probeAt) }
+        for index in flows.indices {
+            deadline = min(deadline, flows[index].schedule.deadline)
+            if let moment = flows[index].reorder?.deadline { deadline = min(deadline, moment) }
+            if session.state == .playing { deadline = min(deadline, flows[index].probeAt) }
         }
         return deadline
     }

@@ -28,6 +28,8 @@ final class RTSPSource: Sendable {
         case merge(RTSPTwinFeed?)
         /// Put every packet that comes into this feed, too.
         case tap(RTSPTwinFeed)
+        /// Gather what comes while the viewer has enough to see.
+        case gather(PlayoutReserve)
         /// Tell when all was looked at that has come by now.
         case look
         case close
@@ -70,7 +72,7 @@ final class RTSPSource: Sendable {
             switch command {
             case .merge(let feed): feed?.close()
             case .tap(let feed): feed.ended()
-            case .setUp, .play, .pause, .setBandwidth, .look, .close: break
+            case .setUp, .play, .pause, .setBandwidth, .gather, .look, .close: break
             }
         }
     }
