@@ -18,10 +18,10 @@ struct RTSPRest {
     private var burst = 0
     private var mayRestFrom = Instant.never
 
-    /// One picture at the usual rate.
-    static let longest: Duration = .milliseconds(40)
+    /// Two pictures at the usual rate.
+    static let longest: Duration = .milliseconds(80)
     /// It rests no longer than this part of what the viewer has to see.
-    static let share = 50
+    static let share = 25
     /// Shorter rests gather nothing.
     static let shortest: Duration = .milliseconds(5)
     /// What begins to play is joined or shown as soon as it can be, and shows meanwhile how much comes at once.

@@ -27,9 +27,9 @@ internal import ThroughlineCore
     }
 
     @Test(
-        "it rests a part of what the viewer has to see, and no longer than a picture",
+        "it rests a part of what the viewer has to see, and no longer than two pictures",
         arguments: [
-            (60_000, 40), (2000, 40), (1000, 20), (250, 5), (249, nil), (0, nil),
+            (60_000, 80), (2000, 80), (1000, 40), (125, 5), (124, nil), (0, nil),
         ] as [(Int, Int?)])
     mutating func howLong(left: Int, rested: Int?) {
         #expect(after(3000, left: .milliseconds(left)) == rested.map { .milliseconds($0) })
@@ -38,17 +38,17 @@ internal import ThroughlineCore
     @Test("what begins is taken as it comes, and so is what begins anew")
     mutating func beginnings() {
         #expect(after(1999) == nil)
-        #expect(after(2000) == .milliseconds(40))
+        #expect(after(2000) == .milliseconds(80))
         rest.played(at: Self.start + .seconds(3))
         #expect(rest.end == nil)
         #expect(after(4000) == nil)
-        #expect(after(5000) == .milliseconds(40))
+        #expect(after(5000) == .milliseconds(80))
     }
 
     @Test("where nothing came, what comes next is taken at once")
     mutating func nothingCame() {
         #expect(after(3000) != nil)
-        rest.turnEnded(at: Self.start + .milliseconds(3040), mayRest: true, room: 64 << 10)
+        rest.turnEnded(at: Self.start + .milliseconds(3080), mayRest: true, room: 64 << 10)
         #expect(rest.end == nil)
     }
 
@@ -62,7 +62,7 @@ internal import ThroughlineCore
     @Test("it does not rest where more came at once than the sockets may hold, however long ago")
     mutating func bursts() {
         #expect(after(3000, room: 1000) != nil)
-        #expect(after(3040, bytes: 1, room: 1000) == nil)
+        #expect(after(3080, bytes: 1, room: 1000) == nil)
         #expect(after(9000, room: 1000) == nil)
     }
 
