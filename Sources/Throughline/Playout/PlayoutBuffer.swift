@@ -40,7 +40,7 @@ final class PlayoutBuffer: Sendable {
     }
 
     /// A packet goes out when it is due within this time: one wakeup serves all flows, and none is ever late.
-    static let slot: MediaTime = .milliseconds(20)
+    static let slot: MediaTime = .milliseconds(40)
     /// What each flow must hold before the clock starts, and how long to wait for that: in a fragmented file the sound
     /// may lie seconds of delivery behind the pictures, and a flow that never comes must not hold up the others.
     static let prefill: MediaTime = .milliseconds(400)
