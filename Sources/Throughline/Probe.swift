@@ -268,13 +268,13 @@ public final class Probe: Sendable {
 
         let overlap = max(.zero, buffer.overlapStart(of: flows) ?? start)
         let next = try open(other, at: overlap, expected: flows, isExact: true)
-        let join = SpliceJoin(
-            ingest: next, line: line, buffer: buffer, outputs: flows, flowCount: flows.count,
-            expectedDuration: found[0].duration, start: .zero, url: found[other].url,
-            acceptsLoss: true)
+        var terms = SpliceSearch.Terms(url: found[other].url)
+        terms.duration = found[0].duration
+        let reference = SpliceReference(line, buffer, outputs: flows, flowCount: flows.count)
         var batch = UniqueDeque<Packet>()
-        do throws(SpliceJoin.Failure) {
-            let result = try join.run(into: &batch)
+        do throws(SpliceSearch.Failure) {
+            let result = try SpliceSearch(next, reference, in: buffer, terms).join(
+                line, buffer, reference, into: &batch)
             // Each flow passes its gate with its first new packet.
             var count = 0
             let deadline = Instant.now + bound

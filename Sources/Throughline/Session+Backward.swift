@@ -194,7 +194,7 @@ extension Session {
         let runner: Runner
         let asked = Instant.now
         do throws(IngestOpenError) {
-            runner = try connect(origin, expected: outputFlows)
+            runner = try open(origin, from: backwardStart)
         } catch {
             guard !error.isAborted else { return nil }
             // A server that knows nothing of it may answer with an error.
@@ -211,8 +211,9 @@ extension Session {
         }
         let opened = Instant.now
         let outputs = outputFlows.filter { isSelected($0) }
-        let mapping = FlowMapping.map(ingest.flows, onto: outputs)
-        if let reason = refusal(of: ingest, mapping) {
+        let match = ProgrammeMatch(ingest, outputs: outputs, duration: duration)
+        let mapping = match.mapping
+        if let reason = match.hasPictures ? match.otherLength : "it has none of the pictures" {
             return attemptFailed(.refused(.contentRefused, "\(url(origin)): \(reason)"), on: origin)
         }
         ingest.select { mapping[$0.index] != nil }
@@ -225,31 +226,45 @@ extension Session {
         hasJoined(
             runner, .frameAligned, evidence: "backwards: goes on with the key frames before \(place), by their time",
             opening: opened - asked, joining: nil)
+        ingest.opened()
         return nil
     }
 
+    /// - Parameter isForwards: it is to play forwards from there, although the stream plays backwards.
+    private func open(
+        _ origin: OriginID, from place: NPT, isForwards: Bool = false
+    ) throws(IngestOpenError) -> Runner {
+        let kind = origins[origin].kind
+        var request = request(origin)
+        request.start = place
+        if !isForwards { request.rate = askedRate }
+        if kind.preparation == .session { request.prepared = standby?.take(origin) }
+        request.expected = outputFlows
+        let (relay, abort) = (RunnerRelay(self), AbortSwitch(parent: abort))
+        return Runner(
+            try kind.open(request, supervisor: relay, abort: abort), relay: relay, abort: abort,
+            isPaced: request.isPaced)
+    }
+
     private func forwardsInstead(on origin: OriginID) -> Runner? {
-        do throws(IngestOpenError) {
-            return try connect(origin, expected: outputFlows, forwardsFrom: viewerPlace)
-        } catch { return nil }
+        do throws(IngestOpenError) { return try open(origin, from: viewerPlace, isForwards: true) } catch { return nil }
     }
 
     private func joinForwards(
         _ runner: Runner, on origin: OriginID, _ line: SpliceLine, asked: Instant
     ) -> HandoffController.Order? {
         goForwards(runner, because: "\(url(origin)) does not play backwards")
-        return join(runner, on: origin, line, asked: asked)
-    }
-
-    /// Why an ingest cannot go on.
-    private func refusal(of ingest: any Ingest, _ mapping: [Int?]) -> String? {
-        let shows = zip(ingest.flows, mapping).contains { $1 != nil && $0.kind == .video && !$0.isAttachedPicture }
-        if !shows { return "it has none of the pictures" }
-        if let duration, let other = ingest.duration,
-            (duration - other).magnitude > max(.seconds(2), MediaTime(flicks: duration.flicks / 50))
-        {
-            return "another programme: it lasts \(other), not \(duration)"
-        }
-        return nil
+        let opening = Instant.now - asked
+        let began = Instant.now
+        var joined = UniqueDeque<Packet>()
+        do throws(SpliceSearch.Failure) {
+            let reference = spliceReference(line)
+            let result = try SpliceSearch(runner.still, reference, in: buffer, spliceTerms(on: origin)).join(
+                line, buffer, reference, into: &joined)
+            let searching = Instant.now - began
+            hasJoined(runner, result, &joined, opening: opening, searching: searching)
+            runner.still.opened()
+            return nil
+        } catch { return joinFailed(error, on: origin) }
     }
 }

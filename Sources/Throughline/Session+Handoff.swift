@@ -7,46 +7,125 @@ internal import ThroughlineTransport
 
 /// Leaving one origin for another, and what the running input asks of its session meanwhile.
 extension Session {
-    /// Opens another ingest and joins it to what was received; it is read once the present one has returned.
+    /// Opens another ingest and joins it to what was received; it is read once the present one has returned. One that
+    /// delivers still is played on meanwhile.
     func replace(on origin: OriginID) -> HandoffController.Order? {
         guard let line else { preconditionFailure("replace before open") }
         if isBackward { return replaceBackwards(on: origin, line) }
-        let runner: Runner
-        let asked = Instant.now
-        do throws(IngestOpenError) {
-            runner = try connect(origin, expected: outputFlows, overlap: overlap)
-        } catch {
-            return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
-        }
-        return join(runner, on: origin, line, asked: asked)
-    }
-
-    /// Joins an ingest to what was received.
-    ///
-    /// - Parameter asked: when it began to be opened.
-    func join(
-        _ runner: Runner, on origin: OriginID, _ line: SpliceLine, asked: Instant
-    ) -> HandoffController.Order? {
-        let opened = Instant.now
-        let ingest = runner.still
-        let join = spliceJoin(ingest, on: origin, line)
-        do throws(SpliceJoin.Failure) {
-            // A batch of its own: while the place is sought the input may ask to flush what there is.
-            var joined = UniqueDeque<Packet>()
-            let result = try join.run(into: &joined)
-            take(&joined, of: ingest)
-            for warning in result.warnings { warn(warning) }
-            let joining = Instant.now - opened
-            noteJoin(ingest, result.grade, opening: opened - asked, joining: joining)
-            hasJoined(
-                runner, result.grade, evidence: result.evidence, opening: opened - asked, joining: joining)
-            return nil
-        } catch {
-            switch error {
-            case .aborted, .otherPace, .unproven: return nil
-            case .attempt(let failure): return attemptFailed(failure, on: origin)
+        let playsOn = mayPlayOn
+        isPlayedOn.store(playsOn, ordering: .relaxed)
+        var trial = beginToJoin(origin, line)
+        if playsOn, let failure = playOn(until: trial, on: origin) { return attemptFailed(failure, on: origin) }
+        while true {
+            do throws(JoiningIngest.Failure) {
+                let found = try trial.takeOutcome()
+                // From here on nothing more comes of the one before.
+                guard let again = try join(found, on: origin, line, atOnce: !playsOn) else { return nil }
+                trial = again
+            } catch {
+                switch error {
+                case .opening(let error): return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
+                case .search(let error): return joinFailed(error, on: origin)
+                }
             }
         }
+    }
+
+    func joinFailed(_ failure: SpliceSearch.Failure, on origin: OriginID) -> HandoffController.Order? {
+        switch failure {
+        case .aborted, .otherPace, .unproven: nil
+        case .attempt(let failure): attemptFailed(failure, on: origin)
+        }
+    }
+
+    /// Has an origin opened, and its place found, on another thread.
+    private func beginToJoin(_ origin: OriginID, _ line: SpliceLine) -> Trial<JoiningIngest, JoiningIngest.Failure> {
+        let (reference, isPaced) = (spliceReference(line), configuration.pacing == .realtime)
+        var terms = spliceTerms(on: origin)
+        terms.place = leaving == nil ? nil : cut?.cut.npt
+        let overlap = overlap
+        if overlap != nil, takesHot, let ready = hot?.take(origin) {
+            let opened = OpenedIngest(ready, isPaced: isPaced)
+            return JoiningIngest.begin({ opened }, reference, in: buffer, terms, abort: ready.abort)
+        }
+        let kind = origins[origin].kind
+        let hasSparse = outputFlows.contains { $0.isSparse && isSelected($0) }
+        var request = request(origin)
+        request.start = overlap.map { max(.zero, hasSparse ? $0 - RTSPIngest.sparseReach : $0) } ?? start
+        request.isExact = overlap != nil
+        request.rate = askedRate
+        if kind.preparation == .session, overlap != nil { request.prepared = standby?.take(origin) }
+        request.expected = outputFlows
+        let abort = AbortSwitch(parent: abort)
+        return JoiningIngest.begin(
+            { [unowned self] () throws(IngestOpenError) in
+                try OpenedIngest(request, kind, of: self, bound: nil, abort: abort)
+            }, reference, in: buffer, terms, abort: abort)
+    }
+
+    /// Joins an ingest whose place was found.
+    ///
+    /// - Parameter isAtOnce: nothing was received while it was looked for.
+    /// - Returns: another search, where that is needed.
+    private func join(
+        _ found: JoiningIngest, on origin: OriginID, _ line: SpliceLine, atOnce isAtOnce: Bool
+    ) throws(JoiningIngest.Failure) -> Trial<JoiningIngest, JoiningIngest.Failure>? {
+        let runner = found.opened.runner
+        if let place = found.plan.readsOnTo { readOn(to: place) }
+        var joined = UniqueDeque<Packet>()
+        let reference = spliceReference(line)
+        do throws(SpliceSearch.Failure) {
+            guard let result = try found.plan.carryOut(on: line, buffer, reference, into: &joined) else {
+                return found.again(reference)
+            }
+            hasJoined(
+                runner, result, &joined, opening: found.opened.opening, searching: found.searching, atOnce: isAtOnce)
+            found.opened.play()
+            return nil
+        } catch { throw .search(error) }
+    }
+
+    func hasJoined(
+        _ runner: Runner, _ result: SplicePlan.Result, _ joined: inout UniqueDeque<Packet>, opening: Duration,
+        searching: Duration, atOnce isAtOnce: Bool = true
+    ) {
+        let ingest = runner.still
+        take(&joined, of: ingest)
+        for warning in result.warnings { warn(warning) }
+        noteJoin(ingest, result.grade, opening: opening, joining: searching, atOnce: isAtOnce)
+        hasJoined(runner, result.grade, evidence: result.evidence, opening: opening, joining: searching)
+    }
+
+    /// How long one origin may take to open while the one before it is played on, and others could be asked.
+    private static let patience: Duration = .milliseconds(1500)
+
+    /// Whether the ingest that is to be left can be played while another one is opened.
+    private var mayPlayOn: Bool {
+        guard let leaving, cut == nil, !endStands, failedMeanwhile == nil else { return false }
+        // One that brings too little is left at the last moment.
+        return leaving.deliversStill && observed?.event.kind != .overload
+    }
+
+    /// Plays the ingest on that is to be left, where it can be, until another is ready to be joined.
+    ///
+    /// - Returns: why that one is not waited for any longer, where the one before it is needed no less.
+    private func playOn(
+        until trial: Trial<JoiningIngest, JoiningIngest.Failure>, on origin: OriginID
+    ) -> HandoffController.AttemptFailure? {
+        guard let leaving else { return nil }
+        trial.whenEnded { [buffer, waker = leaving.waker] in
+            buffer.hurry(.join, true)
+            waker()
+        }
+        // Half of the buffer is for whoever goes on where neither of both delivers.
+        readOn(leaving, least: (level ?? .zero) / 2) { trial.state == nil && !hasControls.load(ordering: .relaxed) }
+        buffer.hurry(.join, false)
+        isPlayedOn.store(false, ordering: .relaxed)
+        // From here on nothing is received: it may take no longer than any other.
+        if abort.isAborted || trial.hasEnded(by: .now + openBound(for: origin)) { return nil }
+        trial.cancel()
+        return .undelivered(
+            ChangeEvent(cause: .silence, detail: "\(url(origin)): it was not ready when nothing else came any more"))
     }
 
     /// An ingest is to be read next.
@@ -69,7 +148,6 @@ extension Session {
         noteDecision(ingest, opening: opening, joining: joining)
         standbyMayChange()
         hasPending = true
-        ingest.opened()
         twins.plays(ingest.twinEnd)
         buffer.isFed(inRealtime: ingest.isRealtime)
         flush()
@@ -316,6 +394,9 @@ extension Session {
             // Whoever feeds a pipe may take a while to begin, as long as nobody else is kept waiting.
             let isPipeAlone = configuration.origins.count == 1 && LocalAddress(origins[origin].url) == .standardInput
             return isPipeAlone ? max(configuration.openBound, configuration.giveUpAfter) : configuration.openBound
+        }
+        if isPlayedOn.load(ordering: .relaxed) {
+            return shared.withLock { $0.controller.hasOthers } ? Self.patience : configuration.openBound
         }
         let hidden = max(configuration.silenceBound, level ?? .zero, .milliseconds(250))
         let patient = min(configuration.openBound, hidden * (1 << min(failures, 10)))

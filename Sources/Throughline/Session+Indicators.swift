@@ -256,12 +256,25 @@ extension Session {
         return releaseHeld(of: runner) ? .goesOn : .over
     }
 
+    /// Nothing is missed that is no later.
+    private static let shortSilence: Duration = .milliseconds(200)
+
     /// Reads the ingest that is to be left up to another place, while the next one waits: where only a key frame behind the
     /// place can be joined.
     func readOn(to npt: NPT) {
         guard let cut, let line else { return }
-        let runner = cut.runner
-        self.cut = (PlannedCut(at: npt), runner)
+        self.cut = (PlannedCut(at: npt), cut.runner)
+        var packets = UniqueDeque<Packet>()
+        cut.cut.releaseAll(into: &packets)
+        guard hold(&packets, of: cut.runner, line) else { return }
+        readOn(cut.runner) { !isCutReached(cut.runner) }
+    }
+
+    /// Reads an ingest on that is to be left, while the next one waits or is made ready.
+    ///
+    /// - Parameter least: once no more than this is in the buffer, and nothing comes, it has fallen silent.
+    func readOn(_ runner: Runner, least: Duration = .zero, while isWanted: () -> Bool) {
+        guard let line else { return }
         // It is watched as it was, so that nobody waits for one that has fallen silent.
         (isReadingOn, played) = (true, runner)
         defer {
@@ -269,20 +282,23 @@ extension Session {
             runner.halt()
             (isReadingOn, played) = (false, nil)
         }
-        var packets = UniqueDeque<Packet>()
-        cut.cut.releaseAll(into: &packets)
         if runner.isWaiting { mediaIsAwaited() }
-        while !abort.isAborted, failedMeanwhile == nil, hold(&packets, of: runner, line), !isCutReached(runner) {
+        var packets = UniqueDeque<Packet>()
+        while !abort.isAborted, failedMeanwhile == nil, hold(&packets, of: runner, line), isWanted() {
             if runner.isStill, !runner.hasItems { runner.goOn() }
-            guard let more = readOn(runner) else { break }
+            guard let more = readOn(runner, least: least) else { break }
             packets = more
         }
-        _ = flush()
+        _ = flush(awaitsRoom: false)
     }
 
     /// - Returns: packets that came, perhaps none; nil where no more do.
-    private func readOn(_ runner: Runner) -> UniqueDeque<Packet>? {
-        let look = runner.isWaiting ? nextLook : .never
+    private func readOn(_ runner: Runner, least: Duration) -> UniqueDeque<Packet>? {
+        if !runner.hasItems { aboutToWait() }
+        let isPaused = shared.withLock { $0.isPaused }
+        let level = isPaused ? nil : level
+        let fades = level.map { max(lastFlush + Self.shortSilence, .now + ($0 - least)) } ?? .never
+        let look = runner.isWaiting ? min(nextLook, fades) : .never
         var packets = UniqueDeque<Packet>()
         switch runner.next(until: look) {
         case .packets(var run):
@@ -300,7 +316,15 @@ extension Session {
                 failedMeanwhile = ChangeEvent(cause: .contentBroken, detail: "\(url(runner.origin)): \(media)")
             case .failed(.interrupted), .failed(.playsForwards), .parked, .left: break
             }
-        case .nothing: if look <= .now, let event = reasonToLeave() { failedMeanwhile = event }
+        case .nothing:
+            guard look <= .now else { break }
+            let silence = (Instant.now - lastFlush).wholeNanoseconds / 1_000_000
+            failedMeanwhile =
+                reasonToLeave()
+                ?? (fades > .now
+                    ? nil
+                    : ChangeEvent(
+                        cause: .silence, detail: "\(url(runner.origin)): nothing came for \(silence) ms"))
         }
         return packets
     }

@@ -41,7 +41,7 @@ extension Session {
             guard state.controls.allSatisfy({ if case .migrate = $0 { true } else { false } }) else { return [] }
             defer { state.controls = [] }
             hasControls.store(false, ordering: .relaxed)
-            buffer.hurry(false)
+            buffer.hurry(.control, false)
             return state.controls
         }
         for case .migrate(let target, let npt) in controls { planMigration(to: target, at: npt) }

@@ -9,9 +9,13 @@ extension Session {
     static let exactness: MediaTime = .milliseconds(150)
 
     /// Another origin goes on: what it took to join it tells what it will take again.
-    func noteJoin(_ ingest: any Ingest, _ grade: SpliceGrade, opening: Duration, joining: Duration) {
+    ///
+    /// - Parameter isAtOnce: nothing was received while it was opened.
+    func noteJoin(
+        _ ingest: any Ingest, _ grade: SpliceGrade, opening: Duration, joining: Duration, atOnce isAtOnce: Bool = true
+    ) {
         isJoinedExactly = grade == .packetExact
-        let joining = untilNew(ingest, position, joining: joining)
+        let joining = isAtOnce ? untilNew(ingest, position, joining: joining) : joining
         // Joining anew takes two rounds with the server, PAUSE and PLAY; a session that stands ready is asked once, and
         // another one at least four times, from the connection on.
         var cost: Duration? = joining + (ingest.standby == .warm ? opening * 2 : opening / 2)
@@ -53,7 +57,7 @@ extension Session {
     func carryOut(_ order: BufferRefill.Order, _ runner: Runner) -> HandoffController.Order? {
         let ingest = runner.still
         let (began, before) = (Instant.now, buffer.level.duration)
-        do throws(SpliceJoin.Failure) {
+        do throws(SpliceSearch.Failure) {
             switch order {
             case .hurry(let speed):
                 refillBegan = (began, before)

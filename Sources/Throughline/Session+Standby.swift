@@ -237,8 +237,15 @@ extension Session {
                     ingest.openingFailure.map { .undelivered($0) } ?? .differentObject("\(url(origin)): \(error)"))
             }
         }
-        let mapping = FlowMapping.map(ingest.flows, onto: played)
-        if let failure = refusal(of: ingest, mapping, played) { throw IngestOpenError(failure) }
+        let match = ProgrammeMatch(ingest, outputs: played, duration: duration)
+        if let lacking = match.lacksEssential {
+            throw IngestOpenError(
+                .undelivered(ChangeEvent(cause: .other, detail: "\(url(origin)): it lacks \(lacking)")))
+        }
+        if let reason = match.otherLength {
+            throw IngestOpenError(.refused(.contentRefused, "\(url(origin)): \(reason)"))
+        }
+        let mapping = match.mapping
         ingest.select { mapping[$0.index] != nil }
         twins.standsBy(ingest.twinEnd)
         let pictures = ingest.flows.first {
@@ -255,23 +262,5 @@ extension Session {
             proof: StandbyProof(buffer: buffer, played: played) { [unowned self] in shared.withLock { $0.forms } },
             url: url(origin),
             outlook: { [unowned self] in outlook(of: played) }, changed: request.changed)
-    }
-
-    /// Why an ingest is no standby for what is played; as a join would see it.
-    private func refusal(
-        of ingest: any Ingest, _ mapping: [Int?], _ played: [FlowFormat]
-    ) -> HandoffController.AttemptFailure? {
-        let url = url(ingest.origin)
-        let fed = Set(mapping.compactMap { $0 })
-        if let lacking = played.first(where: { !$0.isSparse && !fed.contains($0.index) }) {
-            return .undelivered(ChangeEvent(cause: .other, detail: "\(url): it lacks \(lacking)"))
-        }
-        if let duration, let other = ingest.duration,
-            (duration - other).magnitude > max(.seconds(2), MediaTime(flicks: duration.flicks / 50))
-        {
-            return .refused(
-                .contentRefused, "\(url): another programme: it lasts \(other), not \(duration)")
-        }
-        return nil
     }
 }

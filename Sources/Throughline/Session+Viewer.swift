@@ -26,7 +26,7 @@ extension Session {
             }
             state.controls.append(control)
             hasControls.store(true, ordering: .releasing)
-            buffer.hurry(true)
+            buffer.hurry(.control, true)
             switch control {
             case .pause: state.isPaused = true
             case .resume: (state.isPaused, state.isAtBeginning) = (false, false)
@@ -60,7 +60,7 @@ extension Session {
         let (controls, isPaused, bandwidth) = shared.withLock { state in
             defer { state.controls = [] }
             hasControls.store(false, ordering: .relaxed)
-            buffer.hurry(false)
+            buffer.hurry(.control, false)
             return (state.controls, state.isPaused, state.bandwidth)
         }
         var goesOn = false
@@ -175,7 +175,7 @@ extension Session {
 
     /// The same origin goes on, from a little before what was received: joined as another origin would be.
     func rejoin(_ runner: Runner) -> HandoffController.Order? {
-        do throws(SpliceJoin.Failure) {
+        do throws(SpliceSearch.Failure) {
             try joinAgain(runner)
             return nil
         } catch {
@@ -183,25 +183,27 @@ extension Session {
         }
     }
 
-    /// - Parameter provesPace: as in `SpliceJoin`.
+    /// - Parameter provesPace: as in `SpliceSearch.Terms`.
     /// - Returns: how exact the join is; nil where the stream is over.
     @discardableResult
-    func joinAgain(_ runner: Runner, provesPace: Bool = false) throws(SpliceJoin.Failure) -> SpliceGrade? {
+    func joinAgain(_ runner: Runner, provesPace: Bool = false) throws(SpliceSearch.Failure) -> SpliceGrade? {
         guard let line, flush() else { return nil }
         let ingest = runner.still
         // It comes again.
         cut = nil
         var joined = UniqueDeque<Packet>()
-        let result = try spliceJoin(
-            ingest, on: ingest.origin, line, provesPace: provesPace, shift: line.timelineShift
-        ).run(into: &joined)
+        var terms = spliceTerms(on: ingest.origin)
+        (terms.provesPace, terms.shift) = (provesPace, line.timelineShift)
+        let reference = spliceReference(line)
+        let result = try SpliceSearch(ingest, reference, in: buffer, terms).join(
+            line, buffer, reference, into: &joined)
         take(&joined, of: ingest)
         for warning in result.warnings { warn(warning) }
         flush()
         return result.grade
     }
 
-    func rejoinFailed(_ failure: SpliceJoin.Failure) -> HandoffController.Order? {
+    func rejoinFailed(_ failure: SpliceSearch.Failure) -> HandoffController.Order? {
         guard case .attempt(let failure) = failure else { return nil }
         let cause: ChangeEvent.Cause = if case .undelivered(let event) = failure { event.cause } else { .other }
         return observe(ChangeEvent(cause: cause, detail: failure.text), canResume: false)
@@ -215,21 +217,22 @@ extension Session {
         send(.rateChanged(rate))
     }
 
-    func spliceJoin(
-        _ ingest: any Ingest, on origin: OriginID, _ line: SpliceLine, provesPace: Bool = false,
-        shift: MediaTime? = nil
-    ) -> SpliceJoin {
-        SpliceJoin(
-            ingest: ingest, line: line, buffer: buffer,
-            outputs: outputFlows.filter { isSelected($0) }, flowCount: outputFlows.count,
-            expectedDuration: duration, start: start, url: url(origin),
-            acceptsLoss: !shared.withLock { $0.controller.hasOthers || $0.controller.move?.isPlanned ?? false },
-            provesPace: provesPace, planned: leaving == nil ? nil : plannedJoin, lastArrival: lastFlush,
-            isSameOrigin: shared.withLock { $0.controller.current } == origin, shift: shift)
+    /// What was received so far, as a search compares with it.
+    func spliceReference(_ line: SpliceLine) -> SpliceReference {
+        SpliceReference(line, buffer, outputs: outputFlows.filter { isSelected($0) }, flowCount: outputFlows.count)
     }
 
-    /// Where the ingest that is left was cut, for the join.
-    private var plannedJoin: SpliceJoin.Planned? {
-        cut.map { cut in SpliceJoin.Planned(npt: cut.cut.npt) { [unowned self] in readOn(to: $0) } }
+    func spliceTerms(on origin: OriginID) -> SpliceSearch.Terms {
+        var terms = SpliceSearch.Terms(url: url(origin))
+        terms.duration = duration
+        terms.start = start
+        terms.lastArrival = lastFlush
+        (terms.acceptsLoss, terms.isSameOrigin) = shared.withLock { state in
+            (
+                !(state.controller.hasOthers || state.controller.move?.isPlanned ?? false),
+                state.controller.current == origin
+            )
+        }
+        return terms
     }
 }

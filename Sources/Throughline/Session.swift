@@ -150,6 +150,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var clock: PlayedClock?
     /// The ingest that is to be left is read while the next one is being joined.
     var isReadingOn = false
+    /// And played, so that nothing presses.
+    let isPlayedOn = Atomic<Bool>(false)
     /// And failed meanwhile.
     var failedMeanwhile: ChangeEvent?
     /// When the controller wants to go on with leaving the ingest that is read; `.never` when nothing is to be left.
@@ -455,12 +457,12 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     private static let firstPatience: Duration = .milliseconds(500)
 
     /// Opens an origin to begin the stream, and another beside it where the first is slow to answer.
-    private func openFirst(_ pick: OriginID) throws(HedgedTrials<FirstIngest, IngestOpenError>.Failure) -> FirstIngest {
+    private func openFirst(_ pick: OriginID) throws(HedgedTrials<OpenedIngest, IngestOpenError>.Failure) -> OpenedIngest {
         var asked: [OriginID] = []
         var failed: Set<OriginID> = []
         // A pipe can be read only once: it is not opened where another origin may be faster and be taken.
         let others = shared.withLock { $0.controller.hedgeCandidates(at: .now) }.filter { !origins.isReadOnce($0) }
-        var trials = HedgedTrials<FirstIngest, IngestOpenError>(
+        var trials = HedgedTrials<OpenedIngest, IngestOpenError>(
             // What is expected of an origin is borne and a quarter of it.
             HedgedOpening(([pick] + others).map { .init($0, expected: Self.firstPatience * 4 / 5) }, dryAt: nil),
             .init(
@@ -470,7 +472,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
                     request.start = start
                     request.rate = askedRate
                     request.beginsElsewhere = start > .zero
-                    return FirstIngest.open(request, origins[origin].kind, of: self, abort: abort)
+                    return openFirst(request)
                 },
                 hedged: { [unowned self] in hedged(with: $0) },
                 oneFailed: { [unowned self] origin, reason in
@@ -488,9 +490,19 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         return opened
     }
 
+    private func openFirst(_ request: IngestRequest) -> Trial<OpenedIngest, IngestOpenError> {
+        let abort = AbortSwitch(parent: abort)
+        let trial = Trial<OpenedIngest, IngestOpenError>(abort: abort)
+        let (kind, bound) = (origins[request.origin].kind, openBound(for: request.origin))
+        trial.begin(name: "tl-open") { [unowned self] () throws(IngestOpenError) in
+            try OpenedIngest(request, kind, of: self, bound: bound, abort: abort)
+        }
+        return trial
+    }
+
     func open(_ pick: OriginID) -> HandoffController.Order? {
-        let opened: FirstIngest
-        do throws(HedgedTrials<FirstIngest, IngestOpenError>.Failure) {
+        let opened: OpenedIngest
+        do throws(HedgedTrials<OpenedIngest, IngestOpenError>.Failure) {
             opened = try openFirst(pick)
         } catch {
             return error.reason.isAborted ? nil : attemptFailed(error.reason.failure, on: error.origin)
@@ -548,33 +560,6 @@ final class Session: SourceSupervisor, @unchecked Sendable {
         noteJoined(origin, opening: ingest.openingTime, media: nil)
         keepStandby()
         return pump(runner)
-    }
-
-    /// Opens an origin to go on from.
-    ///
-    /// - Parameters:
-    ///   - overlap: where it is to begin so as to be joined to what was received; nil where nothing is joined.
-    ///   - forwardsFrom: it is to play forwards from there, although the stream plays backwards.
-    func connect(
-        _ origin: OriginID, expected: [FlowFormat] = [], overlap: NPT? = nil, forwardsFrom place: NPT? = nil
-    ) throws(IngestOpenError) -> Runner {
-        let isPaced = configuration.pacing == .realtime
-        if overlap != nil, takesHot, let ready = hot?.take(origin) {
-            return Runner(ready, relay: ready.relay, abort: ready.abort, isPaced: isPaced)
-        }
-        let kind = origins[origin].kind
-        let hasSparse = outputFlows.contains { $0.isSparse && isSelected($0) }
-        var request = request(origin)
-        request.start =
-            overlap.map { max(.zero, hasSparse ? $0 - RTSPIngest.sparseReach : $0) } ?? place
-            ?? (isBackward ? backwardStart : start)
-        request.isExact = overlap != nil
-        if place == nil { request.rate = askedRate }
-        if kind.preparation == .session, overlap != nil || isBackward { request.prepared = standby?.take(origin) }
-        request.expected = expected
-        let (relay, abort) = (RunnerRelay(self), AbortSwitch(parent: abort))
-        return Runner(
-            try kind.open(request, supervisor: relay, abort: abort), relay: relay, abort: abort, isPaced: isPaced)
     }
 
     /// A request to open an origin with the settings of this stream, to be completed by the caller. From any thread.

@@ -19,23 +19,35 @@ final class Trial<Outcome, Failure: Error>: @unchecked Sendable {
     private let abort: AbortSwitch
     private let result = Guarded(End())
     private var thread: WorkerThread?
+    /// The thread's alone once that was begun.
+    private var work: (() throws(Failure) -> Outcome)?
 
     /// - Parameter abort: ends the work, and nothing else.
     init(abort: AbortSwitch) { self.abort = abort }
 
     /// - Parameter work: done on the thread; it must end soon once `abort` was tripped.
     func begin(name: String, stackSize: Int = 1 << 20, _ work: @escaping () throws(Failure) -> Outcome) {
-        nonisolated(unsafe) let work = work  // The thread's alone from here on.
+        self.work = work
         thread = WorkerThread(name: name, stackSize: stackSize) { [self] in
-            let found: Result<Outcome, Failure>
-            do throws(Failure) { found = .success(try work()) } catch { found = .failure(error) }
-            let told = result.withLock { $0.came(found) }
+            let found = carryOut()
+            let told = result.withLockAndWake { $0.came(found) }
             told?()
         }
     }
 
+    /// On the thread, which lets go here of all that the work was done with: that may have threads of its own to end.
+    private func carryOut() -> Result<Outcome, Failure> {
+        guard let work = work.take() else { preconditionFailure("a trial is begun once") }
+        do throws(Failure) { return .success(try work()) } catch { return .failure(error) }
+    }
+
     /// What came of it, if that is known.
     var state: Result<Void, Failure>? { result.withLock { $0.value?.map { _ in } } }
+
+    /// Waits for its end.
+    ///
+    /// - Returns: false where that did not come before the deadline.
+    func hasEnded(by deadline: Instant) -> Bool { result.wait(until: deadline) { $0.value.map { _ in true } } ?? false }
 
     /// Calls `told` once it is known what came of it: now, or later on its thread.
     func whenEnded(_ told: @escaping @Sendable () -> Void) {

@@ -83,8 +83,8 @@ final class PlayoutBuffer: Sendable {
         var beginning: Beginning?
         /// What comes is from where the viewer no longer is.
         var isDiscarding = false
-        /// Somebody wants a word with who pushes: it does not wait for room.
-        var isHurried = false
+        /// Why who pushes is not to wait for room.
+        var hurry: Hurry = []
         /// Media times are NPT with the sign turned round.
         var isBackward = false
         /// Where the viewer stands while nothing is presented that was received since.
@@ -133,7 +133,7 @@ final class PlayoutBuffer: Sendable {
         if batch.isEmpty { return true }
         let isOpen: Bool = state.wait { state, next in
             if state.isAborted { return false }
-            if !awaitsRoom || state.isHurried || state.isDiscarding || hasRoom(&state) { return true }
+            if !awaitsRoom || !state.hurry.isEmpty || state.isDiscarding || hasRoom(&state) { return true }
             // Time makes room too, without anything going out.
             if limits.isPaced { next = .now + Self.roomPoll }
             if state.pacerWaits { self.state.wake() }
@@ -305,9 +305,21 @@ final class PlayoutBuffer: Sendable {
     /// The viewer is going elsewhere: what still comes from here is thrown away, until `restart`.
     func discard() { state.withLockAndWake { $0.isDiscarding = true } }
 
-    /// Somebody wants a word with who pushes, or has had it. Until then room is not waited for, which is for what is in hand.
+    /// Why who pushes is not to wait for room: what is in hand goes in, however full it is.
+    struct Hurry: OptionSet {
+        let rawValue: Int
+        /// The viewer wants something.
+        static let control = Hurry(rawValue: 1)
+        /// Another ingest is ready to be joined.
+        static let join = Hurry(rawValue: 2)
+    }
+
     /// From any thread.
-    func hurry(_ isHurried: Bool) { state.withLockAndWake { $0.isHurried = isHurried } }
+    func hurry(_ reason: Hurry, _ isOn: Bool) {
+        state.withLockAndWake { state in
+            if isOn { state.hurry.insert(reason) } else { state.hurry.remove(reason) }
+        }
+    }
 
     /// Throws away all that has not gone out: what comes next is from elsewhere in the presentation, and the clock starts
     /// again with it. The outputs go on where they were.

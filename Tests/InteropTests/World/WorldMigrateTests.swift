@@ -51,6 +51,66 @@ internal import ThroughlineLab
         #expect(play.summary.gapTotal == .zero && play.summary.handoffCount == 1, "\(play.story)")
     }
 
+    /// What is left plays on while another one is asked, however long that takes beside what the buffer holds.
+    @Test(
+        "to an origin that takes long to answer", .timeLimit(.minutes(25)),
+        arguments: [("main.mp4", "main.mp4"), ("main.mkv", "main.ts"), ("main.mp4", "other.mp4")])
+    func slow(_ file: String, _ other: String) async throws {
+        let isOther = other == "other.mp4"
+        let expected = try await Beginnings.shared.frames(file, to: .seconds(10))
+        let play = try await play(file, other, faults: ["delay=700ms"], buffer: .seconds(1), to: .seconds(10)) { viewer in
+            guard viewer.reaches(.seconds(2)) else { return }
+            try viewer.player.migrate()
+        }
+        if isOther {
+            #expect(play.summary.error == nil && play.summary.gapTotal == .zero, "\(play.story)")
+            #expect(play.summary.missing == .zero && play.summary.duplicate == .zero, "\(play.story)")
+        } else {
+            play.expectUnnoticed(expected)
+        }
+        let handoff = try play.handoff()
+        #expect(handoff.to == OriginID(1) && handoff.grade == (isOther ? .frameAligned : .packetExact), "\(play.story)")
+        #expect(handoff.attempts.count == 1, "\(play.story)")
+        // The buffer is not what it is paid from.
+        #expect(handoff.bufferAfter >= .milliseconds(700), "\(play.story)")
+    }
+
+    @Test(
+        "to an origin that has not answered when the one before it fails", .timeLimit(.minutes(25)),
+        arguments: ["reset@50%", "close@50%", "stall@50%"])
+    func failsMeanwhile(_ fault: String) async throws {
+        let expected = try await Beginnings.shared.frames("main.mkv", to: nil)
+        let play = try await inWorld { world in
+            let first = try world.origin("main.mkv", [fault], pace: nil)
+            let second = try world.origin("main.mkv", ["silent"], pace: nil)
+            return try world.play([first.film, second.film, Fixtures.path("main.mkv")], buffer: .seconds(1)) {
+                $0.flows = .kinds([.video, .audio])
+            } whilePlaying: { viewer in
+                // The first is left while its last seconds come, and gives out while the second is asked.
+                guard viewer.reaches(.seconds(4)) else { return }
+                try viewer.player.migrate(to: OriginID(1), at: nil)
+            }
+        }
+        play.expectUnnoticed(expected)
+        #expect(play.summary.handoffs.map(\.to) == [OriginID(2)], "\(play.story)")
+    }
+
+    @Test("a pause is heard while an origin is asked that takes long to answer", .timeLimit(.minutes(25)))
+    func pausedMeanwhile() async throws {
+        let expected = try await Beginnings.shared.frames("main.mp4", to: .seconds(10))
+        let play = try await play(
+            "main.mp4", "main.mp4", faults: ["delay=900ms"], buffer: .seconds(1), to: .seconds(10)
+        ) { viewer in
+            guard viewer.reaches(.seconds(2)) else { return }
+            try viewer.player.migrate()
+            guard viewer.reaches(.seconds(3)) else { return }
+            viewer.player.pause()
+            viewer.waits(.seconds(3))
+            viewer.player.resume()
+        }
+        play.expectUnnoticed(expected)
+    }
+
     @Test(
         "at a place inside a group of pictures, nothing is missing and nothing twice", .timeLimit(.minutes(25)),
         arguments: [5000, 5040, 5080, 5120, 6960] as [Int64])

@@ -58,7 +58,7 @@ internal import ThroughlineProtocols
     }
 
     private struct Outcome {
-        var result: SpliceJoin.Result
+        var result: SplicePlan.Result
         /// Packets by their payload, by flow, before the join and behind it.
         var before: [[UInt64?]]
         var after: [[UInt64?]]
@@ -92,11 +92,11 @@ internal import ThroughlineProtocols
         let broke = clock.now
         clock.now = clock.now + .seconds(3)
         let next = try camera(last, clock)
-        let result = try SpliceJoin(
-            ingest: next, line: line, buffer: buffer, outputs: flows, flowCount: flows.count,
-            expectedDuration: duration, start: .zero, url: "camera", acceptsLoss: true, lastArrival: broke,
-            isSameOrigin: isSameOrigin, clock: { clock.now }
-        ).run(into: &batch)
+        var terms = SpliceSearch.Terms(url: "camera")
+        (terms.duration, terms.lastArrival, terms.isSameOrigin) = (duration, broke, isSameOrigin)
+        terms.clock = { clock.now }
+        let reference = SpliceReference(line, buffer, outputs: flows, flowCount: flows.count)
+        let result = try SpliceSearch(next, reference, in: buffer, terms).join(line, buffer, reference, into: &batch)
         var after: [[UInt64?]] = flows.map { _ in [] }
         while let packet = batch.popFirst() {
             after[packet.flow].append(packet.fingerprint(form: line.form(of: packet.flow) ?? .opaque))
@@ -161,7 +161,7 @@ internal import ThroughlineProtocols
     }
 
     @Test("another camera that shows something else is refused") func anotherCamera() {
-        #expect(throws: SpliceJoin.Failure.self) {
+        #expect(throws: SpliceSearch.Failure.self) {
             _ = try join(after: 600, isSameOrigin: false) { _, clock in try Camera("wrong.mp4", clock: clock) }
         }
     }

@@ -6,7 +6,7 @@ internal import ThroughlineProtocols
 /// Compares what a hot standby delivers with what was received of the primary, ahead of need: an origin with other content
 /// is found out while nothing depends on it.
 ///
-/// It is what a join looks at (`SpliceJoin`), without joining: the same packets, or where none is known the same picture,
+/// It is what a join looks at (`SpliceSearch`), without joining: the same packets, or where none is known the same picture,
 /// or without pictures the same sound. Used on the standby's thread.
 struct StandbyProof: Sendable {
     enum Finding: Sendable, Hashable {

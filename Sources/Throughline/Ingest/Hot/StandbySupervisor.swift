@@ -14,15 +14,17 @@ final class StandbySupervisor: SourceSupervisor, @unchecked Sendable {
     }
 
     let session: any SourceSupervisor
-    private let bound: Duration
-    private var stage = Stage.standby
+    private let bound: Duration?
+    private var stage: Stage
     /// The rate at which the origin plays; nil before it has said so.
     private var rate: Rate?
 
-    /// - Parameter bound: how long the origin may be silent while it is a standby.
-    init(_ session: any SourceSupervisor, bound: Duration) {
+    /// - Parameter bound: how long the origin may be silent while it is a standby; nil where it is to be joined at once, and
+    ///   the session knows how long that may take.
+    init(_ session: any SourceSupervisor, bound: Duration?) {
         self.session = session
         self.bound = bound
+        stage = bound == nil ? .asked : .standby
     }
 
     /// The ingest is used on the session's thread from now on, and is not played yet.
@@ -47,7 +49,7 @@ final class StandbySupervisor: SourceSupervisor, @unchecked Sendable {
         player?.hedgeFailed(failure, on: origin)
     }
     /// An end that comes a little early is believed of a standby: whether there is more, the primary shows.
-    var hasAlternative: Bool { player?.hasAlternative ?? false }
+    var hasAlternative: Bool { stage == .played || bound == nil ? session.hasAlternative : false }
     func resumed(on origin: OriginID, at byte: Int64, standby: Standby, evidence: String) {
         player?.resumed(on: origin, at: byte, standby: standby, evidence: evidence)
     }
@@ -59,7 +61,7 @@ final class StandbySupervisor: SourceSupervisor, @unchecked Sendable {
     func mediaIsAwaited() { player?.mediaIsAwaited() }
     func mediaArrived(isInBuffer: Bool) { player?.mediaArrived(isInBuffer: isInBuffer) }
     func nothingIsAwaited() { player?.nothingIsAwaited() }
-    var nextLook: Instant { player?.nextLook ?? .now + bound }
+    var nextLook: Instant { player?.nextLook ?? bound.map { .now + $0 } ?? .never }
     func takePreparations() -> [SourcePreparation] { player?.takePreparations() ?? [] }
     func reasonToLeave() -> ChangeEvent? { player?.reasonToLeave() }
     func wasOverlooked() { player?.wasOverlooked() }
@@ -68,7 +70,10 @@ final class StandbySupervisor: SourceSupervisor, @unchecked Sendable {
     var isTooSlow: Bool { player?.isTooSlow ?? false }
     func prepared(_ origin: OriginID, _ result: Result<Void, ByteTrial.Failure>) { player?.prepared(origin, result) }
     func preparationIsStale() { player?.preparationIsStale() }
-    func openBound(for origin: OriginID) -> Duration { stage == .standby ? bound : session.openBound(for: origin) }
+    func openBound(for origin: OriginID) -> Duration {
+        if stage == .standby, let bound { return bound }
+        return session.openBound(for: origin)
+    }
     func playing(at rate: Rate) {
         self.rate = rate
         player?.playing(at: rate)

@@ -19,7 +19,8 @@ final class Runner: @unchecked Sendable {
     // the rest by the owner alone.
     private let ingest: any Ingest
     private let relay: RunnerRelay
-    private let abort: AbortSwitch
+    /// Ends the ingest, and nothing else.
+    let abort: AbortSwitch
     private let feed: RunnerFeed
     private let isPaced: Bool
     private let interrupter: (@Sendable () -> Void)?

@@ -8,7 +8,7 @@ internal import ThroughlineTransport
 @testable internal import Throughline
 
 /// Whole joins, from one file to another, wherever the first one ends.
-@Suite(.timeLimit(.minutes(25))) struct SpliceJoinTests {
+@Suite(.timeLimit(.minutes(25))) struct SpliceSearchTests {
     /// What a viewer has of a flow: each packet by its payload, in order.
     private typealias Played = [[UInt64?]]
 
@@ -24,7 +24,7 @@ internal import ThroughlineTransport
     /// Plays a file, from some number of packets on another one.
     ///
     /// - Returns: what was played, and how they were joined; nil where the first one ended before.
-    private func play(_ name: String, _ other: String?, from count: Int) throws -> (Played, SpliceJoin.Result?) {
+    private func play(_ name: String, _ other: String?, from count: Int) throws -> (Played, SplicePlan.Result?) {
         let first = try open(name)
         let flows = first.flows
         let line = SpliceLine(flows: flows)
@@ -44,10 +44,9 @@ internal import ThroughlineTransport
         _ = buffer.push(&batch)
         guard let other else { return (played, nil) }
         let next = try open(other, expected: flows)
-        let join = SpliceJoin(
-            ingest: next, line: line, buffer: buffer, outputs: flows, flowCount: flows.count,
-            expectedDuration: nil, start: .zero, url: other, acceptsLoss: true)
-        let result = try join.run(into: &batch)
+        let reference = SpliceReference(line, buffer, outputs: flows, flowCount: flows.count)
+        let result = try SpliceSearch(next, reference, in: buffer, SpliceSearch.Terms(url: other)).join(
+            line, buffer, reference, into: &batch)
         while let packet = batch.popFirst() { note(packet, line, in: &played) }
         while var packet = try next.read() ?? next.rest() {
             let form = next.form(of: packet.flow)
@@ -114,7 +113,7 @@ internal import ThroughlineTransport
     /// The times at which the pictures and sounds of a play are presented, by flow.
     private struct Presented {
         var starts: [[MediaTime]]
-        var result: SpliceJoin.Result?
+        var result: SplicePlan.Result?
         var isAnyLeft = true
 
         mutating func take(from buffer: PlayoutBuffer, atMost limit: Int) {
@@ -155,10 +154,11 @@ internal import ThroughlineTransport
         _ = buffer.push(&batch)
         presented.take(from: buffer, atMost: max(0, count - waiting))
         let next = try open(other, expected: flows)
-        let join = SpliceJoin(
-            ingest: next, line: line, buffer: buffer, outputs: flows, flowCount: flows.count,
-            expectedDuration: duration, start: .zero, url: other, acceptsLoss: true)
-        presented.result = try join.run(into: &batch)
+        var terms = SpliceSearch.Terms(url: other)
+        terms.duration = duration
+        let reference = SpliceReference(line, buffer, outputs: flows, flowCount: flows.count)
+        presented.result = try SpliceSearch(next, reference, in: buffer, terms).join(
+            line, buffer, reference, into: &batch)
         while var packet = try next.read() ?? next.rest() {
             let form = next.form(of: packet.flow)
             if line.pass(&packet, form: form) { batch.append(packet) }
