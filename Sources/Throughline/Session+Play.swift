@@ -149,7 +149,7 @@ extension Session {
         case .nothing:
             guard look <= .now, let event = reasonToLeave() else { return .goesOn }
             business.isLeft = true
-            runner.leave(event, atOnce: true)
+            runner.leave(event, atOnce: true, unlessHeard: departsForSilence)
             return .goesOn
         }
     }

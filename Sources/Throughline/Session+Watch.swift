@@ -11,6 +11,8 @@ extension Session {
         let event: ChangeEvent
         /// Who has a better prospect.
         let target: OriginID?
+        /// Nothing comes at all; one flow may be silent while others are not.
+        let isSilence: Bool
         let since = Instant.now
         /// The origin delivers still.
         var isPlanned: Bool { event.kind == .overload }
@@ -81,7 +83,7 @@ extension Session {
         // What is planned is done between two packets, as long as packets come.
         if let departure, departure.isPlanned, Instant.now < latest(departure) { return nil }
         guard let departure = departure.take() else { return nil }
-        departureTarget = departure.target
+        (departureTarget, departsForSilence) = (departure.target, departure.isSilence)
         return departure.event
     }
 
@@ -228,7 +230,8 @@ extension Session {
                 case .letGo: letGo()
                 case .leave(let reason):
                     guard let played else { continue }
-                    departure = Departure(event: event(reason, url(played.origin)), target: reason.target)
+                    departure = Departure(
+                        event: event(reason, url(played.origin)), target: reason.target, isSilence: reason.isSilence)
                 }
             }
             lookAtPreparation()
@@ -312,5 +315,6 @@ extension Session {
 }
 
 extension DeliveryWatch.Reason {
+    fileprivate var isSilence: Bool { if case .silence = self { true } else { false } }
     fileprivate var target: OriginID? { if case .slow(_, let target) = self { target } else { nil } }
 }

@@ -199,6 +199,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var lastFailure: (origin: OriginID, text: String)?
     /// Who is to be asked first for it.
     var departureTarget: OriginID?
+    /// It is left since nothing comes at all.
+    var departsForSilence = false
     /// The origin that is being made ready.
     var preparing: OriginID?
     /// What came of it, where that is told.
@@ -457,7 +459,8 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     private static let firstPatience: Duration = .milliseconds(500)
 
     /// Opens an origin to begin the stream, and another beside it where the first is slow to answer.
-    private func openFirst(_ pick: OriginID) throws(HedgedTrials<OpenedIngest, IngestOpenError>.Failure) -> OpenedIngest {
+    private func openFirst(_ pick: OriginID) throws(HedgedTrials<OpenedIngest, IngestOpenError>.Failure) -> OpenedIngest
+    {
         var asked: [OriginID] = []
         var failed: Set<OriginID> = []
         // A pipe can be read only once: it is not opened where another origin may be faster and be taken.

@@ -34,14 +34,14 @@ struct ByteClock {
         (self.bitRate, self.sampleRate, self.frameSize) = (constant, Int64(sampleRate), Int64(frameSize))
     }
 
-    /// Where to begin to read so as to get the frame that is heard at a time: in the middle of a frame, of which libavformat
-    /// hands the rest out as one with the frame behind it, and then comes that one.
+    /// Where to begin to read so as to get the frame that is heard at a time: just before the one that precedes it.
+    /// libavformat hands what stands before a frame out as one with it; further before one it takes sound for a frame.
     ///
     /// - Returns: nil where the sound has hardly begun.
     func position(before time: MediaTime) -> Int64? {
         let frame = (time - first.time).value(in: TimeBase(1, Int32(clamping: sampleRate))) / frameSize
         guard frame > 1, let bytes = start(of: frame - 1) else { return nil }
-        return first.position + bytes - frameSize * bitRate / sampleRate / 16
+        return first.position + bytes - 2
     }
 
     /// When the frame is heard that begins at a byte, give or take one: encoders differ in which of the frames are a byte

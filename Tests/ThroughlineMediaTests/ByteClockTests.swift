@@ -117,8 +117,9 @@ internal import ThroughlineCore
                 #expect(clock.time(at: begin) == time)
                 #expect(clock.time(at: begin + 4) == nil && clock.time(at: begin - 4) == nil)
                 let place = try #require(clock.position(before: time + .milliseconds(1)))
-                let length = size * bitRate / Int64(sampleRate) / 8
-                #expect(place > begin - 2 * length + 1 && place < begin - length - 1)
+                // Just before the frame that precedes it.
+                let former = 417 + (frame - 1) * size * bitRate / Int64(sampleRate) / 8 + padsLate
+                #expect(place >= former - 4 && place <= former)
             }
         }
         #expect(clock.position(before: .milliseconds(-40)) == nil && clock.time(at: 0) == nil)

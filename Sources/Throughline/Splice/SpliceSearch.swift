@@ -506,7 +506,9 @@ final class SpliceSearch {
     /// Whether a live stream is still to show that it goes on behind what was received. One that has begun anew may play the
     /// same again, as test pictures do, and would be behind for good.
     private func isLagging(_ aligner: PacketAligner, until end: inout Instant?) -> Bool {
-        guard isLive, terms.isSameOrigin, aligner.status == .aligned, aligner.leftOfKnown > Self.liveLag else { return false }
+        guard isLive, terms.isSameOrigin, aligner.status == .aligned, aligner.leftOfKnown > Self.liveLag else {
+            return false
+        }
         let now = terms.clock()
         let deadline = end ?? now + Self.liveBurst
         end = deadline
@@ -528,7 +530,8 @@ final class SpliceSearch {
         var index = 0
         while true {
             while index < stage.packets.count,
-                stage.packets[index].flow != flow.index || !stage.packets[index].isKey || stage.packets[index].pts == nil
+                stage.packets[index].flow != flow.index || !stage.packets[index].isKey
+                    || stage.packets[index].pts == nil
             {
                 index += 1
             }

@@ -107,8 +107,8 @@ package struct FlowSilenceWatcher: Sendable {
         flows.lazy.filter { $0.isWatched && !$0.isSilent }.map(\.rhythm.suspicionBegins).min() ?? .never
     }
 
-    /// Silence of everything that lasts as long is the connection's.
-    private static let commonPause: Duration = .milliseconds(100)
+    /// Silence of everything that lasts as long is the connection's. What comes may have been gathered for some pictures.
+    private static let commonPause: Duration = .milliseconds(200)
 
     private mutating func restart(at now: Instant) {
         for index in flows.indices {

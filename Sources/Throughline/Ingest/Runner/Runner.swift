@@ -162,8 +162,10 @@ final class Runner: @unchecked Sendable {
     func answer(_ inquiry: EndInquiry?) { feed.answer(.inquiry(inquiry)) }
 
     /// The ingest is to be left: it asks where to go on between two packets, or at once.
-    func leave(_ event: ChangeEvent, atOnce isAtOnce: Bool) {
-        feed.leave(event, atOnce: isAtOnce)
+    ///
+    /// - Parameter isForSilence: it is left for the silence of all of it, which is over once something has come.
+    func leave(_ event: ChangeEvent, atOnce isAtOnce: Bool, unlessHeard isForSilence: Bool = false) {
+        feed.leave(event, atOnce: isAtOnce, unlessHeard: isForSilence)
         if isAtOnce { call() }
     }
 

@@ -30,6 +30,8 @@ final class RunnerFeed: Sendable {
         let event: ChangeEvent
         /// In the middle of a packet, too.
         let isAtOnce: Bool
+        /// There is no reason any more once something has come.
+        let isForSilence: Bool
     }
 
     /// Items under the lock of the feed.
@@ -164,7 +166,7 @@ final class RunnerFeed: Sendable {
     /// A silence for which it was to be left has ended.
     func threadHeard() -> Bool {
         state.withLock { state in
-            guard let leave = state.leave, leave.isAtOnce, leave.event.cause == .silence else { return false }
+            guard state.leave?.isForSilence ?? false else { return false }
             state.leave = nil
             return true
         }
@@ -216,8 +218,8 @@ final class RunnerFeed: Sendable {
 
     func answer(_ answer: Answer) { state.withLockAndWake { $0.answer = answer } }
 
-    func leave(_ event: ChangeEvent, atOnce isAtOnce: Bool) {
-        state.withLockAndWake { $0.leave = Leave(event: event, isAtOnce: isAtOnce) }
+    func leave(_ event: ChangeEvent, atOnce isAtOnce: Bool, unlessHeard isForSilence: Bool) {
+        state.withLockAndWake { $0.leave = Leave(event: event, isAtOnce: isAtOnce, isForSilence: isForSilence) }
     }
 
     /// It is not to be left any more.
