@@ -14,11 +14,21 @@ extension Session {
         if isBackward { return replaceBackwards(on: origin, line) }
         let playsOn = mayPlayOn
         isPlayedOn.store(playsOn, ordering: .relaxed)
+        // Once the thread of the last trial has ended, which may set it.
+        defer { buffer.hurry(.join, false) }
         var trial = beginToJoin(origin, line)
-        if playsOn, let failure = playOn(until: trial, on: origin) { return attemptFailed(failure, on: origin) }
+        if playsOn {
+            playOn(until: trial)
+            if isAllDone || !isAwaited(trial, on: origin) {
+                trial.cancel()
+                // It came to nothing through no fault of its own.
+                return isAllDone || abort.isAborted ? nil : attemptFailed(.outrun, on: origin)
+            }
+        }
         while true {
             do throws(JoiningIngest.Failure) {
                 let found = try trial.takeOutcome()
+                found.plan.lastArrival = lastFlush
                 // From here on nothing more comes of the one before.
                 guard let again = try join(found, on: origin, line, atOnce: !playsOn) else { return nil }
                 trial = again
@@ -101,31 +111,40 @@ extension Session {
 
     /// Whether the ingest that is to be left can be played while another one is opened.
     private var mayPlayOn: Bool {
-        guard let leaving, cut == nil, !endStands, failedMeanwhile == nil else { return false }
+        guard let leaving, cut == nil, !endStands, failedMeanwhile == nil, !shared.withLock({ $0.isPaused }) else {
+            return false
+        }
         // One that brings too little is left at the last moment.
         return leaving.deliversStill && observed?.event.kind != .overload
     }
 
-    /// Plays the ingest on that is to be left, where it can be, until another is ready to be joined.
-    ///
-    /// - Returns: why that one is not waited for any longer, where the one before it is needed no less.
-    private func playOn(
-        until trial: Trial<JoiningIngest, JoiningIngest.Failure>, on origin: OriginID
-    ) -> HandoffController.AttemptFailure? {
-        guard let leaving else { return nil }
+    /// Plays the ingest on that is to be left until another is ready to be joined, or something else is to be done first.
+    private func playOn(until trial: Trial<JoiningIngest, JoiningIngest.Failure>) {
+        guard let leaving else { return }
         trial.whenEnded { [buffer, waker = leaving.waker] in
             buffer.hurry(.join, true)
             waker()
         }
+        let hasOthers = shared.withLock { $0.controller.hasOthers }
+        let end = Instant.now + (hasOthers ? Self.patience : configuration.openBound) * 2
         // Half of the buffer is for whoever goes on where neither of both delivers.
-        readOn(leaving, least: (level ?? .zero) / 2) { trial.state == nil && !hasControls.load(ordering: .relaxed) }
-        buffer.hurry(.join, false)
+        readOn(leaving, least: (level ?? .zero) / 2) {
+            trial.state == nil && !hasControls.load(ordering: .relaxed) && !isChangeDue && Instant.now < end
+        }
         isPlayedOn.store(false, ordering: .relaxed)
-        // From here on nothing is received: it may take no longer than any other.
-        if abort.isAborted || trial.hasEnded(by: .now + openBound(for: origin)) { return nil }
-        trial.cancel()
-        return .undelivered(
-            ChangeEvent(cause: .silence, detail: "\(url(origin)): it was not ready when nothing else came any more"))
+    }
+
+    /// A change was announced for a place that has been received by now.
+    private var isChangeDue: Bool { nextChange.map { $0.npt <= position ?? .zero } ?? false }
+
+    /// Waits for an ingest that is being opened while nothing is received: no longer than for any other, or where there is
+    /// none, as long as the buffer bears it.
+    ///
+    /// - Returns: whether it is there, or has failed.
+    private func isAwaited(_ trial: Trial<JoiningIngest, JoiningIngest.Failure>, on origin: OriginID) -> Bool {
+        var bound = openBound(for: origin)
+        if !shared.withLock({ $0.controller.hasOthers }), let level { bound = max(bound, level - Self.joinTime) }
+        return trial.hasEnded(by: .now + bound)
     }
 
     /// An ingest is to be read next.
@@ -189,7 +208,7 @@ extension Session {
         isTargetOnly: Bool = false
     ) -> HandoffController.Order {
         staysUntil = .never
-        (business.isLeft, business.stayIsOver) = (false, false)
+        (business.isLeft, business.stayIsOver, departure) = (false, false, nil)
         played?.stays()
         if !endStands { buffer.mayHaveEnded(false) }
         if hasPending {

@@ -245,7 +245,10 @@ extension Session {
 
     /// What is to be done at once, before anything else is read.
     func plannedNow(_ runner: Runner) -> PlannedStep {
-        guard let next = nextChange, next.change.position == .atOnce else { return .goesOn }
+        guard let next = nextChange, next.change.position == .atOnce,
+            // While its bytes go on elsewhere it is being left already.
+            shared.withLock({ $0.controller.move == nil })
+        else { return .goesOn }
         return reached(runner)
     }
 
@@ -256,7 +259,7 @@ extension Session {
         return releaseHeld(of: runner) ? .goesOn : .over
     }
 
-    /// Nothing is missed that is no later.
+    /// An origin that delivers may pause so long.
     private static let shortSilence: Duration = .milliseconds(200)
 
     /// Reads the ingest that is to be left up to another place, while the next one waits: where only a key frame behind the
@@ -277,7 +280,9 @@ extension Session {
         guard let line else { return }
         // It is watched as it was, so that nobody waits for one that has fallen silent.
         (isReadingOn, played) = (true, runner)
+        shared.withLock { $0.interrupt = runner.waker }
         defer {
+            shared.withLock { $0.interrupt = nil }
             letGo()
             runner.halt()
             (isReadingOn, played) = (false, nil)
@@ -306,7 +311,10 @@ extension Session {
                 let packet = run.packets.removeFirst()
                 if isPlayed(packet.flow) { packets.append(packet) }
             }
-        case .fact(let fact): handle(fact, of: runner)
+        case .fact(let fact):
+            handle(fact, of: runner)
+            // It may be played on after all.
+            if let news = business.news.take() { noteNews(news.notices, news.findings, of: runner) }
         case .question(let question): answer(question, of: runner)
         case .still(let stop):
             switch stop {

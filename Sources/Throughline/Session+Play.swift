@@ -215,6 +215,8 @@ extension Session {
             follow(attemptFailed(failure, on: origin), with: runner)
         case .leaves(let event, let isAtOnce, let canResume):
             business.isLeft = false
+            // It is being left already, and is read meanwhile.
+            if isReadingOn { return runner.answer(.close) }
             flush()
             note(runner.status.positions)
             leave(runner, for: isAtOnce ? event : nil, canResume: canResume)

@@ -150,7 +150,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var clock: PlayedClock?
     /// The ingest that is to be left is read while the next one is being joined.
     var isReadingOn = false
-    /// And played, so that nothing presses.
+    /// What is to be left is played while the next ingest is opened, so that nothing presses.
     let isPlayedOn = Atomic<Bool>(false)
     /// And failed meanwhile.
     var failedMeanwhile: ChangeEvent?

@@ -37,8 +37,8 @@ final class SplicePlan {
         case cut([KeyFrame], Leader)
         /// Each flow where it ended.
         case byTime
-        /// A live stream has begun anew, and goes on with a key frame; for so long nothing was received.
-        case anew(at: Int, Leader, unseen: MediaTime)
+        /// A live stream has begun anew, and goes on with a key frame.
+        case anew(at: Int, Leader)
         /// Nothing was received before.
         case begin
     }
@@ -61,6 +61,8 @@ final class SplicePlan {
     /// The least position of the flows that it feeds.
     private let position: NPT
     private let terms: SpliceSearch.Terms
+    /// When media came last of the ingest before; nil where that is not known.
+    var lastArrival: Instant?
     private let warnings: [String]
 
     init(
@@ -78,6 +80,7 @@ final class SplicePlan {
         self.reference = reference
         self.position = position
         self.terms = terms
+        lastArrival = terms.lastArrival
         self.warnings = warnings
     }
 
@@ -119,8 +122,9 @@ final class SplicePlan {
                 return .from(tail.end ?? position, tolerance: MediaTime(flicks: duration.flicks / 2))
             }
             adopt(line, gates, ends: tails.map(\.end))
-        case .anew(let index, let leader, let unseen): beginAnew(at: index, leader, unseen, line, tails)
+        case .anew(let index, let leader): evidence += beginAnew(at: index, leader, line, tails)
         case .begin:
+            guard current.isAsOld(as: reference) else { return nil }
             // After a seek the outputs have been promised a form already, which a gate sees to.
             let gates = (0..<current.flowCount).map { flow in
                 line.form(of: flow).map { _ in SpliceLine.Gate.from(MediaTime(flicks: .min / 2), tolerance: .zero) }
@@ -166,9 +170,12 @@ final class SplicePlan {
 
     // MARK: - A new timeline
 
+    /// - Returns: what is to be said of it.
     private func beginAnew(
-        at index: Int, _ leader: Leader, _ unseen: MediaTime, _ line: SpliceLine, _ tails: [FlowTail]
-    ) {
+        at index: Int, _ leader: Leader, _ line: SpliceLine, _ tails: [FlowTail]
+    ) -> String {
+        // As long as nothing came, as much was sent that nobody has.
+        let unseen = lastArrival.map { MediaTime(terms.clock() - $0) }
         let begin = stage.packets[index].pts ?? .zero
         let end = tails[leader.output].end ?? begin
         displacement = displacement + (end - begin)
@@ -179,7 +186,9 @@ final class SplicePlan {
         }
         line.adopt(
             ingest.flows, mapping: mapping, gates: gates, aligner: nil, ends: tails.map(\.end), isOtherEncode: true,
-            grade: .liveEdge, unseen: unseen, mayRepeat: true)
+            grade: .liveEdge, unseen: unseen ?? .zero, mayRepeat: true)
+        return unseen.map { "; about \($0) is missing, by the clock on the wall" }
+            ?? "; how much is missing is not known"
     }
 
     // MARK: - At a key frame

@@ -543,14 +543,9 @@ final class SpliceSearch {
             try stage(packet)
         }
         let tolerance = MediaTime(flicks: frameDuration(of: flow, output: output).flicks / 2)
-        // As long as nothing came, as much was sent that nobody has.
-        let unseen = terms.lastArrival.map { MediaTime(terms.clock() - $0) }
-        let lost =
-            unseen.map { "about \($0) is missing, by the clock on the wall" } ?? "how much is missing is not known"
         return plan(
-            .anew(at: index, .init(flow: flow, output: output, tolerance: tolerance), unseen: unseen ?? .zero),
-            .liveEdge,
-            "a live stream that has begun anew, joined at its next key frame: \(reason); \(lost)")
+            .anew(at: index, .init(flow: flow, output: output, tolerance: tolerance)), .liveEdge,
+            "a live stream that has begun anew, joined at its next key frame: \(reason)")
     }
 
     /// Pictures that are presented before a key frame may be coded behind it (an open group of pictures): reads on until

@@ -96,6 +96,38 @@ internal import ThroughlineLab
         #expect(play.summary.handoffs.map(\.to) == [OriginID(2)], "\(play.story)")
     }
 
+    @Test(
+        "while the bytes of a broken connection go on elsewhere", .timeLimit(.minutes(25)),
+        arguments: stride(from: 4600, through: 5600, by: 100).map { Int64($0) })
+    func whileItResumes(_ milliseconds: Int64) async throws {
+        let expected = try await Beginnings.shared.frames("main.mkv", to: nil)
+        let play = try await inWorld { world in
+            let first = try world.origin("main.mkv", ["reset@50%"], pace: nil)
+            let second = try world.origin("main.mkv", ["delay=300ms"], pace: nil)
+            return try world.play([first.film, second.film, Fixtures.path("main.mkv")], buffer: .seconds(2)) {
+                $0.flows = .kinds([.video, .audio])
+            } whilePlaying: { viewer in
+                guard viewer.reaches(.milliseconds(milliseconds - 1000)) else { return }
+                try viewer.player.migrate()
+            }
+        }
+        play.expectUnnoticed(expected)
+    }
+
+    /// Nothing of the place was received when the next origin was asked, and some of it when that was there.
+    @Test("right behind a seek", .timeLimit(.minutes(25)), arguments: ["main.mkv", "other.mp4"])
+    func behindASeek(_ other: String) async throws {
+        let play = try await play("main.mkv", other, faults: ["delay=300ms"], to: .seconds(10)) { viewer in
+            guard viewer.reaches(.seconds(1)) else { return }
+            viewer.player.seek(to: .seconds(5))
+            try viewer.player.migrate()
+        }
+        #expect(play.summary.error == nil && play.summary.handoffCount == 1, "\(play.story)")
+        #expect(play.summary.duplicate == .zero && play.summary.missing == .zero, "\(play.story)")
+        let times = play.frames.only("video").flows.first?.frames.map(\.pts) ?? []
+        #expect(zip(times.dropFirst(), times).allSatisfy { $0 > $1 }, "\(times)")
+    }
+
     @Test("a pause is heard while an origin is asked that takes long to answer", .timeLimit(.minutes(25)))
     func pausedMeanwhile() async throws {
         let expected = try await Beginnings.shared.frames("main.mp4", to: .seconds(10))
@@ -110,6 +142,7 @@ internal import ThroughlineLab
             viewer.player.resume()
         }
         play.expectUnnoticed(expected)
+        #expect(play.summary.origins.allSatisfy { $0.failures == 0 }, "nobody is blamed for it")
     }
 
     @Test(

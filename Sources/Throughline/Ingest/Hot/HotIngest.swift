@@ -13,7 +13,8 @@ internal import ThroughlineTransport
 ///        |                 |                                                                 ^
 ///        '-----------------'-- asked for what the feed has not: the thread is stopped -------'
 ///
-/// `feed` is for any thread; all else belongs to the one that reads it, which is the session's from `take` on.
+/// `feed` is for any thread; all else belongs to the one that reads it: whose join looks for its place, and the session's
+/// after that.
 final class HotIngest: Ingest {
     private let first: OriginID
     /// Whose packets it gives.

@@ -27,7 +27,7 @@ final class StandbySupervisor: SourceSupervisor, @unchecked Sendable {
         stage = bound == nil ? .asked : .standby
     }
 
-    /// The ingest is used on the session's thread from now on, and is not played yet.
+    /// The ingest is to be joined, and is not played yet. On the thread that looks for its place.
     func isAsked() { if stage == .standby { stage = .asked } }
 
     /// The ingest is played from now on.

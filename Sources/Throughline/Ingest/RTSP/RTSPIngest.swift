@@ -312,7 +312,8 @@ final class RTSPIngest: Ingest {
     func pause() {
         guard !isPaused else { return }
         isPaused = true
-        source.give(.pause)
+        // The session that is to be opened is paused then.
+        if !mustReopen { source.give(.pause) }
         reader.adjusted(.pause(), at: .now)
     }
 
@@ -367,6 +368,10 @@ final class RTSPIngest: Ingest {
         (toldLosses, refused, takesOnePlay) = ([:], [], takesOnePlay || opened.takesOnePlay)
         askedSpeed = request.speed
         for item in opened.items { try take(item) }
+        if isPaused {
+            hasStopped = false
+            source.give(.pause)
+        }
     }
 
     /// Whether PAUSE was answered, and how.

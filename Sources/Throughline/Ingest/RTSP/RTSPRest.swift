@@ -26,7 +26,7 @@ struct RTSPRest {
     static let shortest: Duration = .milliseconds(5)
     /// What begins to play is joined or shown as soon as it can be, and shows meanwhile how much comes at once.
     static let beginning: Duration = .seconds(2)
-    //// A server that is not read from waits; where more comes at once, turns are few anyway.
+    /// A server that is not read from waits; where more comes at once, turns are few anyway.
     static let mostOverConnection = 256 << 10
 
     /// A request to play was answered.
