@@ -111,6 +111,26 @@ internal import ThroughlineLab
         #expect(play.summary.handoffCount == 0, "\(play.story)")
     }
 
+    @Test(
+        "a seek in such a pause is done, and the origin is not left for it", .timeLimit(.minutes(25)),
+        arguments: transports, ["404:pause", "404:pause,once"])
+    func seeksPausedInVain(_ transport: RTSPTransportChoice, status: String) async throws {
+        let (play, _) = try await LabPair.play(
+            "main.mp4", "status=\(status)", over: transport,
+            link: NetworkLink(latency: .milliseconds(14), jitter: .milliseconds(4)), buffer: .seconds(2),
+            whilePlaying: { viewer, _ in
+                guard viewer.reaches(.seconds(3)) else { return }
+                viewer.player.pause()
+                viewer.waits(.seconds(1))
+                viewer.player.seek(to: .seconds(7))
+                viewer.waits(.seconds(2))
+                viewer.player.resume()
+            })
+        #expect(play.summary.error == nil && play.summary.handoffCount == 0, "\(play.story)")
+        #expect(play.summary.origins.allSatisfy { $0.failures == 0 }, "\(play.story)")
+        #expect(play.summary.missing == .zero, "\(play.story)")
+    }
+
     /// From the start to where it was left, and from the key frame before the place to the end.
     private func expectSought(_ play: Play, leftBy left: ClosedRange<Int>, from key: Int) async throws {
         let summary = play.summary
