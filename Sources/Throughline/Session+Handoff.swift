@@ -22,7 +22,7 @@ extension Session {
             if isAllDone || !isAwaited(trial, on: origin) {
                 trial.cancel()
                 // It came to nothing through no fault of its own.
-                return isAllDone || abort.isAborted ? nil : attemptFailed(.outrun, on: origin)
+                return abort.isAborted ? nil : attemptFailed(.calledOff, on: origin)
             }
         }
         while true {

@@ -109,7 +109,7 @@ extension HandoffController.AttemptFailure {
         switch self {
         case .undelivered(let event): event.cause
         case .refused(let cause, _): cause
-        case .differentObject, .outrun: nil
+        case .differentObject, .outrun, .calledOff: nil
         }
     }
 
@@ -120,6 +120,7 @@ extension HandoffController.AttemptFailure {
         case .differentObject(let reason): "not the same bytes: \(reason)"
         case .refused(_, let reason): reason
         case .outrun: "another was faster"
+        case .calledOff: "called off before it was there"
         }
     }
 }

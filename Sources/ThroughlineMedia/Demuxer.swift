@@ -541,10 +541,10 @@ package final class Demuxer {
         try check(go(to: npt - (anyPacket ? .zero : decodeLead)), "seek to \(npt)")
     }
 
-    /// Seeks go to the input, which keeps what libavformat looks at. It would read through what lies ahead itself, which at
-    /// the pace of a live origin can take longer than what is sought is to be played.
+    /// Sound that has no index: seeks go to the input, which keeps what libavformat looks at. It would read through what lies
+    /// ahead itself, which at the pace of a live origin can take longer than what is sought is to be played.
     private func beginSearch() {
-        guard bytes.isSeekable else { return }
+        guard bytes.isSeekable, container == "mp3" else { return }
         bytes.searchBegins()
         io.pointee.direct = 1
     }

@@ -42,6 +42,8 @@ package struct HandoffController: Sendable {
         case refused(ChangeEvent.Cause, String)
         /// Another that was asked beside it was faster.
         case outrun
+        /// Something else was to be done before it was there: that says nothing of it.
+        case calledOff
     }
 
     package struct Attempt: Hashable, Sendable {
@@ -245,7 +247,7 @@ package struct HandoffController: Sendable {
         case .differentObject:
             if let ingestOrigin { different.insert([ingestOrigin, origin]) }
         case .refused(_, let reason): roster.ruleOut(origin, because: reason)
-        case .outrun: break
+        case .outrun, .calledOff: break
         }
         return origin
     }
@@ -322,7 +324,7 @@ package struct HandoffController: Sendable {
         case .undelivered(let event): preparationFailed(event, on: origin, at: now, jitter: jitter)
         // Other content beside media that plays is other content in its place.
         case .refused(_, let reason): roster.ruleOut(origin, because: reason)
-        case .differentObject, .outrun: break
+        case .differentObject, .outrun, .calledOff: break
         }
     }
 

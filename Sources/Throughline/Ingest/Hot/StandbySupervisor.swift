@@ -5,7 +5,8 @@ internal import ThroughlineMedia
 /// troubles are its own; the session from when it is played.
 ///
 /// Until `handOver` it is called on that thread, and keeps to itself what the session's supervisor may be asked on
-/// its own thread only. `isAsked` and `handOver` are called once that thread has ended.
+/// its own thread only. `isAsked` is called by whoever looks for its place, once that thread has ended, and `handOver` by the
+/// session.
 final class StandbySupervisor: SourceSupervisor, @unchecked Sendable {
     // Unchecked: `rate` belongs to the thread that opens the ingest until that was joined. After that it and `stage` belong to
     // the thread that uses the ingest.
