@@ -191,25 +191,24 @@ extension Session {
 
     /// Opens another ingest that goes on backwards; it is read once the present one has returned.
     func replaceBackwards(on origin: OriginID, _ line: SpliceLine) -> HandoffController.Order? {
-        let runner: Runner
-        let asked = Instant.now
+        let opened: OpenedIngest
         do throws(IngestOpenError) {
-            runner = try open(origin, from: backwardStart)
+            opened = try open(origin, from: backwardStart)
         } catch {
             guard !error.isAborted else { return nil }
             // A server that knows nothing of it may answer with an error.
             if case .undelivered(let event) = error.failure, isRefusal(event),
                 let forwards = forwardsInstead(on: origin)
             {
-                return joinForwards(forwards, on: origin, line, asked: asked)
+                return joinForwards(forwards, on: origin, line)
             }
             return attemptFailed(error.failure, on: origin)
         }
-        let ingest = runner.still
+        let ingest = opened.runner.still
         guard ingest.mayPlayBackwards, ingest.scaleInstead == nil else {
-            return joinForwards(runner, on: origin, line, asked: asked)
+            return joinForwards(opened, on: origin, line)
         }
-        let opened = Instant.now
+        let began = Instant.now
         let outputs = outputFlows.filter { isSelected($0) }
         let match = ProgrammeMatch(ingest, outputs: outputs, duration: duration)
         let mapping = match.mapping
@@ -222,39 +221,37 @@ extension Session {
             ingest.flows, mapping: mapping, gates: Array(repeating: line.gateBelow, count: outputFlows.count),
             aligner: nil, ends: Array(repeating: nil, count: outputFlows.count), isOtherEncode: true)
         joins += 1
-        noteJoin(ingest, .frameAligned, opening: opened - asked, joining: .now - opened)
+        noteJoin(ingest, .frameAligned, opening: opened.opening, joining: .now - began)
         hasJoined(
-            runner, .frameAligned, evidence: "backwards: goes on with the key frames before \(place), by their time",
-            opening: opened - asked, joining: nil)
-        ingest.opened()
+            opened.runner, .frameAligned,
+            evidence: "backwards: goes on with the key frames before \(place), by their time",
+            opening: opened.opening, joining: nil)
+        opened.play()
         return nil
     }
 
     /// - Parameter isForwards: it is to play forwards from there, although the stream plays backwards.
     private func open(
         _ origin: OriginID, from place: NPT, isForwards: Bool = false
-    ) throws(IngestOpenError) -> Runner {
+    ) throws(IngestOpenError) -> OpenedIngest {
         let kind = origins[origin].kind
         var request = request(origin)
         request.start = place
         if !isForwards { request.rate = askedRate }
         if kind.preparation == .session { request.prepared = standby?.take(origin) }
         request.expected = outputFlows
-        let (relay, abort) = (RunnerRelay(self), AbortSwitch(parent: abort))
-        return Runner(
-            try kind.open(request, supervisor: relay, abort: abort), relay: relay, abort: abort,
-            isPaced: request.isPaced)
+        return try OpenedIngest(request, kind, of: self, bound: nil, abort: AbortSwitch(parent: abort))
     }
 
-    private func forwardsInstead(on origin: OriginID) -> Runner? {
+    private func forwardsInstead(on origin: OriginID) -> OpenedIngest? {
         do throws(IngestOpenError) { return try open(origin, from: viewerPlace, isForwards: true) } catch { return nil }
     }
 
     private func joinForwards(
-        _ runner: Runner, on origin: OriginID, _ line: SpliceLine, asked: Instant
+        _ opened: OpenedIngest, on origin: OriginID, _ line: SpliceLine
     ) -> HandoffController.Order? {
+        let runner = opened.runner
         goForwards(runner, because: "\(url(origin)) does not play backwards")
-        let opening = Instant.now - asked
         let began = Instant.now
         var joined = UniqueDeque<Packet>()
         do throws(SpliceSearch.Failure) {
@@ -262,8 +259,8 @@ extension Session {
             let result = try SpliceSearch(runner.still, reference, in: buffer, spliceTerms(on: origin)).join(
                 line, buffer, reference, into: &joined)
             let searching = Instant.now - began
-            hasJoined(runner, result, &joined, opening: opening, searching: searching)
-            runner.still.opened()
+            hasJoined(runner, result, &joined, opening: opened.opening, searching: searching)
+            opened.play()
             return nil
         } catch { return joinFailed(error, on: origin) }
     }

@@ -14,14 +14,14 @@ extension Session {
         if isBackward { return replaceBackwards(on: origin, line) }
         let playsOn = mayPlayOn
         isPlayedOn.store(playsOn, ordering: .relaxed)
-        // Once the thread of the last trial has ended, which may set it.
+        // The thread of a trial may set this until it has ended.
         defer { buffer.hurry(.join, false) }
         var trial = beginToJoin(origin, line)
         if playsOn {
             playOn(until: trial)
             if isAllDone || !isAwaited(trial, on: origin) {
                 trial.cancel()
-                // It came to nothing through no fault of its own.
+                // The origin is not to blame for that.
                 return abort.isAborted ? nil : attemptFailed(.calledOff, on: origin)
             }
         }
@@ -29,7 +29,7 @@ extension Session {
             do throws(JoiningIngest.Failure) {
                 let found = try trial.takeOutcome()
                 found.plan.lastArrival = lastFlush
-                // From here on nothing more comes of the one before.
+                // Nothing more is read of the ingest that is left, so that another search finds its end.
                 guard let again = try join(found, on: origin, line, atOnce: !playsOn) else { return nil }
                 trial = again
             } catch {
@@ -114,7 +114,7 @@ extension Session {
         guard let leaving, cut == nil, !endStands, failedMeanwhile == nil, !shared.withLock({ $0.isPaused }) else {
             return false
         }
-        // One that brings too little is left at the last moment.
+        // An origin that brings too little is left at the last moment.
         return leaving.deliversStill && observed?.event.kind != .overload
     }
 

@@ -246,7 +246,7 @@ extension Session {
     /// What is to be done at once, before anything else is read.
     func plannedNow(_ runner: Runner) -> PlannedStep {
         guard let next = nextChange, next.change.position == .atOnce,
-            // While its bytes go on elsewhere it is being left already.
+            // While the bytes of an ingest go on elsewhere, its origin is being left already.
             shared.withLock({ $0.controller.move == nil })
         else { return .goesOn }
         return reached(runner)
@@ -275,7 +275,7 @@ extension Session {
 
     /// Reads an ingest on that is to be left, while the next one waits or is made ready.
     ///
-    /// - Parameter least: once no more than this is in the buffer, and nothing comes, it has fallen silent.
+    /// - Parameter least: once the buffer holds no more than this, and nothing comes, the origin counts as silent.
     func readOn(_ runner: Runner, least: Duration = .zero, while isWanted: () -> Bool) {
         guard let line else { return }
         // It is watched as it was, so that nobody waits for one that has fallen silent.
@@ -313,7 +313,7 @@ extension Session {
             }
         case .fact(let fact):
             handle(fact, of: runner)
-            // It may be played on after all.
+            // The ingest may be played on after all.
             if let news = business.news.take() { noteNews(news.notices, news.findings, of: runner) }
         case .question(let question): answer(question, of: runner)
         case .still(let stop):

@@ -12,7 +12,7 @@ extension Session {
     struct RunnerBusiness {
         /// It was told that it is to be left.
         var isLeft = false
-        /// It was played on between two attempts to leave it, and the next is due.
+        /// The ingest was played on between two attempts to leave it, and the next is due.
         var stayIsOver = false
         /// It is to go on with the bytes of another origin, between two packets.
         var follows = false
@@ -215,7 +215,7 @@ extension Session {
             follow(attemptFailed(failure, on: origin), with: runner)
         case .leaves(let event, let isAtOnce, let canResume):
             business.isLeft = false
-            // It is being left already, and is read meanwhile.
+            // An ingest that is read on is being left already.
             if isReadingOn { return runner.answer(.close) }
             flush()
             note(runner.status.positions)
@@ -233,7 +233,7 @@ extension Session {
             return follow(stayEnded(), with: runner)
         }
         guard let reason = event ?? departure?.event else {
-            // There is no reason any more.
+            // The reason to leave is gone.
             return runner.answer(.close)
         }
         if let departure = departure.take() { departureTarget = departure.target }

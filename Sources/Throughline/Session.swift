@@ -199,7 +199,7 @@ final class Session: SourceSupervisor, @unchecked Sendable {
     var lastFailure: (origin: OriginID, text: String)?
     /// Who is to be asked first for it.
     var departureTarget: OriginID?
-    /// It is left since nothing comes at all.
+    /// The last departure was one for the silence of all flows.
     var departsForSilence = false
     /// The origin that is being made ready.
     var preparing: OriginID?

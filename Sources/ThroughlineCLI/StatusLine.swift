@@ -76,7 +76,7 @@ struct LiveStatus {
     }
 
     func run() async {
-        // Nobody sees it: nothing is woken for it.
+        // Nothing is woken for a line that nobody sees.
         guard console.showsLive else { return }
         while !Task.isCancelled {
             console.live { [status = stream.status] width in statusLine(status, width: width) }

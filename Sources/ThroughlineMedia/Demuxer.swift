@@ -47,7 +47,7 @@ package final class Demuxer {
     private var ahead = UniqueDeque<Packet>()
     /// What was read when the input failed.
     private var heldBack: Packet?
-    /// Of MPEG audio alone, as long as nothing shows that its rate varies.
+    /// Leads to places in MPEG audio, as long as nothing shows that its rate varies; nil for all other media.
     private var byteClock: ByteClock?
     /// When the next packet is heard, where bytes led to it: libavformat does not know.
     private var timeByBytes: MediaTime?
@@ -112,7 +112,7 @@ package final class Demuxer {
         if container == "mp3", bytes.isSeekable { startByteClock() }
     }
 
-    /// By the first packet: tags may stand before it.
+    /// Reads the first packet, which tells where the sound begins: tags may stand before it.
     private func startByteClock() {
         if ahead.isEmpty, let packet = try? next() { ahead.append(packet) }
         guard flows.count == 1, !ahead.isEmpty,
@@ -559,9 +559,9 @@ package final class Demuxer {
         guard let clock = byteClock, let position = clock.position(before: npt),
             av_seek_frame(context, -1, position, AVSEEK_FLAG_BYTE) >= 0
         else { return false }
-        // It would count the times from here, and remember these places by them.
+        // libavformat would count the times from here, and remember these places by them.
         context.pointee.flags |= AVFMT_FLAG_NOFILLIN
-        // What comes first may be the rest of the frame in which reading began.
+        // The first packet is the frame before with what was read in front of it.
         var begin: MediaTime?
         for _ in 0..<2 where begin == nil {
             guard let packet = try next() else { break }

@@ -5,7 +5,7 @@ internal import ThroughlineTransport
 /// that is slow, and what is to be left plays on meanwhile.
 struct OpenedIngest {
     let runner: Runner
-    /// How long it took to be opened.
+    /// How long the origin took to be opened; zero for a hot standby.
     let opening: Duration
     private let supervisor: StandbySupervisor?
 
@@ -27,14 +27,14 @@ struct OpenedIngest {
         opening = .now - asked
     }
 
-    /// What was opened, and delivers, already.
+    /// A hot standby, which was opened before and delivers.
     init(_ hot: HotIngest, isPaced: Bool) {
         runner = Runner(hot, relay: hot.relay, abort: hot.abort, isPaced: isPaced)
         supervisor = nil
         opening = .zero
     }
 
-    /// The stream goes on with it. On the session's thread, which has it from here on.
+    /// The stream goes on with this ingest. On the session's thread, which has it from here on.
     func play() {
         supervisor?.handOver()
         runner.still.opened()
@@ -49,7 +49,7 @@ struct JoiningIngest {
     }
 
     let opened: OpenedIngest
-    /// How long its place was looked for.
+    /// How long the place was looked for.
     let searching: Duration
     let plan: SplicePlan
     private let search: SpliceSearch
@@ -76,7 +76,7 @@ struct JoiningIngest {
         return trial
     }
 
-    /// What was received has gone on so far that the place is to be looked for again.
+    /// Begins to look for the place once more: so much was received during the search that the plan is stale.
     func again(_ reference: SpliceReference) -> Trial<JoiningIngest, Failure> {
         let trial = Trial<JoiningIngest, Failure>(abort: opened.runner.abort)
         trial.begin(name: "tl-join") { [self] () throws(Failure) in

@@ -103,7 +103,7 @@ final class RTPReader {
     /// The flows, by index. Complete once `flowsAreKnown`; a flow that is known does not change any more.
     private(set) var flows: [FlowFormat]
 
-    /// What came of a flow may have told more of it.
+    /// Takes over the format of a flow, of which parameter sets in band may have told more.
     private func noteFormat(of flow: Int) {
         let format = readers[flow].described.format
         if flows[flow] !== format { flows[flow] = format }

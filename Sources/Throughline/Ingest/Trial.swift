@@ -19,7 +19,7 @@ final class Trial<Outcome, Failure: Error>: @unchecked Sendable {
     private let abort: AbortSwitch
     private let result = Guarded(End())
     private var thread: WorkerThread?
-    /// The thread's alone once that was begun.
+    /// Touched by the thread alone once that was begun.
     private var work: (() throws(Failure) -> Outcome)?
 
     /// - Parameter abort: ends the work, and nothing else.
@@ -35,7 +35,8 @@ final class Trial<Outcome, Failure: Error>: @unchecked Sendable {
         }
     }
 
-    /// On the thread, which lets go here of all that the work was done with: that may have threads of its own to end.
+    /// Does the work, on the thread, and lets go of all that it was done with before its end is told: that may have threads
+    /// of its own to end.
     private func carryOut() -> Result<Outcome, Failure> {
         guard let work = work.take() else { preconditionFailure("a trial is begun once") }
         do throws(Failure) { return .success(try work()) } catch { return .failure(error) }
@@ -44,7 +45,7 @@ final class Trial<Outcome, Failure: Error>: @unchecked Sendable {
     /// What came of it, if that is known.
     var state: Result<Void, Failure>? { result.withLock { $0.value?.map { _ in } } }
 
-    /// Waits for its end.
+    /// Waits for the end of the work.
     ///
     /// - Returns: false where that did not come before the deadline.
     func hasEnded(by deadline: Instant) -> Bool { result.wait(until: deadline) { $0.value.map { _ in true } } ?? false }

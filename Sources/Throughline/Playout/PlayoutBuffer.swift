@@ -65,7 +65,7 @@ final class PlayoutBuffer: Sendable {
         /// The ingest waits for room.
         var isFull = false
         var pacerWaits = false
-        /// When it goes on by itself.
+        /// When the pacer wakes by itself.
         var pacerWakesAt = Instant.never
         var firstArrival: Instant?
         var lastWake = Instant(nanoseconds: 0)
@@ -107,7 +107,7 @@ final class PlayoutBuffer: Sendable {
 
     private let limits: Limits
     private let state = Guarded(State())
-    /// Until when it has something to present, for those who bring more.
+    /// How long the buffer lasts, for whoever brings more.
     let reserve = PlayoutReserve()
 
     init(limits: Limits) { self.limits = limits }
@@ -314,7 +314,7 @@ final class PlayoutBuffer: Sendable {
         static let join = Hurry(rawValue: 2)
     }
 
-    /// From any thread.
+    /// Has pushes wait for room no more, or again, as far as a reason goes. From any thread.
     func hurry(_ reason: Hurry, _ isOn: Bool) {
         state.withLockAndWake { state in
             if isOn { state.hurry.insert(reason) } else { state.hurry.remove(reason) }

@@ -13,12 +13,12 @@ final class SplicePlan {
 
     /// A key frame at which the line may be cut.
     struct KeyFrame {
-        /// Among what was read.
+        /// Place among the packets that were read.
         let index: Int
         let time: MediaTime
-        /// How much would be missing before it.
+        /// How much would be missing before the key frame.
         let hole: MediaTime
-        /// It may be too late for it.
+        /// The pacer may have come by before the join is made.
         let isClose: Bool
     }
 
@@ -58,7 +58,7 @@ final class SplicePlan {
     /// What is added to the times of the ingest.
     private var displacement: MediaTime
     private let reference: SpliceReference
-    /// The least position of the flows that it feeds.
+    /// The least position of the flows of the output that the ingest feeds.
     private let position: NPT
     private let terms: SpliceSearch.Terms
     /// When media came last of the ingest before; nil where that is not known.
@@ -84,7 +84,7 @@ final class SplicePlan {
         self.warnings = warnings
     }
 
-    /// Where what is left is to be read on to before the plan is carried out; nil where it has been.
+    /// Up to where the ingest that is left is to be read before the plan is carried out; nil where it has been read so far.
     var readsOnTo: NPT? {
         guard let place = terms.place, case .cut(let frames, let leader) = kind, let frame = frames.first,
             frame.time > place + leader.tolerance

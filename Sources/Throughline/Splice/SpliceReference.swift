@@ -12,7 +12,7 @@ struct SpliceReference: Sendable {
     let outputs: [FlowFormat]
     /// The number of all flows of the output.
     let flowCount: Int
-    /// By flow of the output; empty for those that are not played.
+    /// The last packets by flow of the output; empty for flows that are not played.
     private let tails: [FlowTail]
 
     /// Called on the thread of the line.
@@ -55,7 +55,7 @@ final class SpliceStage {
     static let byteLimit = 96 << 20
 
     var packets = UniqueDeque<Packet>()
-    /// By packet; nil where it was not looked at.
+    /// What the search has seen of each packet; nil where it has not looked.
     private(set) var traces: [PacketTrace?] = []
     private var bytes = 0
 

@@ -34,7 +34,7 @@ final class SpliceSearch {
         var duration: MediaTime?
         /// Where to begin when nothing was received yet.
         var start: NPT = .zero
-        /// Of the origin, for words.
+        /// Names the origin in reasons and warnings.
         var url: String
         /// Go on without pictures or sound that the new ingest lacks.
         var acceptsLoss = true
@@ -70,7 +70,7 @@ final class SpliceSearch {
     private var outputs: [FlowFormat] { reference.outputs }
     private var flowCount: Int { reference.flowCount }
     private var url: String { terms.url }
-    /// What was received.
+    /// What was received of the output when the search began, or was begun again.
     private var reference: SpliceReference
     private var tails: [FlowTail] = []
     /// What is added to the times of the ingest: where its timeline was found.
@@ -85,7 +85,7 @@ final class SpliceSearch {
     private var playsAgain: String?
     private var mapping: [Int?] = []
     private var warnings: [String] = []
-    /// What was read since the last seek.
+    /// Packets that were read since the last seek.
     private let stage = SpliceStage()
 
     /// - Parameter buffer: what was received is there, and more may come.
@@ -118,7 +118,8 @@ final class SpliceSearch {
         return try placed()
     }
 
-    /// What was received has gone on since the place was found: its present end is looked for, first in what was read.
+    /// Finds the place once more, where the stream has gone on since it was found: the present end is looked for in the
+    /// packets that were read, and then in more of them.
     func again(_ reference: SpliceReference) throws(Failure) -> SplicePlan {
         self.reference = reference
         tails = reference.tails(fed: Set(mapping.compactMap { $0 }))

@@ -45,7 +45,7 @@ package struct RTSPSession: Sendable {
         case playing(RTSPPlayAnswer)
         /// Where it stands, if the server says so.
         case paused(NPT?)
-        /// It cannot be stopped, or not now, and plays on.
+        /// The server has refused PAUSE, for good or for now, and plays on.
         case pauseRefused
         /// The transport that was offered is refused (461): begin anew with another.
         case transportRefused
@@ -508,7 +508,7 @@ package struct RTSPSession: Sendable {
         let what = "answered \(status) to \(request.request.method)"
         switch (request.purpose, status.code) {
         case (.tearDown, _), (.setParameter, _): return
-        // Whatever it lacks, whoever wants less takes none of it.
+        // PAUSE takes nothing of a server: 453 and 503 are no overload here.
         case (.pause, 400..<454), (.pause, 455...): orders.append(.pauseRefused)
         case (.keepAlive, 454):
             disowned.disowned(at: now)

@@ -6,7 +6,7 @@ internal import ThroughlineProtocols
 /// Compares what a hot standby delivers with what was received of the primary, ahead of need: an origin with other content
 /// is found out while nothing depends on it.
 ///
-/// It is what a join looks at (`SpliceSearch`), without joining: the same packets, or where none is known the same picture,
+/// A standby is compared as a join would compare it (`SpliceSearch`): by its packets, or where none is known by the picture,
 /// or without pictures the same sound. Used on the standby's thread.
 struct StandbyProof: Sendable {
     enum Finding: Sendable, Hashable {

@@ -92,7 +92,7 @@ final class RTSPIngest: Ingest {
     private var isPaused = false
     /// And it has.
     private var hasStopped = false
-    /// It has refused to, and plays on: what it sends is not wanted.
+    /// The server has refused PAUSE and plays on: the media that it sends is not wanted.
     private var playsOn = false
     /// It was asked to play elsewhere, and has not answered: what still comes is of before.
     private var isBetweenRanges = false

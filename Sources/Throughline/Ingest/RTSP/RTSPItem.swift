@@ -8,7 +8,7 @@ enum RTSPItem: Sendable {
     case ready(refused: [Int])
     case playing(RTSPPlayAnswer)
     case paused
-    /// It was to stop, and plays on.
+    /// The server has refused PAUSE, and plays on.
     case pauseRefused
     case packets(RTPBlock)
     /// A sender report of one flow.
@@ -65,7 +65,7 @@ struct RTPBlock: Sendable {
     /// A bit for each flow that has packets here; a session has fewer than there are bits.
     private(set) var flows: UInt64 = 0
     var arrival: Instant
-    /// How much is expected to come together.
+    /// Memory that is taken for the first packet and those that are expected behind it.
     private let expected: (bytes: Int, packets: Int)
 
     init(arrival: Instant) {

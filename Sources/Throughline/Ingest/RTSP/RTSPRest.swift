@@ -5,10 +5,10 @@ internal import ThroughlineCore
 ///
 ///     wait for media --> take it --> rest --> take what has come meanwhile --> rest ...
 ///
-/// It rests only while the viewer has so much to see that the rest makes no difference, and while all that can come
-/// meanwhile has room in the sockets.
+/// The source rests only while the playout buffer holds so much that the rest makes no difference, and while all that can
+/// come meanwhile has room in the sockets.
 struct RTSPRest {
-    /// What the viewer has to see; nil where what comes is wanted at once.
+    /// How long the playout buffer lasts; nil where packets are wanted as soon as they come.
     var reserve: PlayoutReserve?
     /// Until when the sockets are left alone.
     private(set) var end: Instant?
@@ -20,11 +20,12 @@ struct RTSPRest {
 
     /// Two pictures at the usual rate.
     static let longest: Duration = .milliseconds(80)
-    /// It rests no longer than this part of what the viewer has to see.
+    /// A rest is no longer than this part of what the playout buffer holds.
     static let share = 25
     /// Shorter rests gather nothing.
     static let shortest: Duration = .milliseconds(5)
-    /// What begins to play is joined or shown as soon as it can be, and shows meanwhile how much comes at once.
+    /// No rest so soon after PLAY was answered: the origin is being joined or shown, and tells meanwhile how much it sends at
+    /// once.
     static let beginning: Duration = .seconds(2)
     /// A server that is not read from waits; where more comes at once, turns are few anyway.
     static let mostOverConnection = 256 << 10

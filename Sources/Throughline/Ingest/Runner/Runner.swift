@@ -39,6 +39,7 @@ final class Runner: @unchecked Sendable {
     private var batchBytes = 0
     private var lastPublished = Instant(nanoseconds: 0)
     private var lastNoticed = Instant(nanoseconds: 0)
+    /// The status that the last packets were handed on with.
     private var given: IngestStatus?
 
     private static let mostBytes = 256 << 10
@@ -163,13 +164,13 @@ final class Runner: @unchecked Sendable {
 
     /// The ingest is to be left: it asks where to go on between two packets, or at once.
     ///
-    /// - Parameter isForSilence: it is left for the silence of all of it, which is over once something has come.
+    /// - Parameter isForSilence: all flows are silent, which is no reason any more once media has come.
     func leave(_ event: ChangeEvent, atOnce isAtOnce: Bool, unlessHeard isForSilence: Bool = false) {
         feed.leave(event, atOnce: isAtOnce, unlessHeard: isForSilence)
         if isAtOnce { call() }
     }
 
-    /// It is not to be left any more, for whatever reason it was.
+    /// The ingest is not to be left any more, for whatever reason it was to be.
     func stays() { feed.stays() }
 
     func prepare(_ preparation: SourcePreparation) {

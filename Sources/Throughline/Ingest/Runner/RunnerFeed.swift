@@ -30,7 +30,7 @@ final class RunnerFeed: Sendable {
         let event: ChangeEvent
         /// In the middle of a packet, too.
         let isAtOnce: Bool
-        /// There is no reason any more once something has come.
+        /// The leave is void once media has come.
         let isForSilence: Bool
     }
 
@@ -111,7 +111,7 @@ final class RunnerFeed: Sendable {
 
     func put(_ item: consuming RunnerItem) {
         let mark = item.mark
-        // What came of it, or the next wait for more, follows at once.
+        // An arrival wakes nobody: the packets that came, or the next wait for more, follow at once.
         var wakes = !item.isArrival
         var incoming: RunnerItem? = item
         state.withLock { state in
@@ -222,7 +222,7 @@ final class RunnerFeed: Sendable {
         state.withLockAndWake { $0.leave = Leave(event: event, isAtOnce: isAtOnce, isForSilence: isForSilence) }
     }
 
-    /// It is not to be left any more.
+    /// The ingest is not to be left any more.
     func stays() { state.withLock { $0.leave = nil } }
 
     func prepare(_ preparation: SourcePreparation) { state.withLockAndWake { $0.preparations.append(preparation) } }
