@@ -191,7 +191,6 @@ final class SourceInput: ByteInput {
             } catch {
                 var event: ChangeEvent?
                 if error.code == .timedOut, !isOpening, isOpen {
-                    carryOut(supervisor.takePreparations())
                     event = supervisor.reasonToLeave()
                     if event == nil { continue }
                 }

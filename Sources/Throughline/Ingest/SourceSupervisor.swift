@@ -36,9 +36,8 @@ protocol SourceSupervisor: AnyObject {
     func nothingIsAwaited()
     /// While waiting: when to ask for what is to be done, and for a reason to leave.
     var nextLook: Instant { get }
-    /// What is to be made ready beside the origin that is waited for, or let go.
-    func takePreparations() -> [SourcePreparation]
-    /// Why the origin is to be left for what did not come; nil to go on waiting.
+    /// Why the origin is to be left for what did not come; nil to go on waiting. What is to be made ready beside it has been
+    /// begun then.
     func reasonToLeave() -> ChangeEvent?
     /// What was waited for was here already: it is no reason to leave.
     func wasOverlooked()
@@ -85,7 +84,6 @@ extension SourceSupervisor {
     func endCame() -> EndInquiry? { nil }
     func awaitGrowth(until moment: Instant) -> Bool { false }
     var isTooSlow: Bool { false }
-    func takePreparations() -> [SourcePreparation] { [] }
     func wasOverlooked() {}
     func hedged(with origin: OriginID) {}
     func hedgeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) {}

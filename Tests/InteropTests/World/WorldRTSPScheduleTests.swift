@@ -8,7 +8,7 @@ internal import ThroughlineLab
 ///
 /// `THROUGHLINE_SCHEDULES=1000` plays so many; `THROUGHLINE_FIRST=501` from that one on; `THROUGHLINE_SEED=7` that one alone.
 @Suite("In a world, random schedules of faults over RTSP", .inWorlds) struct WorldRTSPScheduleTests {
-    static let seeds = WorldSeeds.schedules(30, once: [125, 144, 150, 191])
+    static let seeds = WorldSeeds.schedules(30, once: [125, 144, 150, 191, 378])
     /// Of origins of both protocols.
     static let mixedSeeds = WorldSeeds.schedules(10, once: [121, 573])
 

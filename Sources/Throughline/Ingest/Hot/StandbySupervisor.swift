@@ -63,7 +63,6 @@ final class StandbySupervisor: SourceSupervisor, @unchecked Sendable {
     func mediaArrived(isInBuffer: Bool) { player?.mediaArrived(isInBuffer: isInBuffer) }
     func nothingIsAwaited() { player?.nothingIsAwaited() }
     var nextLook: Instant { player?.nextLook ?? bound.map { .now + $0 } ?? .never }
-    func takePreparations() -> [SourcePreparation] { player?.takePreparations() ?? [] }
     func reasonToLeave() -> ChangeEvent? { player?.reasonToLeave() }
     func wasOverlooked() { player?.wasOverlooked() }
     func flowEnded(_ flow: Int) { player?.flowEnded(flow) }

@@ -258,6 +258,11 @@ final class Runner: @unchecked Sendable {
         publish()
     }
 
+    /// For the relay, on the thread, in the middle of a read.
+    func carryOut(_ preparations: [SourcePreparation]) {
+        if !preparations.isEmpty { ingest.carryOut(preparations) }
+    }
+
     /// For the relay, on the thread.
     var bytesReceived: Int64? { ingest.bytesReceived }
 

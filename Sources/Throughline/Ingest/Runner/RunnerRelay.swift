@@ -91,12 +91,10 @@ final class RunnerRelay: SourceSupervisor, @unchecked Sendable {
         if feed.threadIsCalled { return Instant(nanoseconds: 0) }
         return untold.map { $0 + Self.shortWait } ?? .never
     }
-    func takePreparations() -> [SourcePreparation] {
-        isRelaying ? feed.threadTakesPreparations() : session.takePreparations()
-    }
     func reasonToLeave() -> ChangeEvent? {
         guard isRelaying else { return session.reasonToLeave() }
         if let untold { tellOfWait(since: untold) }
+        runner?.carryOut(feed.threadTakesPreparations())
         return feed.threadLeaves()
     }
     func wasOverlooked() { if isRelaying, feed.threadHeard() { _ = put(.stays(.now)) } }

@@ -231,6 +231,26 @@ internal import ThroughlineTransport
         #expect(reason.withLock { $0 }?.cause == .silence)
     }
 
+    /// An ingest that went on looking would look without end while it waits.
+    @Test("Whoever waits for media is called once for what is to be prepared, whether it can prepare anything or not")
+    func isCalledOnce() throws {
+        let play = try Play()
+        defer { play.runner.stop() }
+        let isOver = Guarded<Bool?>(nil)
+        play.ingest.before = { [relay = play.relay] number in
+            guard number == 5 else { return }
+            relay.mediaIsAwaited()
+            while relay.nextLook > .now { sched_yield() }
+            let reason = relay.reasonToLeave()
+            isOver.withLock { $0 = reason == nil && relay.nextLook > .now }
+        }
+        play.runner.goOn()
+        #expect(play.next() == "awaits")
+        play.runner.prepare(.letGo)
+        #expect(play.next() == "still: ended")
+        #expect(isOver.withLock { $0 } == true)
+    }
+
     @Test("Stopped while it asks, it is over")
     func stops() throws {
         let play = try Play()
