@@ -69,14 +69,14 @@ public final class ResilientStream: Sendable {
     /// Stops the presentation where it is, until `resume`. An origin that delivers in real time is asked to stop, and its
     /// session kept alive. From any thread, as all that follows; an origin that fails meanwhile is replaced when the
     /// stream goes on, and what was asked for stays asked for.
-    public func pause() { session.control(.pause) }
+    public func pause() { ask(.pause) }
 
     /// Goes on at the very frame where it was paused.
-    public func resume() { session.control(.resume) }
+    public func resume() { ask(.resume) }
 
     /// Goes elsewhere in the presentation: to the key frame at or before this NPT. Outputs go on without a break in their
     /// timestamps. Beyond the end it goes to the last second.
-    public func seek(to npt: NPT) { session.control(.seek(npt)) }
+    public func seek(to npt: NPT) { ask(.seek(npt)) }
 
     /// Plays faster or slower: 2 is twice as fast. An RTSP origin is asked for it with `Scale`; what it grants is played.
     ///
@@ -91,7 +91,7 @@ public final class ResilientStream: Sendable {
     /// - Throws: `StreamError.Code.usage` for any other rate, and for a negative one while an origin over HTTP or a file is
     ///   played.
     public func setRate(_ rate: Rate) throws(StreamError) {
-        guard !rate.isNegative || session.mayPlayBackwards else {
+        guard !rate.isNegative || mayPlayBackwards else {
             throw StreamError(
                 code: .usage,
                 message:
@@ -101,7 +101,7 @@ public final class ResilientStream: Sendable {
         guard rate.magnitude >= Rate(1, 8), rate.magnitude <= Rate(8) else {
             throw StreamError(code: .usage, message: "the rate must be 1/8 to 8, or -8 to -1/8, not \(rate)")
         }
-        session.control(.setRate(rate))
+        ask(.setRate(rate))
     }
 
     /// Says what there is room for on the way from the origin. An RTSP origin is told with `Bandwidth`, and may go on with
@@ -113,7 +113,7 @@ public final class ResilientStream: Sendable {
         if let bitsPerSecond, bitsPerSecond <= 0 {
             throw StreamError(code: .usage, message: "the bandwidth must be positive, not \(bitsPerSecond)")
         }
-        session.control(.limitBandwidth(bitsPerSecond))
+        ask(.limitBandwidth(bitsPerSecond))
     }
 
     /// Leaves the origin for another, though nothing is wrong with it: make before break, so that nothing is missing when
@@ -128,12 +128,35 @@ public final class ResilientStream: Sendable {
     ///   - npt: where; nil, or what was received already, for as soon as can be.
     /// - Throws: `StreamError.Code.usage` for what is no origin.
     public func migrate(to url: String? = nil, at npt: NPT? = nil) throws(StreamError) {
-        try session.migrate(to: url, at: npt)
+        guard let url else { return ask(.migrate(to: nil, at: npt)) }
+        if let origin = session.stream.originID(of: url) { return ask(.migrate(to: origin, at: npt)) }
+        guard IndicatorPolicy.isNetworkURL(url) else {
+            throw StreamError(
+                code: .usage, message: "\(redacted(url)) is none of the origins, and no URL of another one")
+        }
+        guard url.utf8.count <= 8192, let origin = session.stream.addOrigin(url) else {
+            throw StreamError(code: .usage, message: "\(redacted(url)) is one origin too many")
+        }
+        ask(.migrate(to: origin, at: npt))
     }
 
     /// As `migrate(to:at:)`, by the place of the origin in the configuration.
     public func migrate(to origin: OriginID, at npt: NPT? = nil) throws(StreamError) {
-        try session.migrate(to: origin, at: npt)
+        let count = session.stream.origins.all.count
+        guard (0..<count).contains(origin.index) else {
+            throw StreamError(
+                code: .usage, message: "there is no origin \(origin.index); there are \(count), from 0 on")
+        }
+        ask(.migrate(to: origin, at: npt))
+    }
+
+    private func ask(_ control: ViewerDesk.Control) {
+        session.stream.viewer.ask(control, of: session.stream.currentURL)
+    }
+
+    /// Whether the origin that is played may be asked to play backwards.
+    private var mayPlayBackwards: Bool {
+        session.stream.currentOrigin.map { session.stream.origins[$0].kind.mayPlayBackwards } ?? false
     }
 
     // MARK: - Who takes what is presented
@@ -169,7 +192,7 @@ public final class ResilientStream: Sendable {
     public func leave(_ output: OutputID) { session.lanes.leave(output) }
 
     /// Tells what became of a line.
-    func tell(_ answer: ControlAnswer) { session.send(.answered(answer)) }
+    func tell(_ answer: ControlAnswer) { session.stream.record.send(.answered(answer)) }
 
     /// Where the stream is at this moment.
     public var status: StreamStatus { session.status() }

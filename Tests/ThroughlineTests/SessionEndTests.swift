@@ -8,20 +8,20 @@ internal import ThroughlineMedia
 /// What a viewer asks for while all that there is has been received.
 @Suite(.timeLimit(.minutes(25))) struct SessionEndTests {
     private func session(
-        _ pacing: Configuration.Pacing, _ events: Guarded<[Event]> = Guarded([])
+        _ pacing: Configuration.Pacing, _ queue: EventQueue = EventQueue(since: .now) { _ in }, to end: NPT? = nil
     ) -> Session {
         var configuration = Configuration(origins: [Origin(url: "/nowhere")])
         configuration.pacing = pacing
-        let queue = EventQueue(since: .now) { event in events.withLock { $0.append(event) } }
+        configuration.to = end
         let session = Session(configuration: configuration, outputs: [], events: queue, began: .now)
-        session.buffer.begin([(false, true)])
+        session.stream.buffer.begin([(false, true)])
         return session
     }
 
     private func push(_ due: Int64, into session: Session) throws {
         var batch = UniqueDeque<Packet>()
         batch.append(try PlayoutBufferTests.packet(0, due: due))
-        let isOpen = session.buffer.push(&batch)
+        let isOpen = session.stream.buffer.push(&batch)
         #expect(isOpen)
     }
 
@@ -29,8 +29,8 @@ internal import ThroughlineMedia
         "A seek that comes before the end is known is carried out", arguments: [Configuration.Pacing.fast, .realtime])
     func inTime(_ pacing: Configuration.Pacing) {
         let session = session(pacing)
-        session.control(.seek(.seconds(1)))
-        #expect(session.viewerGoesElsewhere())
+        session.stream.viewer.ask(.seek(.seconds(1)), of: nil)
+        #expect(session.reader.viewerGoesElsewhere())
     }
 
     @Test(
@@ -38,25 +38,25 @@ internal import ThroughlineMedia
         arguments: [Configuration.Pacing.fast, .realtime])
     func tooLate(_ pacing: Configuration.Pacing) throws {
         let events = Guarded<[Event]>([])
-        let session = session(pacing, events)
-        #expect(!session.viewerGoesElsewhere())
-        session.control(.seek(.seconds(1)))
+        let queue = EventQueue(since: .now) { event in events.withLock { $0.append(event) } }
+        let session = session(pacing, queue)
+        #expect(!session.reader.viewerGoesElsewhere())
+        session.stream.viewer.ask(.seek(.seconds(1)), of: nil)
         try push(40, into: session)
-        #expect(session.buffer.level.bytes > 0, "what was received last is presented")
-        session.events.close()
+        #expect(session.stream.buffer.level.bytes > 0, "what was received last is presented")
+        queue.close()
         let warnings = events.withLock { $0 }.filter { if case .warning = $0.kind { true } else { false } }
         #expect(warnings.count == 1)
     }
 
     @Test("The end that was asked for is no end to a viewer who goes back before it is presented")
     func beforeTheEndThatWasAskedFor() throws {
-        let session = session(.realtime)
-        session.rangeEnd = RangeEnd(at: .seconds(1))
-        #expect(!session.isAllDone)
-        session.rangeEnd?.received(0, due: .seconds(1))
-        #expect(session.isAllDone)
+        let session = session(.realtime, to: .seconds(1))
+        #expect(!session.intake.isAllDone(isRealtime: false))
+        session.intake.received(0, due: .seconds(1))
+        #expect(session.intake.isAllDone(isRealtime: false))
         try push(0, into: session)
-        session.control(.seek(.zero))
-        #expect(session.viewerGoesOn())
+        session.stream.viewer.ask(.seek(.zero), of: nil)
+        #expect(session.reader.viewerGoesOn())
     }
 }

@@ -12,11 +12,12 @@ struct OpenedIngest {
     /// Opens an origin, on the calling thread.
     ///
     /// - Parameters:
-    ///   - session: whose the ingest will be.
+    ///   - session: stands behind it once it is played.
     ///   - bound: how long the origin may be silent; nil for what is left of the buffer.
     ///   - abort: ends the ingest, and nothing else.
     init(
-        _ request: IngestRequest, _ kind: IngestKind, of session: Session, bound: Duration?, abort: AbortSwitch
+        _ request: IngestRequest, _ kind: IngestKind, _ session: any SourceSupervisor, bound: Duration?,
+        abort: AbortSwitch
     ) throws(IngestOpenError) {
         let asked = Instant.now
         let relay = RunnerRelay(session)

@@ -90,9 +90,8 @@ final class Runner: @unchecked Sendable {
         if isStill { return ingest.form(of: flow) }
         return flow < lastStatus.forms.count ? lastStatus.forms[flow] : .opaque
     }
-    func canPrepare(_ origin: Origin) -> Bool {
-        origin.kind.carriesBytes && (isStill ? ingest.canPrepare : lastStatus.canPrepare)
-    }
+    /// Whether an origin that carries bytes could be made ready to go on under the ingest.
+    var mayPrepareBytes: Bool { isStill ? ingest.canPrepare : lastStatus.canPrepare }
     // These never change.
     var isRealtime: Bool { ingest.isRealtime }
     var container: String { ingest.container }

@@ -1,0 +1,119 @@
+/// The ingests of the flows that come from one place and move together: what is read, and what is held beside that.
+///
+/// | held | what it is | what becomes of it |
+/// | --- | --- | --- |
+/// | `nothing` | | |
+/// | `leaving` | to be left, and delivers still | played on where nobody else can be had; let go once another has joined |
+/// | `ended` | over before its time | what it still holds is played out where nobody goes on |
+/// | `standing` | over for good | the end stands, unless one that says that it has more can be joined |
+/// | `next` | has joined | read next |
+///
+/// Never more than one is held beside the one that is read, which may be the same. Whoever is not needed any more is given
+/// back by the method that made it so, to be stopped.
+package struct FlowGroup<Ingest: AnyObject> {
+    package enum Held {
+        case nothing
+        /// - Parameter failed: it has failed since.
+        case leaving(Ingest, failed: ChangeEvent?)
+        case ended(Ingest)
+        case standing(Ingest)
+        case next(Ingest)
+
+        fileprivate var ingest: Ingest? {
+            switch self {
+            case .nothing: nil
+            case .leaving(let ingest, _), .ended(let ingest), .standing(let ingest), .next(let ingest): ingest
+            }
+        }
+    }
+
+    /// The one that is read.
+    package private(set) var read: Ingest?
+    /// It is to be left, and is read while the next one is made ready.
+    package private(set) var isReadOn = false
+    package private(set) var held = Held.nothing
+
+    package init() {}
+
+    /// It is to be left, or its end stands: what is played on, should nobody else be had.
+    package var leaving: Ingest? {
+        switch held {
+        case .leaving(let ingest, _), .standing(let ingest): ingest
+        case .nothing, .ended, .next: nil
+        }
+    }
+
+    /// The one that is to be left has failed since.
+    package var failure: ChangeEvent? { if case .leaving(_, let failed) = held { failed } else { nil } }
+    /// Another one has joined.
+    package var hasNext: Bool { if case .next = held { true } else { false } }
+    /// The end stands unless somebody has more.
+    package var endStands: Bool { if case .standing = held { true } else { false } }
+
+    // MARK: - What is read
+
+    package mutating func reads(_ ingest: Ingest) { (read, isReadOn) = (ingest, false) }
+
+    /// What is to be left is read until the next one is ready.
+    package mutating func readsOn(_ ingest: Ingest) { (read, isReadOn) = (ingest, true) }
+
+    /// Nothing is read any more.
+    ///
+    /// - Returns: what was read, unless it is held.
+    package mutating func readsNoMore() -> Ingest? {
+        defer { (read, isReadOn) = (nil, false) }
+        guard let read, !isReadOn, held.ingest !== read else { return nil }
+        return read
+    }
+
+    // MARK: - What is held
+
+    /// It delivers still, and is to be left.
+    package mutating func leaves(_ ingest: Ingest) { held = .leaving(ingest, failed: nil) }
+    /// It has ended before its time.
+    package mutating func ended(_ ingest: Ingest) { held = .ended(ingest) }
+    /// It has ended, and somebody says that there is more.
+    package mutating func stands(_ ingest: Ingest) { held = .standing(ingest) }
+    /// The one that is to be left has failed.
+    package mutating func fails(_ event: ChangeEvent) {
+        if case .leaving(let ingest, nil) = held { held = .leaving(ingest, failed: event) }
+    }
+
+    /// Another one has joined.
+    ///
+    /// - Returns: what was held, unless it is read: that is given back when it is read no more.
+    package mutating func joined(_ ingest: Ingest) -> Ingest? {
+        let former = held.ingest
+        held = .next(ingest)
+        return former === ingest || former === read ? nil : former
+    }
+
+    /// The one that has joined, to be read now.
+    package mutating func takeNext() -> Ingest? {
+        guard case .next(let ingest) = held else { return nil }
+        held = .nothing
+        return ingest
+    }
+
+    /// Nobody else could be had: what was to be left is read on.
+    package mutating func takeLeaving() -> Ingest? {
+        guard let leaving else { return nil }
+        held = .nothing
+        return leaving
+    }
+
+    /// What has ended before its time, to be played out.
+    package mutating func takeEnded() -> Ingest? {
+        guard case .ended(let ingest) = held else { return nil }
+        held = .nothing
+        return ingest
+    }
+
+    /// Nothing that is held is needed any more.
+    ///
+    /// - Returns: what was, unless it is read.
+    package mutating func dismiss() -> Ingest? {
+        defer { held = .nothing }
+        return held.ingest === read ? nil : held.ingest
+    }
+}
