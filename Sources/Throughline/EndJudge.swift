@@ -109,7 +109,7 @@ final class EndJudge {
         let reached = ends.values.min() ?? start
         if let limit = stream.configuration.to, reached >= limit { return .ended }
         var asked: [OriginID]?
-        switch ingest.compareEnds() {
+        switch ingest.resumable?.compareEnds() {
         case .stands: return .ended
         case .unknown(let differing): asked = differing
         // An object that goes on elsewhere is gone on with before its end is told.

@@ -224,7 +224,7 @@ final class Handoffs {
         refilling.joined(
             ingest, joined.grade, opening: opening, joining: joined.searching ?? .zero, atOnce: joined.isAtOnce)
         let cost: HandoffCost =
-            switch ingest.standby {
+            switch ingest.traits.standby {
             case .cold: HandoffCost(opening: opening, media: joined.searching)
             case .warm: HandoffCost(media: joined.searching.map { opening + $0 })
             case .hot: HandoffCost(hot: opening + (joined.searching ?? .zero))
@@ -236,9 +236,9 @@ final class Handoffs {
         if move.event.cause == .endedShort, let longer = ingest.duration { stream.record.lasts(atLeast: longer) }
         log.made(
             move, to: ingest.origin,
-            HandoffLog.Join(grade: joined.grade, evidence: joined.evidence, standby: ingest.standby), record)
+            HandoffLog.Join(grade: joined.grade, evidence: joined.evidence, standby: ingest.traits.standby), record)
         standbys.changed()
-        stream.twins.plays(ingest.twinEnd)
+        stream.twins.plays(ingest.accounts?.twinEnd)
         stream.buffer.isFed(inRealtime: ingest.isRealtime)
         intake.flush()
         changes.forget()

@@ -65,7 +65,7 @@ final class Navigator {
         let place = viewerPlace
         guard rate.isNegative else { return go(runner, from: place, at: rate) }
         let hasPictures = intake.selected.contains { $0.kind == .video && !$0.isAttachedPicture }
-        guard runner.still.mayPlayBackwards, hasPictures else {
+        guard runner.still.controls?.mayPlayBackwards ?? false, hasPictures else {
             let reason = hasPictures ? "its server cannot be asked to" : "it has no pictures"
             return goForwards(
                 runner, because: "\(stream.record.url(runner.origin)) is not played backwards: \(reason)")
@@ -76,7 +76,9 @@ final class Navigator {
 
     /// It cannot be played backwards: it goes on forwards from where the viewer is.
     func goForwards(_ runner: Runner, because reason: String) {
-        go(runner, from: viewerPlace, at: notBackwards(at: runner.still.scaleInstead ?? .normal, because: reason))
+        go(
+            runner, from: viewerPlace,
+            at: notBackwards(at: runner.still.controls?.scaleInstead ?? .normal, because: reason))
     }
 
     /// - Parameter rate: what the origin gives instead; where it was played forwards before, that rate stays.
@@ -144,7 +146,7 @@ final class Navigator {
     private func standAtBeginning(_ runner: Runner) {
         guard let place = pauseAtBeginning() else { return }
         go(runner, from: place, at: .normal)
-        runner.still.pause()
+        runner.still.controls?.pause()
     }
 
     /// - Returns: where that is; nil when the viewer wants something else.

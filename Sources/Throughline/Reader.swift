@@ -59,7 +59,7 @@ final class Reader: Handoffs.Reading {
     func play(_ runner: Runner) -> HandoffController.Order? {
         intake.forgetStandings()
         stream.viewer.waits(at: runner.waker)
-        if runner.isStill { stream.viewer.hasNoWayBack(!runner.still.mayPlayBackwards) }
+        if runner.isStill { stream.viewer.hasNoWayBack(!(runner.still.controls?.mayPlayBackwards ?? false)) }
         handoffs.group.reads(runner)
         watcher.reads(runner)
         (handoffs.isLeft, handoffs.stayIsOver) = (false, false)
@@ -69,12 +69,12 @@ final class Reader: Handoffs.Reading {
         watcher.nothingIsAwaited()
         if runner.isWaiting { watcher.mediaIsAwaited() }
         watcher.begins(runner)
-        if runner.isStill, stream.viewer.isPaused { runner.still.pause() }
+        if runner.isStill, stream.viewer.isPaused { runner.still.controls?.pause() }
         let next = changes.reads(runner) ? loop(runner) : nil
         watcher.decide(.letGo)
         if runner.halt() {
             noteAccounts(of: runner)
-            intake.note(runner.still.takeLosses(), of: runner)
+            intake.note(runner.still.accounts?.takeLosses() ?? [:], of: runner)
         }
         watcher.reads(nil)
         stream.viewer.waits(at: nil)
@@ -390,7 +390,7 @@ final class Reader: Handoffs.Reading {
             return .order(handoffs.observe(Self.event(media, stream.record.url(runner.origin)), canResume: false))
         case .playsForwards:
             navigator.goForwards(runner, because: "\(stream.record.url(runner.origin)) does not play backwards")
-            if stream.viewer.isPaused { runner.still.pause() }
+            if stream.viewer.isPaused { runner.still.controls?.pause() }
             return .goesOn
         case .changed(var event):
             handoffs.isLeft = false
@@ -417,7 +417,7 @@ final class Reader: Handoffs.Reading {
     /// Nobody goes on: what was received and is still in the demuxer is played all the same.
     func playOut(_ runner: Runner) {
         if intake.isBackward { return }
-        while let packet = runner.still.rest() {
+        while let packet = runner.still.resumable?.rest() {
             guard intake.isPlayed(packet.flow) else { continue }
             if !intake.accept(packet, of: runner) { return }
         }
@@ -427,7 +427,7 @@ final class Reader: Handoffs.Reading {
     /// Asks an ingest where its flows stand, and tells what it noticed.
     private func noteAccounts(of runner: Runner) {
         intake.note(runner.status.positions)
-        if runner.isStill { intake.note(runner.still.takeFindings(), of: runner) }
+        if runner.isStill { intake.note(runner.still.accounts?.takeFindings() ?? [], of: runner) }
     }
 
     // MARK: - Waiting
@@ -445,29 +445,28 @@ final class Reader: Handoffs.Reading {
 
     /// - Returns: an order to follow, where carrying them out failed.
     private func carryOutControls(_ runner: Runner) -> HandoffController.Order? {
-        let ingest = runner.still
-        let controls = stream.viewer.takeControls()
+        let (ingest, wishes) = (runner.still.controls, stream.viewer.takeControls())
         let (isPaused, bandwidth) = (stream.viewer.isPaused, stream.viewer.bandwidth)
         var goesOn = false
-        for case .migrate(let target, let npt) in controls { changes.migrate(to: target, at: npt) }
+        for case .migrate(let target, let npt) in wishes { changes.migrate(to: target, at: npt) }
         refilling.interrupted()
         watcher.decide(.interrupted)
-        ingest.deliver(at: .normal)
+        ingest?.deliver(at: .normal)
         // Of several places the last is where the viewer wants to be.
-        let lastSeek = controls.lastIndex { if case .seek = $0 { true } else { false } }
-        for (index, control) in controls.enumerated() {
-            switch control {
+        let lastSeek = wishes.lastIndex { if case .seek = $0 { true } else { false } }
+        for (index, wish) in wishes.enumerated() {
+            switch wish {
             case .pause:
-                ingest.pause()
+                ingest?.pause()
             case .resume:
                 goesOn = true
             case .setRate(let rate):
                 goesOn = true
-                if !ingest.isRealtime { navigator.playing(at: rate) }
+                if ingest == nil { navigator.playing(at: rate) }
             case .turn(let rate):
                 navigator.turn(runner, to: rate)
                 standbys.restart()
-                if stream.viewer.isPaused { ingest.pause() }
+                if stream.viewer.isPaused { ingest?.pause() }
                 goesOn = false
             case .limitBandwidth:
                 goesOn = true
@@ -478,15 +477,15 @@ final class Reader: Handoffs.Reading {
                 navigator.seek(runner, to: npt)
                 // Not before: it would begin where the stream was.
                 standbys.restart()
-                if isPaused { ingest.pause() }
+                if isPaused { ingest?.pause() }
                 goesOn = false
             }
         }
         // A turn that was refused, or that led to the beginning, has changed what is wanted.
         standbys.changed()
-        guard goesOn, !stream.viewer.isPaused, ingest.mustRejoin(at: intake.askedRate, bandwidth: bandwidth) else {
-            return nil
-        }
+        guard goesOn, !stream.viewer.isPaused,
+            ingest?.mustRejoin(at: intake.askedRate, bandwidth: bandwidth) ?? false
+        else { return nil }
         guard intake.isBackward else { return rejoin(runner) }
         navigator.goOnBackwards(runner)
         return nil

@@ -222,9 +222,9 @@ final class Session: @unchecked Sendable {
                 container: ingest.container, duration: ingest.duration, flows: ingest.flows.map(\.flowDescription)),
             by: ingest.origin)
         opened.play()
-        stream.twins.plays(ingest.twinEnd)
+        stream.twins.plays(ingest.accounts?.twinEnd)
         watcher.decide(
-            .joined(ingest.origin, .ingest(HandoffCost(opening: ingest.openingTime))), watcher.sight)
+            .joined(ingest.origin, .ingest(HandoffCost(opening: ingest.traits.openingTime))), watcher.sight)
         standbys.changed()
         return reader.play(opened.runner)
     }

@@ -72,22 +72,14 @@ protocol IngestDouble: Ingest {}
 
 extension IngestDouble {
     var origin: OriginID { OriginID(0) }
-    var container: String { "double" }
+    var traits: IngestTraits { IngestTraits(container: "double") }
+    var condition: IngestCondition { IngestCondition(hasFailed: false, deliversStill: true) }
     var duration: MediaTime? { nil }
-    var isRealtime: Bool { false }
-    var isSeekable: Bool { true }
     var timeline: Timeline { Timeline(.fromStart) }
-    var makesDecodeTimes: Bool { false }
-    var openingFailure: ChangeEvent? { nil }
-    var interrupter: (@Sendable () -> Void)? { nil }
-    var deliversStill: Bool { !hasFailed }
-    var hasFailed: Bool { false }
     func opened() {}
     func select(_ isWanted: (FlowFormat) -> Bool) {}
     func seek(to time: NPT, anyPacket: Bool) throws(MediaError) {}
     func searchStarts(for position: NPT, overlap: NPT) -> [NPT] { [position] }
-    func pause() {}
-    func mustRejoin(at rate: Rate, bandwidth: Int64?) -> Bool { false }
     func form(of flow: Int) -> PayloadForm { .opaque }
 }
 

@@ -6,7 +6,7 @@ internal import ThroughlineTransport
 
 /// A demuxer over the bytes of one origin. One-shot: opened, read to its end or its failure, thrown away. Used on one
 /// thread.
-final class ByteIngest: Ingest {
+final class ByteIngest: Ingest, ByteResumable {
     let input: SourceInput
     private(set) var demuxer: Demuxer
     let watch: ChangeWatch?
@@ -145,7 +145,7 @@ final class ByteIngest: Ingest {
             packet.markCorrupt(false)
         }
         // A transport stream tells where a picture ends only by the next one.
-        let isLast = container == "mpegts" && demuxer.isDrained && demuxer.flows[packet.flow].kind == .video
+        let isLast = demuxer.container == "mpegts" && demuxer.isDrained && demuxer.flows[packet.flow].kind == .video
         return packet.isCorrupt || isLast
     }
 
@@ -178,7 +178,7 @@ final class ByteIngest: Ingest {
     func rest() -> Packet? {
         if !tail.isEmpty {
             var packet = tail.removeFirst()
-            let cut = container == "mpegts" ? input.endInTransportPacket : nil
+            let cut = demuxer.container == "mpegts" ? input.endInTransportPacket : nil
             if let cut, cut.pid == nil || cut.pid == demuxer.streamID(of: packet.flow) { packet.markCorrupt(true) }
             return packet
         }
@@ -213,19 +213,21 @@ final class ByteIngest: Ingest {
     /// Whose bytes it reads: another's after it has gone on with them.
     var origin: OriginID { input.originID }
     var flows: [FlowFormat] { demuxer.flows }
-    var container: String { demuxer.container }
+    var resumable: (any ByteResumable)? { self }
+    var traits: IngestTraits {
+        IngestTraits(
+            container: demuxer.container, isSeekable: demuxer.isSeekable, readsUpToPlaces: true,
+            openingTime: input.openingTime)
+    }
+    var condition: IngestCondition {
+        IngestCondition(
+            openingFailure: input.openingFailure, hasFailed: demuxer.inputFailed,
+            deliversStill: !demuxer.inputFailed && !input.isBroken)
+    }
     var duration: MediaTime? { demuxer.duration }
     var statedEnd: NPT? { demuxer.statedEnd }
     func statedEnd(of flow: Int) -> NPT? { demuxer.statedEnd(of: flow) }
     func compareEnds() -> EndInquiry.Verdict? { input.compareEnds() }
-    let isRealtime = false
-    let makesDecodeTimes = false
-    let interrupter: (@Sendable () -> Void)? = nil
-    func pause() {}
-    func mustRejoin(at rate: Rate, bandwidth: Int64?) -> Bool { false }
-    var isSeekable: Bool { demuxer.isSeekable }
-    var readsUpToPlaces: Bool { true }
-    var findsKeyFrames: Bool { true }
     /// Where an index leads too far, or there is none, the bytes are read from their start in the end.
     func searchStarts(for position: MediaTime, overlap: MediaTime) -> [MediaTime] {
         [position - .milliseconds(300), position - .seconds(2), .zero]
@@ -235,15 +237,12 @@ final class ByteIngest: Ingest {
     var timeline: Timeline {
         Timeline(input.length != nil || input.isSeekable ? .fromStart : .live, anchor: demuxer.start)
     }
-    var openingFailure: ChangeEvent? { input.openingFailure }
-    var hasFailed: Bool { demuxer.inputFailed }
     func opened() {
         input.isOpening = false
     }
     var canResume: Bool { input.isSeekable }
     func follow(_ answer: SourceAnswer) -> Bool { input.follow(answer) }
     var bytesReceived: Int64? { input.byteCount }
-    var openingTime: Duration? { input.openingTime }
     var canPrepare: Bool { input.canPrepare }
     func carryOut(_ preparations: [SourcePreparation]) { input.carryOut(preparations) }
     func keepWarm(_ origin: OriginID) { input.keepWarm(origin) }
@@ -253,7 +252,6 @@ final class ByteIngest: Ingest {
         unwanted = Set(demuxer.flows.filter { !isWanted($0) }.map(\.index))
         demuxer.select(isWanted)
     }
-    var deliversStill: Bool { !hasFailed && !input.isBroken }
 
     // MARK: - Seeking
 

@@ -45,18 +45,22 @@ final class Refilling {
         let joining = isAtOnce ? untilNew(ingest, intake.position, joining: joining) : joining
         // Joining anew takes two rounds with the server, PAUSE and PLAY; a session that stands ready is asked once, and
         // another one at least four times, from the connection on.
-        var cost: Duration? = joining + (ingest.standby == .warm ? opening * 2 : opening / 2)
+        var cost: Duration? = joining + (ingest.traits.standby == .warm ? opening * 2 : opening / 2)
         // What was in memory already tells nothing of what comes over the network.
-        if ingest.standby == .hot { cost = nil }
+        if ingest.traits.standby == .hot { cost = nil }
         // How far the next key frame is, the last one does not tell.
-        if let wanted = ingest.askedFrom, (ingest.playedFrom ?? .zero) < wanted - Self.exactness { cost = nil }
+        if let controls = ingest.controls, let wanted = controls.askedFrom,
+            (controls.playedFrom ?? .zero) < wanted - Self.exactness
+        {
+            cost = nil
+        }
         refill.joined(ingest.origin, cost: cost)
     }
 
     /// How long it takes until something new comes: what was received up to a position, and is recognised before all of it
     /// has come again, is delivered first.
     private func untilNew(_ ingest: any Ingest, _ position: NPT?, joining: Duration) -> Duration {
-        guard let position, let from = ingest.askedFrom else { return joining }
+        guard let position, let from = ingest.controls?.askedFrom else { return joining }
         return max(joining, (position - from).duration)
     }
 
@@ -101,16 +105,16 @@ final class Refilling {
                 case .hurry(let speed):
                     began = (now, before)
                     let position = intake.position
-                    ingest.deliver(at: speed)
+                    ingest.controls?.deliver(at: speed)
                     _ = try joinAgain(true)
                     order = refill.hurried(
-                        at: ingest.speed, taking: untilNew(ingest, position, joining: .now - now),
+                        at: ingest.controls?.speed ?? .normal, taking: untilNew(ingest, position, joining: .now - now),
                         level: stream.buffer.level.duration.duration, now: .now)
                 case .slowDown:
-                    ingest.deliver(at: .normal)
+                    ingest.controls?.deliver(at: .normal)
                     // The same server has the same packets: what is not recognised is from another place.
                     guard try joinAgain(false) == .packetExact else {
-                        ingest.distrustsAnswers()
+                        ingest.controls?.distrustsAnswers()
                         refill.refused()
                         return .done
                     }
@@ -122,13 +126,13 @@ final class Refilling {
                 }
             } catch {
                 refill.refused()
-                ingest.deliver(at: .normal)
+                ingest.controls?.deliver(at: .normal)
                 switch error {
                 // It plays on, and as fast as it likes: what comes of it has other times, and is not believed.
                 case .otherPace: return .rejoin
                 // It answered, and plays something else. In a session of its own a request means what it says.
                 case .unproven:
-                    ingest.distrustsAnswers()
+                    ingest.controls?.distrustsAnswers()
                     return .rejoin
                 case .aborted, .attempt: return .failed(error)
                 }

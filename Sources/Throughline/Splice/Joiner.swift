@@ -177,7 +177,7 @@ final class Joiner {
             return .failed(error.failure)
         }
         let ingest = opened.runner.still
-        guard ingest.mayPlayBackwards, ingest.scaleInstead == nil else {
+        guard let controls = ingest.controls, controls.mayPlayBackwards, controls.scaleInstead == nil else {
             return joinForwards(opened, on: origin, line)
         }
         let match = ProgrammeMatch(ingest, outputs: intake.selected, duration: stream.record.duration)

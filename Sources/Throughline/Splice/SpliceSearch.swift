@@ -224,7 +224,8 @@ final class SpliceSearch {
                     aligner.ended()
                     break
                 }
-                if !starts.isEmpty, let first = ingest.playedFrom.map({ $0 + displacement }), first > position {
+                if !starts.isEmpty, let first = ingest.controls?.playedFrom.map({ $0 + displacement }), first > position
+                {
                     late = first
                     break
                 }
@@ -564,7 +565,7 @@ final class SpliceSearch {
     /// Goes to a key frame at or before a time, and stages what is read to find it.
     private func seekToKeyFrame(before time: MediaTime, flow: FlowFormat) throws(Failure) {
         // Containers without an index of key frames are asked from further and further back.
-        for distance: Int64 in ingest.findsKeyFrames ? [0, 2, 5, 11, 30] : [2, 5, 11, 30] {
+        for distance: Int64 in ingest.traits.findsKeyFrames ? [0, 2, 5, 11, 30] : [2, 5, 11, 30] {
             let target = max(.zero, time - .seconds(distance))
             try seek(to: target, anyPacket: false)
             var key: MediaTime?
@@ -637,7 +638,7 @@ final class SpliceSearch {
     /// Nothing was received before: the stream begins here.
     private func beginAgain() throws(Failure) -> SplicePlan {
         let start = terms.start
-        if start > .zero, ingest.isSeekable || ingest.readsUpToPlaces {
+        if start > .zero, ingest.isSeekable || ingest.traits.readsUpToPlaces {
             do throws(MediaError) { try ingest.seek(to: max(start - displacement, .zero), anyPacket: false) } catch {
                 if let event = ingest.openingFailure { throw .attempt(.undelivered(event)) }
                 throw .refused("\(url): it cannot begin at \(start): \(error)")

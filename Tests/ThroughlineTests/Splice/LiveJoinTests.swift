@@ -36,7 +36,7 @@ internal import ThroughlineProtocols
         }
 
         var flows: [FlowFormat] { reader.flows }
-        let isRealtime = true
+        let traits = IngestTraits(container: "double", isRealtime: true)
         let timeline = Timeline(.live, flowsCountApart: true)
         func select(_ isWanted: (FlowFormat) -> Bool) { wanted = flows.map(isWanted) }
         func form(of flow: Int) -> PayloadForm { reader.form(of: flow) }

@@ -34,7 +34,7 @@ internal import ThroughlineTransport
         var played = Played(repeating: [], count: flows.count)
         var batch = UniqueDeque<Packet>()
         for _ in 0..<count {
-            guard var packet = try first.read() ?? first.rest() else { return (played, nil) }
+            guard var packet = try first.read() ?? first.resumable?.rest() else { return (played, nil) }
             let form = first.form(of: packet.flow)
             if line.pass(&packet, form: form) {
                 note(packet, line, in: &played)
@@ -48,7 +48,7 @@ internal import ThroughlineTransport
         let result = try SpliceSearch(next, reference, in: buffer, SpliceSearch.Terms(url: other)).join(
             line, buffer, reference, into: &batch)
         while let packet = batch.popFirst() { note(packet, line, in: &played) }
-        while var packet = try next.read() ?? next.rest() {
+        while var packet = try next.read() ?? next.resumable?.rest() {
             let form = next.form(of: packet.flow)
             if line.pass(&packet, form: form) { note(packet, line, in: &played) }
         }
@@ -159,7 +159,7 @@ internal import ThroughlineTransport
         let reference = SpliceReference(line, buffer, outputs: flows, flowCount: flows.count)
         presented.result = try SpliceSearch(next, reference, in: buffer, terms).join(
             line, buffer, reference, into: &batch)
-        while var packet = try next.read() ?? next.rest() {
+        while var packet = try next.read() ?? next.resumable?.rest() {
             let form = next.form(of: packet.flow)
             if line.pass(&packet, form: form) { batch.append(packet) }
         }

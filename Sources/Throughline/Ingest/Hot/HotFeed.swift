@@ -184,7 +184,7 @@ final class HotFeed: Sendable {
     private func review(
         _ ingest: any Ingest, _ primary: StandbyWindow.Primary, at now: Instant, changed: () -> Void
     ) {
-        let losses = ingest.takeLosses()
+        let losses = ingest.accounts?.takeLosses() ?? [:]
         nonisolated(unsafe) let bin = Shelf()  // This thread's alone; filled under the lock.
         var oldest: (time: MediaTime, position: Int64)?
         var hasNews = false

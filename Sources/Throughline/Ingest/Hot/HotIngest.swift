@@ -15,19 +15,18 @@ internal import ThroughlineTransport
 ///
 /// `feed` is for any thread; all else belongs to the one that reads it: whose join looks for its place, and the session's
 /// after that.
-final class HotIngest: Ingest {
+final class HotIngest: Ingest, RealtimeControls, WireAccounts {
     private let first: OriginID
     /// Whose packets it gives.
     var origin: OriginID { isSettled ? inner.origin : first }
     let feed: HotFeed
     /// Hot where it was ready when it was taken.
-    private(set) var standby = Standby.warm
-    let container: String
-    let isRealtime: Bool
-    let isSeekable: Bool
-    let makesDecodeTimes: Bool
-    let openingTime: Duration? = nil
+    private var standby = Standby.warm
+    private let firstTraits: IngestTraits
     let twinEnd: RTSPTwinEnd?
+    /// The roles that the ingest has.
+    private let isControlled: Bool
+    private let isAccounted: Bool
 
     private let inner: any Ingest
     private let supervisor: StandbySupervisor
@@ -73,14 +72,12 @@ final class HotIngest: Ingest {
         outlook: @escaping @Sendable () -> StandbyWindow.Primary?, changed: @escaping @Sendable () -> Void
     ) {
         first = ingest.origin
-        container = ingest.container
-        isRealtime = ingest.isRealtime
-        isSeekable = ingest.isSeekable
+        firstTraits = ingest.traits
         firstTimeline = ingest.timeline
-        makesDecodeTimes = ingest.makesDecodeTimes
-        twinEnd = ingest.twinEnd
+        (isControlled, isAccounted) = (ingest.controls != nil, ingest.accounts != nil)
+        twinEnd = ingest.accounts?.twinEnd
         knownDuration = ingest.duration
-        couldPlayBackwards = ingest.mayPlayBackwards
+        couldPlayBackwards = ingest.controls?.mayPlayBackwards ?? false
         self.supervisor = supervisor
         self.relay = relay
         self.abort = abort
@@ -159,14 +156,12 @@ final class HotIngest: Ingest {
 
     /// The ingest, where it can be used on this thread.
     private var settled: (any Ingest)? { isSettled && isLeft ? inner : nil }
-    func rest() -> Packet? { settled?.rest() }
     func statedEnd(of flow: Int) -> NPT? { settled?.statedEnd(of: flow) }
-    func compareEnds() -> EndInquiry.Verdict? { settled?.compareEnds() }
 
     /// The same, where only an ingest that is not held back by waiting for bytes has anything to do for it.
-    private var controllable: (any Ingest)? {
+    private var controllable: (any RealtimeControls)? {
         if isRealtime { settle() }
-        return settled
+        return settled?.controls
     }
 
     private func handOver() {
@@ -264,9 +259,6 @@ final class HotIngest: Ingest {
         return settled?.searchStarts(for: position, overlap: overlap) ?? [position]
     }
 
-    /// Key frames are found in the feed as with an index.
-    var findsKeyFrames: Bool { hasFeed || container != "mpegts" }
-
     func opened() {
         isPlayed = true
         feed.play()
@@ -280,6 +272,14 @@ final class HotIngest: Ingest {
 
     // MARK: - What it is
 
+    var traits: IngestTraits {
+        var traits = firstTraits
+        (traits.openingTime, traits.standby) = (nil, standby)
+        // Key frames are found in the feed as with an index.
+        traits.findsKeyFrames = hasFeed || traits.container != "mpegts"
+        return traits
+    }
+
     var flows: [FlowFormat] { settled?.flows ?? feed.flows }
     func form(of flow: Int) -> PayloadForm { settled?.form(of: flow) ?? feed.form(of: flow) }
     var duration: MediaTime? { settled?.duration ?? knownDuration }
@@ -288,47 +288,39 @@ final class HotIngest: Ingest {
         timeline.shift = feed.shift ?? timeline.shift
         return timeline
     }
-    var openingFailure: ChangeEvent? {
-        if case .failed(let event) = end { event } else { settled?.openingFailure }
-    }
-    var hasFailed: Bool {
-        switch end {
-        case .failed, .aborted: true
-        case .ended, nil: false
-        case .stopped: settled?.hasFailed ?? false
+    var condition: IngestCondition {
+        let inner = settled?.condition
+        return switch end {
+        case nil: IngestCondition(openingFailure: inner?.openingFailure, hasFailed: false, deliversStill: true)
+        case .stopped: inner ?? IngestCondition(hasFailed: false, deliversStill: true)
+        case .ended: IngestCondition(openingFailure: inner?.openingFailure, hasFailed: false, deliversStill: false)
+        case .aborted: IngestCondition(openingFailure: inner?.openingFailure, hasFailed: true, deliversStill: false)
+        case .failed(let event): IngestCondition(openingFailure: event, hasFailed: true, deliversStill: false)
         }
     }
     var watch: ChangeWatch? { settled?.watch }
-    var deliversStill: Bool {
-        switch end {
-        case nil: true
-        case .stopped: settled?.deliversStill ?? true
-        case .ended, .failed, .aborted: false
-        }
-    }
-    var canResume: Bool { !hasFeed && settled?.canResume ?? false }
-    func follow(_ answer: SourceAnswer) -> Bool { !hasFeed && settled?.follow(answer) ?? false }
-    var canPrepare: Bool { settled?.canPrepare ?? false }
-    func carryOut(_ preparations: [SourcePreparation]) { settled?.carryOut(preparations) }
+    var resumable: (any ByteResumable)? { hasFeed ? nil : settled?.resumable }
+    var controls: (any RealtimeControls)? { isControlled ? self : nil }
+    var accounts: (any WireAccounts)? { isAccounted ? self : nil }
     var bytesReceived: Int64? {
         guard let settled else { return bytesOfFeed }
         return settled.bytesReceived.map { $0 - bytesBefore + bytesOfFeed }
     }
-    var playedFrom: NPT? { hasFeed ? nil : settled?.playedFrom }
-    var askedFrom: NPT? { hasFeed ? nil : settled?.askedFrom }
+    var playedFrom: NPT? { hasFeed ? nil : settled?.controls?.playedFrom }
+    var askedFrom: NPT? { hasFeed ? nil : settled?.controls?.askedFrom }
     func takeLosses() -> [Int: FlowLosses] {
         var losses = feed.takeLosses()
-        guard !hasFeed, let settled else { return losses }
-        for (flow, lost) in settled.takeLosses() { losses[flow, default: FlowLosses()] += lost }
+        guard !hasFeed, let accounts = settled?.accounts else { return losses }
+        for (flow, lost) in accounts.takeLosses() { losses[flow, default: FlowLosses()] += lost }
         return losses
     }
-    func takeFindings() -> [(flow: Int?, text: String)] { hasFeed ? [] : settled?.takeFindings() ?? [] }
-    func position(of flow: Int) -> FlowPosition? { hasFeed ? nil : settled?.position(of: flow) }
+    func takeFindings() -> [(flow: Int?, text: String)] { hasFeed ? [] : settled?.accounts?.takeFindings() ?? [] }
+    func position(of flow: Int) -> FlowPosition? { hasFeed ? nil : settled?.accounts?.position(of: flow) }
 
     // MARK: - What the viewer wants
 
-    var mayPlayBackwards: Bool { settled?.mayPlayBackwards ?? couldPlayBackwards }
-    var scaleInstead: Rate? { settled?.scaleInstead }
+    var mayPlayBackwards: Bool { settled?.controls?.mayPlayBackwards ?? couldPlayBackwards }
+    var scaleInstead: Rate? { settled?.controls?.scaleInstead }
     func turn(to time: NPT, at rate: Rate) throws(MediaError) {
         guard let inner = beginElsewhere() else { return }
         try inner.turn(to: time, at: rate)
@@ -337,10 +329,10 @@ final class HotIngest: Ingest {
     func mustRejoin(at rate: Rate, bandwidth: Int64?) -> Bool {
         controllable?.mustRejoin(at: rate, bandwidth: bandwidth) ?? false
     }
-    func deliver(at speed: Rate) { settled?.deliver(at: speed) }
-    func distrustsAnswers() { settled?.distrustsAnswers() }
-    var mayHurry: Bool { !hasFeed && settled?.mayHurry ?? false }
-    var speed: Rate { settled?.speed ?? .normal }
+    func deliver(at speed: Rate) { settled?.controls?.deliver(at: speed) }
+    func distrustsAnswers() { settled?.controls?.distrustsAnswers() }
+    var mayHurry: Bool { !hasFeed && settled?.controls?.mayHurry ?? false }
+    var speed: Rate { settled?.controls?.speed ?? .normal }
 
     /// Wakes whoever waits at the feed, and whoever waits at the ingest.
     var interrupter: (@Sendable () -> Void)? {

@@ -81,7 +81,7 @@ final class HotOpening: @unchecked Sendable {
         if let reason = match.otherLength { throw IngestOpenError(.refused(.contentRefused, "\(url): \(reason)")) }
         let mapping = match.mapping
         ingest.select { mapping[$0.index] != nil }
-        stream.twins.standsBy(ingest.twinEnd)
+        stream.twins.standsBy(ingest.accounts?.twinEnd)
         let pictures = ingest.flows.first { $0.kind == .video && !$0.isAttachedPicture && mapping[$0.index] != nil }
         let window = StandbyWindow(
             isSparse: ingest.flows.map { $0.isSparse || mapping[$0.index] == nil }, pictures: pictures?.index,

@@ -161,10 +161,10 @@ final class Standbys {
     func keepBytes(_ runner: Runner) {
         let now = Instant.now
         lastLook = now
-        let ingest = runner.still
+        let ingest = runner.still.resumable
         let candidates = candidates(runner, at: now)
         do throws(ByteTrial.Failure) {
-            switch (try ingest.warmth(), bytes.ready) {
+            switch (try ingest?.warmth(), bytes.ready) {
             // A handoff has used it, or the ingest that had it is gone.
             case (nil, .some): bytes.taken(at: now)
             case (nil, nil): bytes.cancelled()
@@ -174,7 +174,7 @@ final class Standbys {
                     let url = stream.record.url(origin)
                     stream.record.send(.standbyReady(origin: origin, url: url, duration: now - bytesBegan))
                 }
-            case (true, let origin?): ingest.keepWarm(origin)
+            case (true, let origin?): ingest?.keepWarm(origin)
             default: break
             }
         } catch {
@@ -185,8 +185,8 @@ final class Standbys {
         switch bytes.review(candidates, at: now) {
         case .prepare(let origin):
             bytesBegan = now
-            ingest.keepWarm(origin)
-        case .release: ingest.coolDown()
+            ingest?.keepWarm(origin)
+        case .release: ingest?.coolDown()
         case nil: break
         }
     }

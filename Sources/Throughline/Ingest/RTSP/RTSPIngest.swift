@@ -5,24 +5,29 @@ internal import ThroughlineProtocols
 internal import ThroughlineTransport
 
 /// The flows of one RTSP session as packets, from its opening to its end or its failure.
-final class RTSPIngest: Ingest {
+final class RTSPIngest: Ingest, RealtimeControls, WireAccounts {
     let origin: OriginID
-    let container = "rtsp"
-    let isRealtime = true
-    let makesDecodeTimes = true
+    var traits: IngestTraits {
+        IngestTraits(
+            container: "rtsp", isRealtime: true, makesDecodeTimes: true, openingTime: openingTime, standby: standby)
+    }
+    var controls: (any RealtimeControls)? { self }
+    var accounts: (any WireAccounts)? { self }
     private(set) var duration: MediaTime?
-    private(set) var openingFailure: ChangeEvent?
-    private(set) var hasFailed = false
-    var deliversStill: Bool {
-        isEndDoubted || !hasFailed && !hasEnded && !isTornDown && doubt == nil && !source.queue.isClosed
+    private var openingFailure: ChangeEvent?
+    private var hasFailed = false
+    var condition: IngestCondition {
+        IngestCondition(
+            openingFailure: openingFailure, hasFailed: hasFailed,
+            deliversStill: isEndDoubted
+                || !hasFailed && !hasEnded && !isTornDown && doubt == nil && !source.queue.isClosed)
     }
     var timeline: Timeline { Timeline(isLiveSource ? .live : .declared, flowsCountApart: true) }
-    var isSeekable: Bool { true }
 
     /// Whether the media comes in datagrams, and not over the control connection.
     private(set) var usesUDP: Bool
 
-    let standby: Standby
+    private let standby: Standby
 
     private(set) var playedFrom: NPT?
 
@@ -188,7 +193,7 @@ final class RTSPIngest: Ingest {
 
     func opened() { isOpening = false }
 
-    private(set) var openingTime: Duration?
+    private var openingTime: Duration?
 
     var mayPlayBackwards: Bool { !isGStreamer }
 

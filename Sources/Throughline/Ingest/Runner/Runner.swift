@@ -83,7 +83,7 @@ final class Runner: @unchecked Sendable {
     var timeline: Timeline { isStill ? ingest.timeline : lastStatus.timeline }
     var duration: MediaTime? { isStill ? ingest.duration : lastStatus.duration }
     var deliversStill: Bool { isStill ? ingest.deliversStill : lastStatus.deliversStill }
-    var mayHurry: Bool { isStill ? ingest.mayHurry : lastStatus.mayHurry }
+    var mayHurry: Bool { isStill ? ingest.controls?.mayHurry ?? false : lastStatus.mayHurry }
     /// Bytes that had come before the last packets, or by now while it stands still.
     var lastBytesReceived: Int64? { isStill ? ingest.bytesReceived : lastStatus.bytesReceived }
     func form(of flow: Int) -> PayloadForm {
@@ -91,7 +91,7 @@ final class Runner: @unchecked Sendable {
         return flow < lastStatus.forms.count ? lastStatus.forms[flow] : .opaque
     }
     /// Whether an origin that carries bytes could be made ready to go on under the ingest.
-    var mayPrepareBytes: Bool { isStill ? ingest.canPrepare : lastStatus.canPrepare }
+    var mayPrepareBytes: Bool { isStill ? ingest.resumable?.canPrepare ?? false : lastStatus.canPrepare }
     // These never change.
     var isRealtime: Bool { ingest.isRealtime }
     var container: String { ingest.container }
@@ -173,7 +173,7 @@ final class Runner: @unchecked Sendable {
     func stays() { feed.stays() }
 
     func prepare(_ preparation: SourcePreparation) {
-        if isStill { return ingest.carryOut([preparation]) }
+        if isStill { return carryOut([preparation]) }
         feed.prepare(preparation)
         call()
     }
@@ -205,7 +205,7 @@ final class Runner: @unchecked Sendable {
         while true {
             switch feed.threadTurn() {
             case .end: return
-            case .prepare(let preparations): ingest.carryOut(preparations)
+            case .prepare(let preparations): carryOut(preparations)
             case .park: stand(.parked)
             case .leave(let event, let isAtOnce): askWhere(event, atOnce: isAtOnce)
             case .read: read()
@@ -246,7 +246,8 @@ final class Runner: @unchecked Sendable {
         feed.put(.packets(PacketRun(packets: packets, status: status)))
         guard now - lastNoticed > Self.noticeInterval else { return }
         lastNoticed = now
-        let (findings, losses) = (ingest.takeFindings(), ingest.takeLosses())
+        guard let accounts = ingest.accounts else { return }
+        let (findings, losses) = (accounts.takeFindings(), accounts.takeLosses())
         if !findings.isEmpty || !losses.isEmpty { feed.put(.fact(.noticed(findings, losses))) }
     }
 
@@ -257,9 +258,9 @@ final class Runner: @unchecked Sendable {
         publish()
     }
 
-    /// For the relay, on the thread, in the middle of a read.
+    /// On the thread, for the relay in the middle of a read too, or on the owner's while it stands still.
     func carryOut(_ preparations: [SourcePreparation]) {
-        if !preparations.isEmpty { ingest.carryOut(preparations) }
+        if !preparations.isEmpty { ingest.resumable?.carryOut(preparations) }
     }
 
     /// For the relay, on the thread.
@@ -272,7 +273,8 @@ final class Runner: @unchecked Sendable {
 
     private func askWhere(_ event: ChangeEvent, atOnce isAtOnce: Bool) {
         publish()
-        let question = RunnerQuestion.leaves(event, atOnce: isAtOnce, canResume: ingest.canResume)
-        guard case .source(let answer) = feed.ask(question), ingest.follow(answer) else { return stand(.left) }
+        let bytes = ingest.resumable
+        let question = RunnerQuestion.leaves(event, atOnce: isAtOnce, canResume: bytes?.canResume ?? false)
+        guard case .source(let answer) = feed.ask(question), bytes?.follow(answer) ?? false else { return stand(.left) }
     }
 }

@@ -132,7 +132,6 @@ struct IngestStatus {
     var deliversStill: Bool
     var canPrepare: Bool
     var mayHurry: Bool
-    var speed: Rate
 
     /// - Parameter previous: what was known of the same ingest before; lists that are the same are not made again.
     init(_ ingest: any Ingest, after previous: IngestStatus? = nil) {
@@ -142,13 +141,12 @@ struct IngestStatus {
         let known = previous?.forms ?? []
         let isKnown = known.count == flows.count && known.indices.allSatisfy { known[$0] == ingest.form(of: $0) }
         forms = isKnown ? known : flows.indices.map { ingest.form(of: $0) }
-        positions = ingest.isRealtime ? flows.indices.map { ingest.position(of: $0) } : []
+        positions = ingest.accounts.map { accounts in flows.indices.map { accounts.position(of: $0) } } ?? []
         bytesReceived = ingest.bytesReceived
         duration = ingest.duration
         timeline = ingest.timeline
         deliversStill = ingest.deliversStill
-        canPrepare = ingest.canPrepare
-        mayHurry = ingest.mayHurry
-        speed = ingest.speed
+        canPrepare = ingest.resumable?.canPrepare ?? false
+        mayHurry = ingest.controls?.mayHurry ?? false
     }
 }

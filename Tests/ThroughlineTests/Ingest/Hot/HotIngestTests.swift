@@ -155,7 +155,8 @@ internal import ThroughlineTransport
 
         private let abort: AbortSwitch
         private let next: Read
-        private(set) var hasFailed = false
+        private var hasFailed = false
+        var condition: IngestCondition { IngestCondition(hasFailed: hasFailed, deliversStill: !hasFailed) }
 
         /// It is being read.
         let isRead = Guarded(false)
@@ -220,7 +221,7 @@ internal import ThroughlineTransport
         let session = ProbeSupervisor([Origin(url: "silence")], bound: .milliseconds(50))
         let hot = standby(ingest, abort: abort, session: session)
         hot.take(at: primary)
-        #expect(hot.standby == .warm, "it is not in step")
+        #expect(hot.traits.standby == .warm, "it is not in step")
         hot.opened()
         try hot.seek(to: .seconds(3), anyPacket: false)
         try expectSilence(hot)

@@ -11,7 +11,7 @@ internal import ThroughlineTransport
 /// What a runner gives its owner, and what it does for it.
 @Suite(.timeLimit(.minutes(25))) struct RunnerTests {
     /// Reads a file, and does before a packet what the test says. On the runner's thread.
-    private final class ScriptedIngest: IngestDouble {
+    private final class ScriptedIngest: IngestDouble, ByteResumable {
         private let reader: FixtureReader
         private var count = 0
         /// Before the packet of this number, from 0 on.
@@ -23,7 +23,15 @@ internal import ThroughlineTransport
         init() throws { reader = try FixtureReader("main.mp4") }
 
         var flows: [FlowFormat] { reader.flows }
+        var resumable: (any ByteResumable)? { self }
         let canResume = true
+        let canPrepare = false
+        func carryOut(_ preparations: [SourcePreparation]) {}
+        func keepWarm(_ origin: OriginID) {}
+        func warmth() throws(ByteTrial.Failure) -> Bool? { nil }
+        func coolDown() {}
+        func compareEnds() -> EndInquiry.Verdict? { nil }
+        func rest() -> Packet? { nil }
         func form(of flow: Int) -> PayloadForm { reader.form(of: flow) }
         func follow(_ answer: SourceAnswer) -> Bool {
             answers += 1
