@@ -6,8 +6,9 @@ package import ThroughlineCore
 /// The times are kept beside the `AVPacket`, in flicks: whoever moves a packet from one timeline to another changes
 /// them here, and the muxer alone turns them back into a container's units.
 package struct Packet: ~Copyable, @unchecked Sendable {
-    // Unchecked: the AVPacket has one owner, and its payload is reference-counted by libavutil with atomics.
-    let av: UnsafeMutablePointer<AVPacket>
+    // Unchecked: what several packets share is not changed any more, and payloads are counted by libavutil with atomics.
+    private var handle: PacketHandle
+    var av: UnsafeMutablePointer<AVPacket> { handle.av }
     /// Index of the flow in the list of the ingest or, once spliced, of the output.
     package var flow: Int
     /// Presentation time, where the container tells it.
@@ -21,18 +22,13 @@ package struct Packet: ~Copyable, @unchecked Sendable {
     /// Something of its flow was sent before it and did not come; said by whoever counts what is sent.
     package var followsLoss = false
 
-    /// False for a view of a packet that somebody else owns.
-    private let isOwner: Bool
-
     /// An empty packet to read into.
     init() throws(MediaError) {
-        isOwner = true
-        av = try allocated(av_packet_alloc(), "allocate a packet")
+        handle = try PacketHandle()
         flow = 0
         pts = nil
         dts = nil
         duration = .zero
-        LiveHandles.made()
     }
 
     /// A packet of its own, with a copy of these bytes.
@@ -52,9 +48,8 @@ package struct Packet: ~Copyable, @unchecked Sendable {
         return packet
     }
 
-    private init(viewing packet: borrowing Packet) {
-        isOwner = false
-        av = packet.av
+    private init(sharing packet: borrowing Packet) {
+        handle = packet.handle
         flow = packet.flow
         pts = packet.pts
         dts = packet.dts
@@ -63,14 +58,7 @@ package struct Packet: ~Copyable, @unchecked Sendable {
         followsLoss = packet.followsLoss
     }
 
-    deinit {
-        guard isOwner else { return }
-        var handle: UnsafeMutablePointer<AVPacket>? = av
-        av_packet_free(&handle)
-        LiveHandles.freed()
-    }
-
-    /// Another handle on the same payload.
+    /// Another packet with the same payload, which may be changed.
     package borrowing func reference() throws(MediaError) -> Packet {
         var copy = try Packet()
         try check(av_packet_ref(copy.av, av), "reference a packet")
@@ -83,15 +71,21 @@ package struct Packet: ~Copyable, @unchecked Sendable {
         return copy
     }
 
-    /// The same packet without ownership, at no cost: for handing it around while the owner keeps it where it is. It
-    /// must not outlive the owner's packet, nor be changed.
-    package borrowing func view() -> Packet { Packet(viewing: self) }
+    /// The same packet once more, at hardly any cost: for handing it to others while it is kept. Its times are its own; from
+    /// here on, nothing else of either may be changed.
+    package borrowing func share() -> Packet { Packet(sharing: self) }
+
+    /// Traps in debug builds where what is to be changed is shared.
+    private mutating func expectUnshared() {
+        assert(isKnownUniquelyReferenced(&handle), "a packet that others have is changed")
+    }
 
     /// Decoding can start here.
     package var isKey: Bool { av.pointee.flags & AV_PKT_FLAG_KEY != 0 }
 
     /// Says whether decoding can start here, for sources that do not say it.
     package mutating func markKey(_ isKey: Bool) {
+        expectUnshared()
         if isKey { av.pointee.flags |= AV_PKT_FLAG_KEY } else { av.pointee.flags &= ~AV_PKT_FLAG_KEY }
     }
 
@@ -101,6 +95,7 @@ package struct Packet: ~Copyable, @unchecked Sendable {
     package var isCorrupt: Bool { av.pointee.flags & AV_PKT_FLAG_CORRUPT != 0 }
     /// Says whether the payload is damaged, for containers that do not.
     package mutating func markCorrupt(_ isCorrupt: Bool) {
+        expectUnshared()
         if isCorrupt { av.pointee.flags |= AV_PKT_FLAG_CORRUPT } else { av.pointee.flags &= ~AV_PKT_FLAG_CORRUPT }
     }
     /// Payload size in bytes.
@@ -120,6 +115,7 @@ package struct Packet: ~Copyable, @unchecked Sendable {
 
     /// Puts another payload in place of the present one; flags and side data stay.
     package mutating func replacePayload(with bytes: UnsafeRawBufferPointer) throws(MediaError) {
+        expectUnshared()
         guard bytes.count <= Int(Int32.max) - Int(AV_INPUT_BUFFER_PADDING_SIZE) else { throw .invalidData }
         let buffer = try allocated(
             av_buffer_alloc(bytes.count + Int(AV_INPUT_BUFFER_PADDING_SIZE)), "allocate a payload")
@@ -130,5 +126,21 @@ package struct Packet: ~Copyable, @unchecked Sendable {
         av.pointee.buf = buffer
         av.pointee.data = data
         av.pointee.size = Int32(bytes.count)
+    }
+}
+
+/// Owns an `AVPacket`; freed with the last packet that shares it.
+private final class PacketHandle {
+    let av: UnsafeMutablePointer<AVPacket>
+
+    init() throws(MediaError) {
+        av = try allocated(av_packet_alloc(), "allocate a packet")
+        LiveHandles.made()
+    }
+
+    deinit {
+        var packet: UnsafeMutablePointer<AVPacket>? = av
+        av_packet_free(&packet)
+        LiveHandles.freed()
     }
 }

@@ -30,18 +30,23 @@ extension MediaTests {
             #expect(copy.byteCount > 0)
         }
 
-        @Test func aViewOwnsNothing() throws {
+        @Test func aSharedPacketLivesAsLongAsSomebodyHasIt() throws {
             let before = LiveHandles.count
-            let packet = try Self.first()
             do {
-                let view = packet.view()
-                #expect(PacketRecord(view) == PacketRecord(packet))
-                let copy = try view.reference()
-                #expect(copy.byteCount == packet.byteCount)
+                let packet = try Self.first()
+                let record = PacketRecord(packet)
+                var shared = packet.share()
+                #expect(LiveHandles.count == before + 1)
+                #expect(PacketRecord(shared) == record)
+                shared.pts = .seconds(9)
+                #expect(packet.pts == .zero)
+                discard(packet)
+                #expect(PacketRecord(shared).payload == record.payload)
             }
-            #expect(packet.byteCount > 0)
-            #expect(LiveHandles.count == before + 1)
+            #expect(LiveHandles.count == before)
         }
+
+        private func discard(_ packet: consuming Packet) {}
 
         @Test func aPayloadCanBeReplaced() throws {
             var packet = try Self.first()

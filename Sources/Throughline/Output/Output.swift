@@ -38,9 +38,9 @@ extension Output {
     }
 }
 
-/// An output at work. Used on one thread at a time.
+/// An output at work. Used on one thread at a time: once it has begun, on that of its writer.
 protocol PacketOutput: AnyObject {
-    /// Takes a packet; valid during the call.
+    /// Takes a packet that others have too.
     func write(_ packet: borrowing Packet) throws(OutputError)
     /// All packets of a batch were written: hand them on.
     func flush() throws(OutputError)

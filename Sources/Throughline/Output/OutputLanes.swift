@@ -20,6 +20,8 @@ final class OutputLanes: Sendable {
     private struct State {
         var changes = Changes()
         var number = 0
+        /// Something has changed since the pacer last waited.
+        var hasNews = false
         /// Nothing is presented any more, and whether all of it was.
         var end: StreamError??
     }
@@ -49,13 +51,25 @@ final class OutputLanes: Sendable {
     }
 
     func leave(_ id: OutputID) {
-        state.withLock { state in
+        state.withLockAndWake { state in
             if let index = state.changes.outputs.firstIndex(where: { $0.id == id }) {
                 state.changes.outputs.remove(at: index)
             } else {
                 state.changes.leaving.append(id)
             }
+            state.hasNews = true
             hasChanges.store(true, ordering: .releasing)
+        }
+    }
+
+    /// An output has room again, or has ended.
+    func outputChanged() { state.withLockAndWake { $0.hasNews = true } }
+
+    /// Waits until an output has changed, or one wants to leave; not at all where that was so since the last call.
+    func waitForNews() {
+        state.wait { state, _ -> Void? in
+            defer { state.hasNews = false }
+            return state.hasNews ? () : nil
         }
     }
 

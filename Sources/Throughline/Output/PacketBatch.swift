@@ -23,6 +23,11 @@ public struct PacketBatch: Sendable, RandomAccessCollection {
     var due: MediaTime? { isEmpty ? nil : store.due(indices.lowerBound) }
     var lastDue: MediaTime? { isEmpty ? nil : store.due(indices.upperBound - 1) }
 
+    /// Shows each packet to `body`, for as long as a call of it takes.
+    func forEachPacket<Failure: Error>(_ body: (borrowing Packet) throws(Failure) -> Void) throws(Failure) {
+        for index in indices { try body(store.packets[index]) }
+    }
+
     /// The flows of the stream that are played; `StreamPacket.flow` is the index that each of them has.
     public var flows: [LaneFlow] { store.flows }
 
@@ -86,13 +91,15 @@ extension FlowFormat {
 
 /// Owns the packets of a batch.
 final class PacketStore: @unchecked Sendable {
-    // Unchecked: nothing changes after `init`, and payloads are counted by libavutil with atomics.
+    // Unchecked: nothing changes after `init`, and what the packets share with others is counted with atomics.
     fileprivate let packets: UniqueDeque<Packet>
     let flows: [LaneFlow]
     /// The flow at whose key frames a lane may begin; nil where it may anywhere.
     let leader: Int?
+    private let byteCount: Int
 
     init(_ packets: consuming UniqueDeque<Packet>, flows: [LaneFlow], leader: Int?) {
+        byteCount = Self.byteCount(packets, 0..<packets.count)
         self.packets = packets
         self.flows = flows
         self.leader = leader
@@ -101,6 +108,11 @@ final class PacketStore: @unchecked Sendable {
     var count: Int { packets.count }
 
     func byteCount(of range: Range<Int>) -> Int {
+        if range == 0..<packets.count { return byteCount }
+        return Self.byteCount(packets, range)
+    }
+
+    private static func byteCount(_ packets: borrowing UniqueDeque<Packet>, _ range: Range<Int>) -> Int {
         var count = 0
         for index in range { count += packets[index].byteCount }
         return count

@@ -36,9 +36,7 @@ public final class PacketLane: Sendable {
     }
 
     private struct State {
-        var waiting: [PacketBatch] = []
-        var bytes = 0
-        var packets = 0
+        var queue = LaneQueue()
         /// It goes on with the next key frame.
         var awaitsKey = true
         /// It has begun: what is left out from here on is missed.
@@ -56,20 +54,7 @@ public final class PacketLane: Sendable {
 
         mutating func append(_ batch: PacketBatch) {
             (hasBegun, awaitsKey, droppedNow) = (true, false, 0)
-            waiting.append(batch)
-            packets += batch.count
-            bytes += batch.byteCount
-        }
-
-        /// - Parameter share: of the limits, 1 for all, 2 for half.
-        func isBeyond(_ limits: LaneLimits, share: Int) -> Bool {
-            packets > limits.packets / share || bytes > limits.bytes / share
-                || length > MediaTime(limits.duration / share)
-        }
-
-        private var length: MediaTime {
-            guard let first = waiting.first?.due, let last = waiting.last?.lastDue else { return .zero }
-            return last - first
+            queue.append(batch)
         }
     }
 
@@ -88,13 +73,7 @@ public final class PacketLane: Sendable {
     public func next(timeout: Duration? = nil) -> Item? {
         let deadline = timeout.map { Instant.now + $0 } ?? .never
         return state.wait(until: deadline) { state -> Item? in
-            if !state.waiting.isEmpty {
-                let batch = state.waiting.removeFirst()
-                state.packets -= batch.count
-                state.bytes -= batch.byteCount
-                return .batch(batch)
-            }
-            return state.end.map { .end($0) }
+            state.queue.popFirst().map { .batch($0) } ?? state.end.map { .end($0) }
         }
     }
 
@@ -104,7 +83,7 @@ public final class PacketLane: Sendable {
     /// Nothing more is wanted: what waits is thrown away, and `next` tells the end.
     public func leave() {
         state.withLockAndWake { state in
-            (state.waiting, state.packets, state.bytes) = ([], 0, 0)
+            state.queue.removeAll()
             if state.end == nil { state.end = .some(nil) }
         }
     }
@@ -122,11 +101,11 @@ public final class PacketLane: Sendable {
             var first = 0
             if state.awaitsKey {
                 // While much waits still, it would soon be full again.
-                let begin = state.isBeyond(limits, share: 2) ? nil : store.firstBeginning
+                let begin = state.queue.isBeyond(limits, share: 2) ? nil : store.firstBeginning
                 state.drop(begin ?? store.count)
                 guard let begin else { return }
                 first = begin
-            } else if state.isBeyond(limits, share: 1) {
+            } else if state.queue.isBeyond(limits) {
                 guard policy == .dropToKeyFrame else {
                     state.end = .some(
                         StreamError(

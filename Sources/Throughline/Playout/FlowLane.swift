@@ -66,17 +66,17 @@ final class FlowLane {
     /// as they have been received.
     var mayGoOut: Bool { waiting.count > run.open }
 
-    /// Lets the first packet go out: it is kept among the recent ones, and a view of it is handed out.
+    /// Lets the first packet go out: it is kept among the recent ones, and shared with whoever gets it.
     func release() -> Packet {
         let packet = waiting.removeFirst()
         releasedDecode = packet.dts
         recentBytes += packet.byteCount
-        let view = packet.view()
+        let shared = packet.share()
         recent.append(packet)
-        return view
+        return shared
     }
 
-    /// Hands over the recent packets that are kept no longer. No view of them may be in use.
+    /// Hands over the recent packets that are kept no longer.
     func trim(into discarding: inout UniqueDeque<Packet>) {
         while recent.count > Self.recentLimit || forgotten > 0
             || (recentBytes > Self.recentByteLimit && recent.count > Self.leastRecent)
@@ -125,7 +125,7 @@ final class FlowLane {
         account.restart()
         decodeEnd = nil
         releasedDecode = nil
-        // Views of the packets that went out may be in use: those are trimmed later, and recognised no longer.
+        // Those that went out are trimmed later, and recognised no longer.
         forgotten = recent.count
     }
 

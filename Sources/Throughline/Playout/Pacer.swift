@@ -1,27 +1,26 @@
 internal import DequeModule
-import Glibc
 internal import ThroughlineCore
 internal import ThroughlineMedia
 
 /// Presents packets when they are due: takes them from the playout buffer and hands them to the outputs and lanes, on a
-/// thread of its own. An output that fails is let go, and the others go on.
+/// thread of its own.
 ///
-/// Outputs are written to on this thread: a file or a pipe that is slow makes the clock wait. Lanes are offered what was
-/// presented, and never waited for. Both join and leave between two batches, and begin with a key frame.
+/// All get the same batches. An output is written on a thread of its own; where much waits there already, the clock waits with
+/// it. Lanes are never waited for. Both join and leave between two batches, and begin with a key frame. An output that fails
+/// is let go, and the others go on.
 final class Pacer {
-    /// An output, and what it leaves by where it has joined later.
-    private struct Member {
-        let output: any PacketOutput
-        let id: OutputID?
-    }
-
     /// Packets that are handed over at once at the most.
     static let batchLimit = 256
 
     private let buffer: PlayoutBuffer
-    private var outputs: [Member]
+    /// Those of the start, until they are written.
+    private var outputs: [any PacketOutput]
+    private let limits: LaneLimits
+    private var writers: [OutputWriter] = []
+    /// Those that write what they have still, and get nothing more.
+    private var leaving: [OutputWriter] = []
     private let joins: OutputLanes
-    private let open: (Output, NPT) throws(OutputError) -> any PacketOutput
+    private let open: @Sendable (Output, NPT) throws(OutputError) -> any PacketOutput
     /// They begin with the next key frame.
     private var joining: [(id: OutputID, output: Output)] = []
     private var lanes: [PacketLane] = []
@@ -42,17 +41,21 @@ final class Pacer {
     private let isShown: [Bool]
 
     /// - Parameters:
+    ///   - outputs: those of the start; from `run` on each is used on a thread of its own alone.
+    ///   - limits: what may wait for an output to be written.
     ///   - joins: who wants to join and to leave.
-    ///   - open: opens an output that joins, at the NPT that is zero for it.
+    ///   - open: opens an output that joins, at the NPT that is zero for it; called on the thread that writes it, so that a
+    ///     file system that hesitates, or a FIFO that has no reader yet, holds up nobody else.
     init(
-        buffer: PlayoutBuffer, outputs: [any PacketOutput], joins: OutputLanes,
-        open: @escaping (Output, NPT) throws(OutputError) -> any PacketOutput,
+        buffer: PlayoutBuffer, outputs: [any PacketOutput], limits: LaneLimits, joins: OutputLanes,
+        open: @escaping @Sendable (Output, NPT) throws(OutputError) -> any PacketOutput,
         flows: [FlowFormat], played: [FlowFormat], from begin: NPT?,
         firstOut: @escaping (MediaTime) -> Void, firstShown: @escaping () -> Void,
         batchOut: @escaping (inout PresentationAccount) -> Void, outputFailed: @escaping (OutputError, Bool) -> Void
     ) {
         self.buffer = buffer
-        self.outputs = outputs.map { Member(output: $0, id: nil) }
+        self.outputs = outputs
+        self.limits = limits
         self.joins = joins
         self.open = open
         laneFlows = played.map(\.laneFlow)
@@ -67,15 +70,16 @@ final class Pacer {
         isShown = flows.map { $0.kind == (hasPictures ? .video : .audio) && !$0.isAttachedPicture }
     }
 
-    /// Runs until the buffer is empty and ended, or aborted; then finishes the outputs.
+    /// Runs until the buffer is empty and ended, or aborted; then lets the outputs finish, and waits for them.
     ///
-    /// - Throws: what the last output failed with, where there were some and none is left.
+    /// - Throws: what the last output failed with, where there were some and none is left. Those that were leaving may write
+    ///   still: `waitForLeaving`.
     func run() throws(OutputError) {
-        // A reader that closes its pipe is an error to report, not a reason to die.
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        sigaddset(&signals, SIGPIPE)
-        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        for output in outputs {
+            nonisolated(unsafe) let handed = output  // Handed over to the thread.
+            write(nil) { handed }
+        }
+        outputs = []
         var batch = UniqueDeque<Packet>()
         var isFirst = true
         var isAwaited = true
@@ -83,8 +87,11 @@ final class Pacer {
             let shift: MediaTime
             switch buffer.take(into: &batch, limit: Self.batchLimit) {
             case .ended, .aborted: break loop
-            case .batch(let wanted, let begins):
-                shift = wanted
+            case .called:
+                try letGoOfEnded()
+                continue
+            case .batch(let outputShift, let begins):
+                shift = outputShift
                 if let begins {
                     switch begins {
                     case .forwards(let place): account.restarted(isBackward: false, from: place)
@@ -98,7 +105,9 @@ final class Pacer {
                 firstOut(first)
             }
             joinAndLeave()
-            var offered = UniqueDeque<Packet>()
+            let isWanted = !writers.isEmpty || !joining.isEmpty || !lanes.isEmpty
+            var wanted = UniqueDeque<Packet>()
+            if isWanted { wanted.reserveCapacity(batch.count) }
             while !batch.isEmpty {
                 var packet = batch.removeFirst()
                 presented[packet.flow].received(
@@ -108,39 +117,87 @@ final class Pacer {
                     isAwaited = false
                     firstShown()
                 }
+                guard isWanted else { continue }
                 if shift != .zero {
                     packet.pts = packet.pts.map { $0 + shift }
                     packet.dts = packet.dts.map { $0 + shift }
                 }
-                if !joining.isEmpty { begin(with: packet) }
-                try withEach { output throws(OutputError) in try output.write(packet) }
-                // Where there is no memory for it, it is missed by those who can miss something.
-                if !lanes.isEmpty, let reference = try? packet.reference() { offered.append(reference) }
+                wanted.append(packet)
             }
-            try withEach { output throws(OutputError) in try output.flush() }
-            if !offered.isEmpty { offer(PacketStore(offered, flows: laneFlows, leader: leader)) }
+            if isWanted { publish(PacketStore(wanted, flows: laneFlows, leader: leader)) }
+            try letGoOfEnded()
+            while writers.contains(where: \.isFull) {
+                joins.waitForNews()
+                joinAndLeave()
+                try letGoOfEnded()
+            }
             batchOut(&account)
         }
-        try withEach { output throws(OutputError) in try output.finish() }
+        try finishOutputs()
         for (_, output) in joining {
             outputFailed(
                 OutputError(message: "\(output.name): nothing was written, since no key frame came any more"), true)
         }
     }
 
-    /// Does something with every output; whoever fails is let go.
-    private func withEach(_ body: (any PacketOutput) throws(OutputError) -> Void) throws(OutputError) {
-        var index = 0
-        while index < outputs.count {
-            do throws(OutputError) {
-                try body(outputs[index].output)
-                index += 1
-            } catch {
-                let hadJoined = outputs.remove(at: index).id != nil
-                if outputs.isEmpty, !hadJoined { throw error }
-                outputFailed(error, hadJoined)
-            }
+    // MARK: - Handing out
+
+    /// Gives a batch to all; none is waited for before all have it.
+    private func publish(_ store: PacketStore) {
+        if !writers.isEmpty {
+            let batch = PacketBatch(store, 0..<store.count, dropped: 0)
+            for writer in writers { writer.append(batch) }
         }
+        begin(with: store)
+        for lane in lanes { lane.offer(store) }
+        lanes.removeAll(where: \.hasEnded)
+    }
+
+    /// Begins to write an output.
+    private func write(
+        _ id: OutputID?, _ open: @escaping @Sendable () throws(OutputError) -> any PacketOutput
+    ) {
+        let writer = OutputWriter(id: id, limits: limits)
+        writer.begin(open) { [buffer] in
+            buffer.written($0)
+        } changed: { [buffer, joins] hasEnded in
+            joins.outputChanged()
+            if hasEnded { buffer.call() }
+        }
+        writers.append(writer)
+    }
+
+    /// Lets go of outputs that have failed, and of those that have written all before they left.
+    private func letGoOfEnded() throws(OutputError) {
+        var index = 0
+        while index < leaving.count {
+            if leaving[index].hasEnded { left(leaving.remove(at: index)) } else { index += 1 }
+        }
+        index = 0
+        while index < writers.count {
+            if writers[index].hasEnded { try letGo(index) } else { index += 1 }
+        }
+    }
+
+    private func letGo(_ index: Int) throws(OutputError) {
+        let writer = writers.remove(at: index)
+        guard let error = writer.join() else { return }
+        if writers.isEmpty, writer.id == nil { throw error }
+        outputFailed(error, writer.id != nil)
+    }
+
+    private func left(_ writer: OutputWriter) { if let error = writer.join() { outputFailed(error, true) } }
+
+    /// All at once, so that none waits for another.
+    private func finishOutputs() throws(OutputError) {
+        for writer in writers { writer.end() }
+        while !writers.isEmpty { try letGo(0) }
+        waitForLeaving()
+    }
+
+    /// Waits for the outputs that were leaving.
+    func waitForLeaving() {
+        while !leaving.isEmpty { left(leaving.removeFirst()) }
     }
 
     // MARK: - Joining and leaving
@@ -151,25 +208,23 @@ final class Pacer {
         joining += changes.outputs
         for id in changes.leaving {
             joining.removeAll { $0.id == id }
-            guard let index = outputs.firstIndex(where: { $0.id == id }) else { continue }
-            do throws(OutputError) { try outputs.remove(at: index).output.finish() } catch { outputFailed(error, true) }
+            guard let index = writers.firstIndex(where: { $0.id == id }) else { continue }
+            let writer = writers.remove(at: index)
+            writer.end()
+            leaving.append(writer)
         }
     }
 
     /// Those that have joined begin, where decoding can.
-    private func begin(with packet: borrowing Packet) {
-        guard leader.map({ packet.flow == $0 && packet.isKey }) ?? true else { return }
+    private func begin(with store: PacketStore) {
+        guard !joining.isEmpty, let first = store.firstBeginning else { return }
+        let batch = PacketBatch(store, first..<store.count, dropped: 0)
+        let start = batch.due ?? .zero
         for (id, output) in joining {
-            do throws(OutputError) {
-                outputs.append(Member(output: try open(output, packet.due ?? .zero), id: id))
-            } catch { outputFailed(error, true) }
+            write(id) { [open] () throws(OutputError) in try open(output, start) }
+            writers.last?.append(batch)
         }
         joining = []
-    }
-
-    private func offer(_ store: PacketStore) {
-        for lane in lanes { lane.offer(store) }
-        lanes.removeAll(where: \.hasEnded)
     }
 
     /// Nothing more is presented; once the thread has returned.

@@ -19,6 +19,8 @@ final class PlayoutBuffer: Sendable {
         /// `shift` is to be added to the times of the packets; `begins` is set where they are the first from elsewhere in the
         /// presentation.
         case batch(shift: MediaTime, begins: Beginning?)
+        /// Somebody wants a word with the pacer.
+        case called
         case ended
         case aborted
     }
@@ -62,6 +64,8 @@ final class PlayoutBuffer: Sendable {
         var packets = 0
         var isEnded = false
         var isAborted = false
+        /// The pacer is to look up.
+        var isCalled = false
         /// The ingest waits for room.
         var isFull = false
         var pacerWaits = false
@@ -102,7 +106,12 @@ final class PlayoutBuffer: Sendable {
 
     private final class PacketBin {
         var packets = UniqueDeque<Packet>()
-        func empty() { while !packets.isEmpty { _ = packets.removeFirst() } }
+        /// What outputs have written.
+        var batches: [PacketBatch] = []
+        func empty() {
+            while !packets.isEmpty { _ = packets.removeFirst() }
+            batches = []
+        }
     }
 
     private let limits: Limits
@@ -373,7 +382,7 @@ final class PlayoutBuffer: Sendable {
 
     /// Waits for packets that are due, and lets them out.
     ///
-    /// - Parameter batch: gets views of the packets, valid until the next call.
+    /// - Parameter batch: gets the packets; they are shared with the buffer, which keeps the last of them for a while.
     func take(into batch: inout UniqueDeque<Packet>, limit: Int) -> Take {
         var ingestMayGoOn = false
         state.withLock { state in
@@ -385,6 +394,10 @@ final class PlayoutBuffer: Sendable {
         return state.wait { state, next in
             state.pacerWaits = false
             if state.isAborted { return .aborted }
+            if state.isCalled {
+                state.isCalled = false
+                return .called
+            }
             next = release(&state, into: &batch, limit: limit, at: .now)
             if !batch.isEmpty {
                 state.clock.outputsBegan(at: .now)
@@ -411,6 +424,12 @@ final class PlayoutBuffer: Sendable {
         }
         return state.outputShift
     }
+
+    /// Takes back what an output has written, for the ingest's thread to free it. From any thread.
+    func written(_ batch: PacketBatch) { state.withLock { $0.bin.batches.append(batch) } }
+
+    /// Has the pacer look up, whatever it waits for. From any thread.
+    func call() { state.withLockAndWake { $0.isCalled = true } }
 
     /// Moves what is due into `batch`.
     ///

@@ -36,7 +36,7 @@ final class Presentation {
         }
         for warning in opened.flatMap(\.warnings) { stream.record.warn(warning) }
         let pacer = Pacer(
-            buffer: stream.buffer, outputs: opened, joins: lanes,
+            buffer: stream.buffer, outputs: opened, limits: OutputWriter.limits(isPaced: stream.isPaced), joins: lanes,
             open: { output, start throws(OutputError) in
                 let opened = try Self.open(output, played, from: start, stop)
                 for warning in opened.warnings { stream.record.warn(warning) }
@@ -63,6 +63,7 @@ final class Presentation {
                 try handed.run()
             } catch {
                 if !error.isAborted { end(error.streamError) }
+                handed.waitForLeaving()
             }
         }
         return true

@@ -104,7 +104,7 @@ internal import ThroughlineLab
         #expect(play.summary.handoffs.first?.grade == .packetExact, "\(play.story)")
     }
 
-    /// Whoever sends is broken off every second and a half.
+    /// Whoever sends is broken off every second and a half, with the next bytes: where the buffer is full, two breaks may be one.
     @Test(
         "both break off every response", .timeLimit(.minutes(25)), arguments: ["main.mp4", "main.ts", "main.mkv"])
     func flapping(_ file: String) async throws {
@@ -120,7 +120,7 @@ internal import ThroughlineLab
             return try world.play(origins.map(\.film), buffer: .seconds(2))
         }
         try await expectWhole(play, of: file)
-        #expect(play.summary.handoffCount >= 5, "\(play.story)")
+        #expect(play.summary.handoffCount >= 4, "\(play.story)")
     }
 
     @Test("a dead alternate is passed over", .timeLimit(.minutes(25)))

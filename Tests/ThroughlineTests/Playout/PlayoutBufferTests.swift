@@ -60,6 +60,7 @@ internal import ThroughlineCore
                 switch take {
                 case .ended: return out
                 case .aborted: return nil
+                case .called: continue
                 case .batch: break
                 }
                 let now = Instant.now
