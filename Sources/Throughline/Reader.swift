@@ -170,9 +170,8 @@ final class Reader: Handoffs.Reading {
         case .question(let question): answer(question, of: runner)
         case .still(let stop): return stopped(runner, stop)
         case .nothing:
-            guard look <= .now, let event = watcher.reasonToLeave() else { return .goesOn }
+            guard look <= .now, let (event, isForSilence) = watcher.reasonToLeave() else { return .goesOn }
             handoffs.isLeft = true
-            let isForSilence = stream.machine.withLock { $0.watch.departsForSilence }
             runner.leave(event, atOnce: true, unlessHeard: isForSilence)
         }
         return .goesOn
@@ -561,7 +560,7 @@ final class Reader: Handoffs.Reading {
             }
         case .nothing:
             guard look <= .now else { break }
-            if let event = watcher.reasonToLeave() {
+            if let (event, _) = watcher.reasonToLeave() {
                 handoffs.group.fails(event)
             } else if fades <= .now {
                 let silence = (Instant.now - intake.lastFlush).wholeNanoseconds / 1_000_000

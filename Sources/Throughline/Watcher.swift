@@ -9,7 +9,7 @@ final class Watcher {
     struct Decision {
         fileprivate(set) var given: HandoffController.Order?
         fileprivate(set) var made: (move: HandoffController.Move, record: DeadlineRecord?)?
-        fileprivate(set) var leaves: ChangeEvent?
+        fileprivate(set) var leaves: (event: ChangeEvent, isForSilence: Bool)?
         fileprivate(set) var notAsked: String?
 
         /// What a fact leads to that is always answered by an order.
@@ -61,7 +61,7 @@ final class Watcher {
         switch order {
         case .handoff(let order): decision.given = order
         case .made(let move, let record): decision.made = (move, record)
-        case .leave(let event, _): decision.leaves = event
+        case .leave(let event, let isForSilence): decision.leaves = (event, isForSilence)
         case .notAsked(let url): decision.notAsked = url
         case .prepare(let origin): runner?.prepare(.begin(origin))
         case .letGo: runner?.prepare(.letGo)
@@ -148,7 +148,8 @@ final class Watcher {
         return stream.machine.withLock { $0.nextLook(level, at: .now) }
     }
 
-    func reasonToLeave() -> ChangeEvent? { decide(.looked, sight).leaves }
+    /// Why the origin is to be left for what did not come; and whether nothing came at all, which ends with the next media.
+    func reasonToLeave() -> (event: ChangeEvent, isForSilence: Bool)? { decide(.looked, sight).leaves }
 
     // MARK: - Media
 

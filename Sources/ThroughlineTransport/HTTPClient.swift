@@ -89,14 +89,6 @@ package final class HTTPClient {
         }
     }
 
-    /// Reads from another URL from the next `open` on, over the same connections where the host is the same.
-    ///
-    /// Credentials and further headers still go only to where the first URL led.
-    package func retarget(to url: String) throws(TransportError) {
-        address = try HTTPAddress(url)
-        settled = nil
-    }
-
     /// Ends the body. The connections are ended too, or kept for others where the origin's clients have a pool. Nothing can
     /// be opened after it.
     package func close() {

@@ -52,7 +52,7 @@ final class LoopSupervisor: SourceSupervisor {
     }
     func nothingIsAwaited() { watcher?.nothingIsAwaited() }
     var nextLook: Instant { watcher?.nextLook ?? .never }
-    func reasonToLeave() -> ChangeEvent? { watcher?.reasonToLeave() }
+    func reasonToLeave() -> ChangeEvent? { watcher?.reasonToLeave()?.event }
 
     // MARK: Told
 

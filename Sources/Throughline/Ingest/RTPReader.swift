@@ -113,9 +113,6 @@ final class RTPReader {
     /// such a flow is handed out where a decoder could make nothing of it.
     var flowsAreKnown: Bool { readers.allSatisfy(\.described.isKnown) }
 
-    /// Flows of which something is still missing.
-    var unknownFlows: [Int] { readers.indices.filter { !readers[$0].described.isKnown } }
-
     func flow(ofMedium medium: Int) -> Int? { media.firstIndex(of: medium) }
 
     /// How the packets of a flow carry their payload.

@@ -75,10 +75,6 @@ package struct HandoffTimes: Sendable {
         }
     }
 
-    package func isMeasured(_ part: Part, of origin: OriginID) -> Bool {
-        measured[origin.index][part.rawValue] != nil
-    }
-
     package func expected(_ part: Part, of origin: OriginID) -> Duration {
         if let known = measured[origin.index][part.rawValue] { return known.expected }
         let standard = defaults[part.rawValue]

@@ -112,14 +112,6 @@ package struct ReturnPlanner: Sendable {
         state = .away(nextProbe: now + interval)
     }
 
-    /// The order in which to ask, by the policy.
-    ///
-    /// - Parameter ranked: the candidates, the best first.
-    package func ordered(_ ranked: [OriginID]) -> [OriginID] {
-        guard policy == .never, !isHome else { return ranked }
-        return ranked.filter { $0 != preferred } + ranked.filter { $0 == preferred }
-    }
-
     private var isHome: Bool { if case .home = state { true } else { false } }
 
     private var interval: Duration { min(Self.firstInterval * (1 << min(relapses + bad, 6)), Self.longestInterval) }

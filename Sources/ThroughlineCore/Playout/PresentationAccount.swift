@@ -143,16 +143,6 @@ package struct PresentationAccount: Sendable {
         endStretch(isWhole: isWhole, isJudged: true)
     }
 
-    /// Up to here the media was to go on, and it did not.
-    ///
-    /// - Parameter origin: the one that said so.
-    package mutating func mediaEndsEarly(before end: NPT, origin: OriginID) {
-        for flow in flows.indices {
-            flows[flow].continuity?.missesAll(to: end, provenance: Provenance(origin: origin), isAtJoin: false)
-            collect(flow)
-        }
-    }
-
     private mutating func endStretch(isWhole: Bool, isJudged: Bool, from begin: MediaTime? = nil) {
         for flow in flows.indices {
             flows[flow].continuity?.restart(isWhole: isWhole, isJudged: isJudged, from: begin)

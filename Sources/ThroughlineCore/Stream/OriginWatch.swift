@@ -31,8 +31,6 @@ package struct OriginWatch: Sendable {
 
     private var delivery: DeliveryWatch
     private var departure: Departure?
-    /// The last departure was one for the silence of all flows.
-    package private(set) var departsForSilence = false
     /// Who is to be asked first, once the departure was taken.
     private var target: OriginID?
     /// The origin that is being made ready, and what came of it where that is told.
@@ -126,8 +124,10 @@ package struct OriginWatch: Sendable {
 
     /// Media has been awaited for a while.
     ///
-    /// - Returns: why the origin is to be left now.
-    mutating func looked(_ scene: Scene, _ handoff: inout HandoffController) -> ChangeEvent? {
+    /// - Returns: why the origin is to be left now, and whether that is the silence of all flows.
+    mutating func looked(
+        _ scene: Scene, _ handoff: inout HandoffController
+    ) -> (event: ChangeEvent, isSilence: Bool)? {
         lookForAlternates(scene, &handoff)
         if let level = scene.sight.level {
             delivery.playing(at: scene.now, level: level)
@@ -140,8 +140,8 @@ package struct OriginWatch: Sendable {
             return nil
         }
         guard let departure = departure.take() else { return nil }
-        (target, departsForSilence) = (departure.target, departure.isSilence)
-        return departure.event
+        target = departure.target
+        return (departure.event, departure.isSilence)
     }
 
     /// The origin is left for the reason that was kept, between two packets.

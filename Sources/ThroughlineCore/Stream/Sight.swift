@@ -4,8 +4,6 @@ package struct Sight: Sendable {
     package var level: Duration?
     /// What is played comes from later to earlier.
     package var isBackward = false
-    /// Media comes and is presented as fast as it lasts, so that its coming tells how fast the origin delivers.
-    package var isTelling = false
     /// Bytes of another origin could be made ready to go on under the ingest that is played.
     package var mayPrepareBytes = false
     package var ready = Readiness()

@@ -217,9 +217,9 @@ package struct StreamMachine: Sendable {
         case .arrived(let isInBuffer, let trickle): watch.arrived(isInBuffer: isInBuffer, trickle, scene, &handoff)
         case .awaitsNothing: watch.awaitsNothing(scene, &handoff)
         case .looked:
-            let event = watch.looked(scene, &handoff)
+            let reason = watch.looked(scene, &handoff)
             let orders = watch.takeOrders()
-            return event.map { orders + [.leave($0, isForSilence: watch.departsForSilence)] } ?? orders
+            return reason.map { orders + [.leave($0.event, isForSilence: $0.isSilence)] } ?? orders
         case .stays(let moment): watch.stays(at: moment)
         case .delivered(let media, let flows):
             watch.delivered(media, flows: flows, scene, &handoff)

@@ -214,14 +214,6 @@ import Testing
         #expect(player.account.missing == .zero && player.defects.isEmpty)
     }
 
-    @Test func anEndThatComesEarlyIsMissing() {
-        var player = Player()
-        player.play(0..<5000)
-        player.account.mediaEndsEarly(before: .seconds(6), origin: OriginID(0))
-        player.end()
-        #expect(player.account.missing == .seconds(1) && player.account.played == .seconds(5))
-    }
-
     @Test func whateverIsAddedFewGroupsAreOpen() {
         var united = UnitedTime()
         for index in 0..<10_000 as Range<Int64> {

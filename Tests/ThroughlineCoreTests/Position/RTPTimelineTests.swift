@@ -216,7 +216,6 @@ internal import ThroughlineCore
                         timestamp: .random(in: 0 ... .max, using: &random), at: now)
                     _ = timeline.wallClock(at: MediaTime(flicks: .random(in: .min ... .max, using: &random)))
                     _ = timeline.lead(over: timeline)
-                    _ = timeline.senderClock.driftAgainstArrivalPartsPerMillion
                 }
             }
         }

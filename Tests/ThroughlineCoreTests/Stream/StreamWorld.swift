@@ -181,7 +181,6 @@ struct StreamWorld {
     private var sight: Sight {
         var sight = Sight()
         sight.level = isPlaying ? level : nil
-        sight.isTelling = isPlaying
         sight.mayPrepareBytes = true
         sight.ready.session = session
         return sight
