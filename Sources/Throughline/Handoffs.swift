@@ -115,26 +115,22 @@ final class Handoffs {
 
     /// Carries out an order, and those that follow from it, until it is known where the bytes of a source go on.
     ///
-    /// - Parameter pending: what is to be done instead once the source is closed.
-    func whereBytesGoOn(
-        _ order: HandoffController.Order, _ pending: inout HandoffController.Order?
-    ) -> SourceAnswer {
+    /// - Returns: the answer, and what is to be done instead once the source is closed.
+    func whereBytesGoOn(_ order: HandoffController.Order) -> (SourceAnswer, instead: HandoffController.Order?) {
         var order = order
         while !stream.abort.isAborted {
             switch order {
-            case .resume(let next): return .resume(next, hedging(next))
+            case .resume(let next): return (.resume(next, hedging(next)), nil)
             case .wait(let moment):
-                guard let following = wait(until: moment) else { return .close }
+                guard let following = wait(until: moment) else { return (.close, nil) }
                 order = following
             case .replace(let next):
-                guard let following = replace(on: next) else { return .close }
+                guard let following = replace(on: next) else { return (.close, nil) }
                 order = following
-            case .open, .giveUp, .stay:
-                pending = order
-                return .close
+            case .open, .giveUp, .stay: return (.close, order)
             }
         }
-        return .close
+        return (.close, nil)
     }
 
     /// Who may be asked for the bytes beside an origin.
@@ -159,7 +155,7 @@ final class Handoffs {
             move, to: origin,
             HandoffLog.Join(grade: .byteExact, evidence: evidence, byteOffset: byte, standby: standby), record)
         standbys.changed()
-        intake.goesOn()
+        intake.countJoin()
     }
 
     // MARK: - Another ingest
@@ -170,7 +166,7 @@ final class Handoffs {
     /// - Returns: what to do where that came to nothing; nil where it has joined, or the stream is over.
     func replace(on origin: OriginID) -> HandoffController.Order? {
         guard let line = intake.line else { preconditionFailure("replace before open") }
-        if line.isBackward { return end(joiner.joinBackwards(origin, line), on: origin) }
+        if line.isBackward { return follow(joiner.joinBackwards(origin, line), on: origin) }
         let playsOn = mayPlayOn
         watcher.decide(.playsOn(playsOn))
         // The thread of a trial may set this until it has ended.
@@ -196,25 +192,34 @@ final class Handoffs {
                 }
                 // Nothing more is read of the ingest that is left, so that another search finds its end.
                 let outcome = joiner.join(found, line, atOnce: !playsOn)
-                guard case .again(let again) = outcome else { return end(outcome, on: origin) }
+                guard case .again(let again) = outcome else { return follow(outcome, on: origin) }
                 trial = again
             } catch {
                 switch error {
-                case .opening(let error): return error.isAborted ? nil : attemptFailed(error.failure, on: origin)
+                case .opening(let error):
+                    return error.isAborted ? cameToNothing(on: origin) : attemptFailed(error.failure, on: origin)
                 case .search(.attempt(let failure)): return attemptFailed(failure, on: origin)
-                case .search: return nil
+                case .search: return cameToNothing(on: origin)
                 }
             }
         }
     }
 
-    private func end(_ outcome: Joiner.Outcome, on origin: OriginID) -> HandoffController.Order? {
+    private func follow(_ outcome: Joiner.Outcome, on origin: OriginID) -> HandoffController.Order? {
         switch outcome {
         case .failed(let failure): return attemptFailed(failure, on: origin)
-        case .joined(let joined): hasJoined(joined)
-        case .aborted, .again: break
+        case .joined(let joined):
+            hasJoined(joined)
+            return nil
+        case .aborted, .again: return cameToNothing(on: origin)
         }
-        return nil
+    }
+
+    /// An attempt was broken off: with the stream, or for no reason that is known.
+    private func cameToNothing(on origin: OriginID) -> HandoffController.Order? {
+        if stream.abort.isAborted { return nil }
+        let event = ChangeEvent(cause: .other, detail: "\(stream.record.url(origin)): reading it was broken off")
+        return attemptFailed(.undelivered(event), on: origin)
     }
 
     /// Another ingest is to be read next.

@@ -130,7 +130,7 @@ final class Reader: Handoffs.Reading {
             changes.migrate(to: target, at: npt)
         }
         if changes.isDueNow {
-            let step = follow(changes.now(runner), of: runner)
+            let step = next(after: changes.now(runner), of: runner)
             if case .goesOn = step {} else { return step }
         }
         if Instant.now >= handoffs.staysUntil { (handoffs.staysUntil, handoffs.stayIsOver) = (.never, true) }
@@ -183,7 +183,7 @@ final class Reader: Handoffs.Reading {
             // libavformat may hand out what it had read before the flows were selected.
             guard intake.isPlayed(packet.flow) else { continue }
             if changes.isPlanned || news != nil {
-                let step = follow(changes.take(packet, of: runner, news: news.take()), of: runner)
+                let step = next(after: changes.take(packet, of: runner, news: news.take()), of: runner)
                 if case .goesOn = step { continue }
                 // It is read on where nobody else can be had.
                 runner.giveBack(&packets)
@@ -198,7 +198,7 @@ final class Reader: Handoffs.Reading {
     }
 
     /// What was planned leads to something.
-    private func follow(_ step: PlannedChanges.Step, of runner: Runner) -> Step {
+    private func next(after step: PlannedChanges.Step, of runner: Runner) -> Step {
         switch step {
         case .goesOn: return .goesOn
         case .over: return .over
@@ -276,11 +276,17 @@ final class Reader: Handoffs.Reading {
             handoffs.group.fails(event)
             return .close
         }
-        return handoffs.whereBytesGoOn(handoffs.observe(event, canResume: canResume), &pendingOrder)
+        return answer(handoffs.observe(event, canResume: canResume))
     }
 
     func resumeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) -> SourceAnswer {
-        handoffs.whereBytesGoOn(handoffs.attemptFailed(failure, on: origin), &pendingOrder)
+        answer(handoffs.attemptFailed(failure, on: origin))
+    }
+
+    private func answer(_ order: HandoffController.Order) -> SourceAnswer {
+        let (answer, instead) = handoffs.whereBytesGoOn(order)
+        if let instead { pendingOrder = instead }
+        return answer
     }
 
     /// A runner stands between two packets, and asks where to go on.
@@ -342,7 +348,7 @@ final class Reader: Handoffs.Reading {
             guard intake.flush() else { return .over }
             // A seek throws away what was received last: how far that went tells nothing of where the origin ends.
             if stream.viewer.leaves { return .goesOn }
-            let step = follow(changes.ended(runner), of: runner)
+            let step = next(after: changes.ended(runner), of: runner)
             if case .goesOn = step {} else { return step }
         }
         let hadOrder = pendingOrder != nil
@@ -553,9 +559,12 @@ final class Reader: Handoffs.Reading {
         case .still(let stop):
             switch stop {
             case .ended: return nil
-            case .failed(.changed(let event)): handoffs.group.fails(event)
+            case .failed(.changed(let event)):
+                handoffs.group.fails(event)
+                return nil
             case .failed(.broken(let media)):
                 handoffs.group.fails(Self.event(media, stream.record.url(runner.origin)))
+                return nil
             case .failed(.interrupted), .failed(.playsForwards), .parked, .left: break
             }
         case .nothing:

@@ -17,7 +17,8 @@ internal import ThroughlineTransport
 /// | announced changes, and what the viewer wants | `PlannedChanges`, `Navigator` |
 /// | packets on their way | `Intake`, `Presentation` |
 final class Session: @unchecked Sendable {
-    // Unchecked: `stream`, `lanes` and `outputStop` are for any thread; all else is the loop's thread's.
+    // Unchecked: `stream`, `lanes` and `outputStop` are for any thread, as is what is said to be; all else is the loop's
+    // thread's.
     let stream: StreamContext
     let lanes = OutputLanes()
     private let outputs: [Output]
@@ -55,7 +56,7 @@ final class Session: @unchecked Sendable {
         reader = Reader(
             stream, intake, changes, navigator, refilling, judge, standbys, joiner, watcher, handoffs)
         handoffs.reader = reader
-        supervisor.serve(intake, navigator, judge, watcher, handoffs, reader)
+        supervisor.serve(navigator, judge, watcher, handoffs, reader)
         intake.owner = self
     }
 
@@ -63,9 +64,6 @@ final class Session: @unchecked Sendable {
 
     /// Plays to the end. Called on the loop's thread.
     func run() {
-        for index in stream.origins.all.indices where stream.origins.isReadOnce(OriginID(index)) {
-            stream.machine.withLock { $0.isReadOnce(OriginID(index)) }
-        }
         var next: HandoffController.Order? = watcher.handoff(.begins)
         while !stream.abort.isAborted {
             // An ingest that has joined goes before whatever else was to be done.
@@ -78,6 +76,13 @@ final class Session: @unchecked Sendable {
             }
         }
         finish()
+    }
+
+    /// Tells the machine which origins give their bytes once; a file system that hesitates holds up nothing that has begun.
+    private func noteReadOnce() {
+        for index in stream.origins.all.indices where stream.origins.isReadOnce(OriginID(index)) {
+            stream.machine.withLock { $0.isReadOnce(OriginID(index)) }
+        }
     }
 
     /// - Returns: what to do next; nil where the stream is over, or the group has another ingest next.
@@ -119,12 +124,15 @@ final class Session: @unchecked Sendable {
     /// Ends the stream from any thread; what was presented so far stays whole.
     func stop() { end(StreamError(code: .stopped, message: "stopped")) }
 
+    /// The same for a reason; from any thread.
     private func end(_ error: StreamError) {
         stream.record.failed(error)
+        // Before anything wakes the loop: what ends from here on is not whole.
+        stream.viewer.stop()
         outputStop.set()
         stream.buffer.abort()
         stream.abort.abort()
-        stream.viewer.stop()
+        stream.viewer.interrupt()
     }
 
     private func giveUp(_ reason: String) {
@@ -217,14 +225,16 @@ final class Session: @unchecked Sendable {
             return nil
         }
         guard !stream.abort.isAborted, presentation.begin(ingest.flows, played: selected, end: end) else { return nil }
+        noteReadOnce()
+        // Before anybody hears of it, and asks who is played.
+        watcher.decide(
+            .joined(ingest.origin, .ingest(HandoffCost(opening: ingest.traits.openingTime))), watcher.sight)
         stream.record.opened(
             StreamRecord.Opened(
                 container: ingest.container, duration: ingest.duration, flows: ingest.flows.map(\.flowDescription)),
             by: ingest.origin)
         opened.play()
         stream.twins.plays(ingest.accounts?.twinEnd)
-        watcher.decide(
-            .joined(ingest.origin, .ingest(HandoffCost(opening: ingest.traits.openingTime))), watcher.sight)
         standbys.changed()
         return reader.play(opened.runner)
     }

@@ -113,10 +113,10 @@ final class ViewerDesk: Sendable {
     }
 
     /// The stream ends, now.
-    func stop() {
-        state.withLockAndWake { $0.isStopped = true }
-        state.withLock { $0.interrupt }?()
-    }
+    func stop() { state.withLockAndWake { $0.isStopped = true } }
+
+    /// Wakes the loop where it waits for the ingest.
+    func interrupt() { state.withLock { $0.interrupt }?() }
 
     var isStopped: Bool { state.withLock { $0.isStopped } }
     var isPaused: Bool { state.withLock { $0.isPaused } }

@@ -67,6 +67,7 @@ final class Watcher {
         case .letGo: runner?.prepare(.letGo)
         case .wantsSession(let isWanted): standbys.wantsSession(isWanted)
         case .probe(let origin):
+            probe?.end()
             probe = ReturnProbe(
                 stream.origins[origin], transport: stream.configuration.rtspTransport,
                 at: stream.buffer.playhead ?? .zero, abort: stream.abort)
@@ -174,8 +175,8 @@ final class Watcher {
             lastBytes = max(lastBytes, all)
         }
         guard isTelling(isPending) else { return }
-        decide(.delivered(delivery(received: received, unpacked: received - bytes, of: runner), flows: flows), sight)
         lookAtProbe()
+        decide(.delivered(delivery(received: received, unpacked: received - bytes, of: runner), flows: flows), sight)
     }
 
     private func delivery(received: Int, unpacked: Int, of runner: Runner) -> Delivery {

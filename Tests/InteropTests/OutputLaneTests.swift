@@ -44,6 +44,24 @@ internal import ThroughlineCore
     }
 
     @Test(
+        "A FIFO that has joined and that nobody reads holds up neither the stream nor its end", .timeLimit(.minutes(25)),
+        arguments: [Configuration.Pacing.fast, .realtime])
+    func unread(_ pacing: Configuration.Pacing) async throws {
+        let place = try TemporaryDirectory()
+        try #require(mkfifo(place.path("fifo"), 0o600) == 0)
+        var configuration = Configuration(origins: [Origin(url: Fixtures.path(Self.file))])
+        (configuration.pacing, configuration.to) = (pacing, .seconds(4))
+        let output = Output.file(path: place.path("a.ts"))
+        let stream = try ResilientStream(configuration: configuration, outputs: [output])
+        try stream.join(.file(path: place.path("fifo"), format: "mpegts"))
+        let summary = await stream.run()
+        #expect(summary.error == nil)
+        #expect(summary.warnings.contains { $0.contains("nobody reads it") }, "\(summary.warnings)")
+        #expect(summary.gapCount == 0 && summary.missing == .zero)
+        #expect(try bytes(output).count > 10_000)
+    }
+
+    @Test(
         "A stop while nobody reads a pipe ends soon, and the file beside it is whole", .timeLimit(.minutes(25)),
         arguments: [Configuration.Pacing.fast, .realtime])
     func stops(_ pacing: Configuration.Pacing) async throws {

@@ -53,7 +53,7 @@ internal import ThroughlineMedia
     func beforeTheEndThatWasAskedFor() throws {
         let session = session(.realtime, to: .seconds(1))
         #expect(!session.intake.isAllDone(isRealtime: false))
-        session.intake.received(0, due: .seconds(1))
+        session.intake.rangeEnd?.received(0, due: .seconds(1))
         #expect(session.intake.isAllDone(isRealtime: false))
         try push(0, into: session)
         session.stream.viewer.ask(.seek(.zero), of: nil)

@@ -8,7 +8,6 @@ internal import ThroughlineTransport
 /// `origin`, `openBound`, `hasAlternative` and `awaitGrowth` may be called from any thread.
 final class LoopSupervisor: SourceSupervisor {
     private let stream: StreamContext
-    private weak var intake: Intake?
     private weak var navigator: Navigator?
     private weak var judge: EndJudge?
     private weak var watcher: Watcher?
@@ -19,11 +18,10 @@ final class LoopSupervisor: SourceSupervisor {
 
     /// Once, before anything is opened.
     func serve(
-        _ intake: Intake, _ navigator: Navigator, _ judge: EndJudge, _ watcher: Watcher, _ handoffs: Handoffs,
-        _ reader: Reader
+        _ navigator: Navigator, _ judge: EndJudge, _ watcher: Watcher, _ handoffs: Handoffs, _ reader: Reader
     ) {
-        (self.intake, self.navigator, self.judge) = (intake, navigator, judge)
-        (self.watcher, self.handoffs, self.reader) = (watcher, handoffs, reader)
+        (self.navigator, self.judge, self.watcher) = (navigator, judge, watcher)
+        (self.handoffs, self.reader) = (handoffs, reader)
     }
 
     // MARK: Asked
@@ -63,10 +61,6 @@ final class LoopSupervisor: SourceSupervisor {
     func hedged(with origin: OriginID) { watcher?.decide(.hedged(origin)) }
     func hedgeFailed(_ failure: HandoffController.AttemptFailure, on origin: OriginID) {
         handoffs?.hedgeFailed(failure, on: origin)
-    }
-    func prepared(_ origin: OriginID, _ result: Result<Void, ByteTrial.Failure>) {
-        guard let watcher else { return }
-        watcher.decide(.prepared(origin, Preparation(result)), watcher.sight)
     }
     func preparationIsStale() {
         guard let watcher else { return }

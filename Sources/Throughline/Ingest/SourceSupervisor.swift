@@ -2,7 +2,7 @@ internal import ThroughlineCore
 
 /// Whom an ingest tells what it meets while it is read, and asks what to do.
 ///
-/// Called on the thread that reads the ingest; `origin`, `openBound`, `hasAlternative` and `prepared` from any.
+/// Called on the thread that reads the ingest; `origin`, `openBound`, `hasAlternative`, `awaitGrowth` and `prepared` from any.
 protocol SourceSupervisor: AnyObject {
     // MARK: Asked
 

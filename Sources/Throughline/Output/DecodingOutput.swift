@@ -12,7 +12,9 @@ final class DecodingOutput: PacketOutput {
     /// Packets that decoders refused, and frames that they marked as damaged.
     var errorCount: Int { decoders.reduce(0) { $0 + ($1?.errorCount ?? 0) } }
 
-    init(_ target: Output, flows: [FlowFormat], stop: DescriptorOutput.StopFlag) throws(OutputError) {
+    init(
+        _ target: Output, flows: [FlowFormat], stop: DescriptorOutput.StopFlag, gate: ReaderGate? = nil
+    ) throws(OutputError) {
         let count = (flows.map(\.index).max() ?? -1) + 1
         decoders = Array(repeating: nil, count: count)
         frames = Array(repeating: 0, count: count)
@@ -33,7 +35,7 @@ final class DecodingOutput: PacketOutput {
                 raw.append(form)
             } catch { leftOut.append("\(flow): \(error); it is left out") }
         }
-        output = try MuxerOutput(target, flows: raw, start: .zero, stop: stop)
+        output = try MuxerOutput(target, flows: raw, start: .zero, stop: stop, gate: gate)
         warnings = leftOut + output.warnings
     }
 

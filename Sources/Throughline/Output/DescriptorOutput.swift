@@ -2,6 +2,13 @@ import Glibc
 internal import Synchronization
 internal import ThroughlineMedia
 
+/// Whether a FIFO may go on waiting for its first reader. From any thread.
+final class ReaderGate: Sendable {
+    private let flag = Atomic<Bool>(false)
+    func shut() { flag.store(true, ordering: .releasing) }
+    var isShut: Bool { flag.load(ordering: .acquiring) }
+}
+
 /// Bytes into a file or a pipe. A pipe whose reader is slow is waited for, until `stop`.
 ///
 /// A file is opened with the first byte: what stands there is not touched before the muxer has taken the flows.
@@ -13,6 +20,7 @@ final class DescriptorOutput: ByteOutput {
     private let file: (path: String, overwrites: Bool)?
     private let name: String
     private let stop: StopFlag
+    private let gate: ReaderGate?
     let isSeekable: Bool
     /// Why bytes were not taken.
     private(set) var failure: OutputError?
@@ -24,8 +32,8 @@ final class DescriptorOutput: ByteOutput {
         var isSet: Bool { flag.load(ordering: .acquiring) }
     }
 
-    init(_ output: Output, stop: StopFlag) throws(OutputError) {
-        self.stop = stop
+    init(_ output: Output, stop: StopFlag, gate: ReaderGate? = nil) throws(OutputError) {
+        (self.stop, self.gate) = (stop, gate)
         try OutputTarget.check(output)
         var status = stat()
         switch output {
@@ -66,6 +74,10 @@ final class DescriptorOutput: ByteOutput {
             case ENXIO where isFIFO:
                 if stop.isSet {
                     failure = OutputError(message: "\(name): stopped while nobody read it", isAborted: true)
+                    return false
+                }
+                if gate?.isShut ?? false {
+                    failure = OutputError(message: "\(name): nobody reads it; it is left out")
                     return false
                 }
                 poll(nil, 0, 20)

@@ -9,9 +9,9 @@ final class MuxerOutput: PacketOutput {
 
     /// - Parameter start: NPT that is zero in the container.
     init(
-        _ output: Output, flows: [FlowFormat], start: NPT, stop: DescriptorOutput.StopFlag
+        _ output: Output, flows: [FlowFormat], start: NPT, stop: DescriptorOutput.StopFlag, gate: ReaderGate? = nil
     ) throws(OutputError) {
-        let bytes = try DescriptorOutput(output, stop: stop)
+        let bytes = try DescriptorOutput(output, stop: stop, gate: gate)
         let muxer = try Self.open(output, flows: flows, start: start, bytes: bytes)
         self.bytes = bytes
         self.muxer = muxer

@@ -30,6 +30,8 @@ final class OutputWriter: Sendable {
 
     /// What it leaves by, where it has joined later.
     let id: OutputID?
+    /// How long it may wait for a first reader.
+    let gate = ReaderGate()
     private let limits: LaneLimits
     private let state = Guarded(State())
 
@@ -103,7 +105,11 @@ final class OutputWriter: Sendable {
     var isFull: Bool { state.withLock { !$0.hasEnded && $0.queue.isBeyond(limits) } }
 
     /// Nothing more comes: it ends once it has written what it has.
-    func end() { state.withLockAndWake { $0.isEnding = true } }
+    func end() {
+        state.withLockAndWake { $0.isEnding = true }
+        // Whoever joins to leave again before anybody reads it has nothing to wait for.
+        if id != nil { gate.shut() }
+    }
 
     /// Waits for its end.
     ///

@@ -26,7 +26,7 @@ final class Intake {
     /// By flow, whether it is played.
     private var selection: [Bool] = []
     /// Whether the flows have reached the end that was asked for.
-    private var rangeEnd: RangeEnd?
+    var rangeEnd: RangeEnd?
     /// Where the stream begins, or where the viewer went last.
     private(set) var start: NPT
     /// How many times the stream has gone on from another connection.
@@ -129,9 +129,8 @@ final class Intake {
     }
 
     /// The stream goes on from another connection, with nothing to be put on the line before.
-    func goesOn() { joins += 1 }
+    func countJoin() { joins += 1 }
 
-    var isEmpty: Bool { batch.isEmpty }
     /// At full speed a short wait is nothing to wake the other thread for.
     var isWorthFlushing: Bool {
         stream.isPaced || batch.count >= batchLimit / 2 || Instant.now - lastFlush >= .milliseconds(50)
@@ -177,9 +176,6 @@ final class Intake {
         let played = flows.lazy.filter { !$0.isSparse && self.isSelected($0) }.map(\.index)
         return rangeEnd?.isReached(by: played, isRealtime: isRealtime) ?? false
     }
-
-    /// A packet of a flow was received.
-    func received(_ flow: Int, due: MediaTime?) { rangeEnd?.received(flow, due: due) }
 
     // MARK: - Where the flows stand
 

@@ -20,7 +20,7 @@ final class Pacer {
     /// Those that write what they have still, and get nothing more.
     private var leaving: [OutputWriter] = []
     private let joins: OutputLanes
-    private let open: @Sendable (Output, NPT) throws(OutputError) -> any PacketOutput
+    private let open: @Sendable (Output, NPT, ReaderGate) throws(OutputError) -> any PacketOutput
     /// They begin with the next key frame.
     private var joining: [(id: OutputID, output: Output)] = []
     private var lanes: [PacketLane] = []
@@ -48,7 +48,7 @@ final class Pacer {
     ///     file system that hesitates, or a FIFO that has no reader yet, holds up nobody else.
     init(
         buffer: PlayoutBuffer, outputs: [any PacketOutput], limits: LaneLimits, joins: OutputLanes,
-        open: @escaping @Sendable (Output, NPT) throws(OutputError) -> any PacketOutput,
+        open: @escaping @Sendable (Output, NPT, ReaderGate) throws(OutputError) -> any PacketOutput,
         flows: [FlowFormat], played: [FlowFormat], from begin: NPT?,
         firstOut: @escaping (MediaTime) -> Void, firstShown: @escaping () -> Void,
         batchOut: @escaping (inout PresentationAccount) -> Void, outputFailed: @escaping (OutputError, Bool) -> Void
@@ -77,7 +77,7 @@ final class Pacer {
     func run() throws(OutputError) {
         for output in outputs {
             nonisolated(unsafe) let handed = output  // Handed over to the thread.
-            write(nil) { handed }
+            write(nil) { _ in handed }
         }
         outputs = []
         var batch = UniqueDeque<Packet>()
@@ -127,6 +127,8 @@ final class Pacer {
             if isWanted { publish(PacketStore(wanted, flows: laneFlows, leader: leader)) }
             try letGoOfEnded()
             while writers.contains(where: \.isFull) {
+                // One that has joined is not waited for before it has a reader.
+                for writer in writers where writer.id != nil && writer.isFull { writer.gate.shut() }
                 joins.waitForNews()
                 joinAndLeave()
                 try letGoOfEnded()
@@ -155,10 +157,11 @@ final class Pacer {
 
     /// Begins to write an output.
     private func write(
-        _ id: OutputID?, _ open: @escaping @Sendable () throws(OutputError) -> any PacketOutput
+        _ id: OutputID?, _ open: @escaping @Sendable (ReaderGate) throws(OutputError) -> any PacketOutput
     ) {
         let writer = OutputWriter(id: id, limits: limits)
-        writer.begin(open) { [buffer] in
+        let gate = writer.gate
+        writer.begin({ () throws(OutputError) in try open(gate) }) { [buffer] in
             buffer.written($0)
         } changed: { [buffer, joins] hasEnded in
             joins.outputChanged()
@@ -191,7 +194,17 @@ final class Pacer {
     /// All at once, so that none waits for another.
     private func finishOutputs() throws(OutputError) {
         for writer in writers { writer.end() }
-        while !writers.isEmpty { try letGo(0) }
+        let ended = writers.map { (error: $0.join(), hadJoined: $0.id != nil) }
+        writers = []
+        let isAnyWhole = ended.contains { $0.error == nil }
+        for (index, end) in ended.enumerated() {
+            guard let error = end.error else { continue }
+            if !isAnyWhole, index == ended.count - 1, !end.hadJoined {
+                waitForLeaving()
+                throw error
+            }
+            outputFailed(error, end.hadJoined)
+        }
         waitForLeaving()
     }
 
@@ -221,7 +234,7 @@ final class Pacer {
         let batch = PacketBatch(store, first..<store.count, dropped: 0)
         let start = batch.due ?? .zero
         for (id, output) in joining {
-            write(id) { [open] () throws(OutputError) in try open(output, start) }
+            write(id) { [open] gate throws(OutputError) in try open(output, start, gate) }
             writers.last?.append(batch)
         }
         joining = []

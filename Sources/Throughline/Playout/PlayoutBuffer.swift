@@ -425,8 +425,12 @@ final class PlayoutBuffer: Sendable {
         return state.outputShift
     }
 
-    /// Takes back what an output has written, for the ingest's thread to free it. From any thread.
-    func written(_ batch: PacketBatch) { state.withLock { $0.bin.batches.append(batch) } }
+    /// Takes back what an output has written, for the ingest's thread to free it, as long as that comes by. From any thread.
+    func written(_ batch: PacketBatch) {
+        state.withLock { state in
+            if !state.isEnded, !state.isComplete { state.bin.batches.append(batch) }
+        }
+    }
 
     /// Has the pacer look up, whatever it waits for. From any thread.
     func call() { state.withLockAndWake { $0.isCalled = true } }

@@ -37,8 +37,8 @@ final class Presentation {
         for warning in opened.flatMap(\.warnings) { stream.record.warn(warning) }
         let pacer = Pacer(
             buffer: stream.buffer, outputs: opened, limits: OutputWriter.limits(isPaced: stream.isPaced), joins: lanes,
-            open: { output, start throws(OutputError) in
-                let opened = try Self.open(output, played, from: start, stop)
+            open: { output, start, gate throws(OutputError) in
+                let opened = try Self.open(output, played, from: start, stop, gate)
                 for warning in opened.warnings { stream.record.warn(warning) }
                 return opened
             },
@@ -70,11 +70,12 @@ final class Presentation {
     }
 
     private static func open(
-        _ output: Output, _ flows: [FlowFormat], from start: NPT, _ stop: DescriptorOutput.StopFlag
+        _ output: Output, _ flows: [FlowFormat], from start: NPT, _ stop: DescriptorOutput.StopFlag,
+        _ gate: ReaderGate? = nil
     ) throws(OutputError) -> any PacketOutput {
         output.isDecoded
-            ? try DecodingOutput(output, flows: flows, stop: stop)
-            : try MuxerOutput(output, flows: flows, start: start, stop: stop)
+            ? try DecodingOutput(output, flows: flows, stop: stop, gate: gate)
+            : try MuxerOutput(output, flows: flows, start: start, stop: stop, gate: gate)
     }
 
     /// Waits until all has been presented, or the stream was stopped.

@@ -161,11 +161,12 @@ final class StreamRecord: Sendable {
                 gaps: buffer.gaps, gapCount: buffer.gapCount, gapTotal: buffer.gapTotal, playingTime: final.playingTime,
                 seeks: state.seeks, presentation: state.presentation, duplicate: final.duplicate,
                 standby: final.standby, warnings: state.warnings,
-                origins: origins.all.enumerated().map { index, origin in
-                    let health = final.roster[OriginID(index)]
+                // One more may have been named since.
+                origins: zip(final.roster.ids, origins.all).map { id, origin in
+                    let health = final.roster[id]
                     return Summary.OriginRecord(
                         url: redacted(origin.url), failures: health.failures, ruledOut: health.ruledOut,
-                        tally: final.tallies.origins[OriginID(index)] ?? PresentationAccount.Tally())
+                        tally: final.tallies.origins[id] ?? PresentationAccount.Tally())
                 })
         }
     }

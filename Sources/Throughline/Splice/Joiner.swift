@@ -191,7 +191,7 @@ final class Joiner {
         line.adopt(
             ingest.flows, mapping: mapping, gates: Array(repeating: line.gateBelow, count: count), aligner: nil,
             ends: Array(repeating: nil, count: count), isOtherEncode: true)
-        intake.goesOn()
+        intake.countJoin()
         return .joined(
             Joined(
                 opened: opened, grade: .frameAligned,

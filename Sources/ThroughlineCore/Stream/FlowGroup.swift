@@ -1,4 +1,4 @@
-/// The ingests of the flows that come from one place and move together: what is read, and what is held beside that.
+/// The ingests of the flows that come from one place and move together: the one that is read, and one that is held.
 ///
 /// | held | what it is | what becomes of it |
 /// | --- | --- | --- |
@@ -8,8 +8,8 @@
 /// | `standing` | over for good | the end stands, unless one that says that it has more can be joined |
 /// | `next` | has joined | read next |
 ///
-/// Never more than one is held beside the one that is read, which may be the same. Whoever is not needed any more is given
-/// back by the method that made it so, to be stopped.
+/// The one that is held may be the one that is read. Whoever is not needed any more is given back by the method that made it
+/// so, to be stopped. One that has joined is never displaced.
 package struct FlowGroup<Ingest: AnyObject> {
     package enum Held {
         case nothing
@@ -69,11 +69,12 @@ package struct FlowGroup<Ingest: AnyObject> {
     // MARK: - What is held
 
     /// It delivers still, and is to be left.
-    package mutating func leaves(_ ingest: Ingest) { held = .leaving(ingest, failed: nil) }
+    package mutating func leaves(_ ingest: Ingest) { hold(.leaving(ingest, failed: nil)) }
     /// It has ended before its time.
-    package mutating func ended(_ ingest: Ingest) { held = .ended(ingest) }
+    package mutating func ended(_ ingest: Ingest) { hold(.ended(ingest)) }
     /// It has ended, and somebody says that there is more.
-    package mutating func stands(_ ingest: Ingest) { held = .standing(ingest) }
+    package mutating func stands(_ ingest: Ingest) { hold(.standing(ingest)) }
+    private mutating func hold(_ new: Held) { if !hasNext { held = new } }
     /// The one that is to be left has failed.
     package mutating func fails(_ event: ChangeEvent) {
         if case .leaving(let ingest, nil) = held { held = .leaving(ingest, failed: event) }
@@ -104,9 +105,12 @@ package struct FlowGroup<Ingest: AnyObject> {
 
     /// What has ended before its time, to be played out.
     package mutating func takeEnded() -> Ingest? {
-        guard case .ended(let ingest) = held else { return nil }
-        held = .nothing
-        return ingest
+        switch held {
+        case .ended(let ingest), .standing(let ingest):
+            held = .nothing
+            return ingest
+        case .nothing, .leaving, .next: return nil
+        }
     }
 
     /// Nothing that is held is needed any more.

@@ -63,6 +63,17 @@ internal import ThroughlineCore
         #expect(group.takeNext() === b)
     }
 
+    @Test func oneThatHasJoinedIsNeverDisplaced() {
+        var group = FlowGroup<Ingest>()
+        group.reads(a)
+        _ = group.joined(b)
+        group.leaves(a)
+        group.ended(a)
+        group.stands(a)
+        #expect(group.hasNext && group.readsNoMore() === a)
+        #expect(group.takeNext() === b)
+    }
+
     @Test func whatHasEndedIsPlayedOutOrDismissed() {
         var group = FlowGroup<Ingest>()
         group.reads(a)

@@ -25,10 +25,15 @@ internal import ThroughlineCore
 
         private let state = Guarded(State())
         private let act: @Sendable (Int) throws(OutputError) -> Void
+        private let failsAtEnd: Bool
         let warnings: [String] = []
 
         /// - Parameter act: what it does before it takes a packet, by the number of the packet.
-        init(_ act: @escaping @Sendable (Int) throws(OutputError) -> Void = { _ in }) { self.act = act }
+        init(
+            failsAtEnd: Bool = false, _ act: @escaping @Sendable (Int) throws(OutputError) -> Void = { _ in }
+        ) {
+            (self.failsAtEnd, self.act) = (failsAtEnd, act)
+        }
 
         var taken: [Taken] { state.withLock { $0.taken } }
         var dues: [Int64] { taken.map(\.due) }
@@ -43,7 +48,10 @@ internal import ThroughlineCore
         }
 
         func flush() {}
-        func finish() throws(OutputError) { state.withLock { $0.isFinished = true } }
+        func finish() throws(OutputError) {
+            if failsAtEnd { throw OutputError(message: "no trailer") }
+            state.withLock { $0.isFinished = true }
+        }
     }
 
     /// A reader that takes nothing until it is told to.
@@ -84,7 +92,7 @@ internal import ThroughlineCore
             let flows = Array(try FixtureReader("main.mp4").flows.prefix(1))
             let pacer = Pacer(
                 buffer: buffer, outputs: outputs, limits: OutputWriter.limits(isPaced: isPaced), joins: joins,
-                open: { _, _ throws(OutputError) in
+                open: { _, _, _ throws(OutputError) in
                     guard let joined else { throw OutputError(message: "cannot be opened") }
                     return joined
                 },
@@ -244,6 +252,26 @@ internal import ThroughlineCore
             #expect(
                 Set(playing.failures + ["\(playing.thrown ?? "") false"]) == ["full at 30 false", "full at 100 false"])
             if isPaced { #expect(playing.thrown == "full at 100") }
+        }
+    }
+
+    @Test("One that cannot be finished fails alone where another is whole", arguments: [true, false])
+    func unfinished(_ isLast: Bool) throws {
+        try World(seed: 1).run {
+            let (whole, broken) = (Sink(), Sink(failsAtEnd: true))
+            let playing = try Playing(isLast ? [whole, broken] : [broken, whole], count: 50)
+            playing.end()
+            #expect(playing.failures == ["no trailer false"] && playing.thrown == nil)
+            #expect(whole.isFinished && whole.dues == Self.pictures(0..<50))
+        }
+    }
+
+    @Test("Where none can be finished, the stream ends with the error of the last")
+    func noneFinished() throws {
+        try World(seed: 1).run {
+            let playing = try Playing([Sink(failsAtEnd: true), Sink(failsAtEnd: true)], count: 50)
+            playing.end()
+            #expect(playing.failures == ["no trailer false"] && playing.thrown == "no trailer")
         }
     }
 

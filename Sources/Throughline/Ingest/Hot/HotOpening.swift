@@ -4,7 +4,8 @@ internal import ThroughlineMedia
 internal import ThroughlineProtocols
 internal import ThroughlineTransport
 
-/// Opens what is to deliver beside the origin that is played, a little ahead of it. On the standby's thread.
+/// Opens what is to deliver beside the origin that is played, a little ahead of it. On the standby's thread, but for
+/// `outlook`.
 final class HotOpening: @unchecked Sendable {
     // Unchecked: `supervisor` is one whose answers may be asked for from any thread until the ingest is played.
     private let stream: StreamContext

@@ -60,6 +60,8 @@ final class Runner: @unchecked Sendable {
         relay.tellsAtOnce = isPaced
         if !isPaced { feed.runsAtSpeed() }
         interrupter = ingest.interrupter
+        let traits = ingest.traits
+        (isRealtime, container, makesDecodeTimes) = (traits.isRealtime, traits.container, traits.makesDecodeTimes)
         lastStatus = IngestStatus(ingest)
         relay.runner = self
     }
@@ -92,10 +94,10 @@ final class Runner: @unchecked Sendable {
     }
     /// Whether an origin that carries bytes could be made ready to go on under the ingest.
     var mayPrepareBytes: Bool { isStill ? ingest.resumable?.canPrepare ?? false : lastStatus.canPrepare }
-    // These never change.
-    var isRealtime: Bool { ingest.isRealtime }
-    var container: String { ingest.container }
-    var makesDecodeTimes: Bool { ingest.makesDecodeTimes }
+    // These never change, whatever becomes of the ingest.
+    let isRealtime: Bool
+    let container: String
+    let makesDecodeTimes: Bool
 
     /// Begins to read, or goes on.
     func goOn() {
