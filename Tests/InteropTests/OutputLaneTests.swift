@@ -44,7 +44,8 @@ internal import ThroughlineCore
     }
 
     @Test(
-        "A FIFO that has joined and that nobody reads holds up neither the stream nor its end", .timeLimit(.minutes(25)),
+        "A FIFO that has joined and that nobody reads holds up neither the stream nor its end",
+        .timeLimit(.minutes(25)),
         arguments: [Configuration.Pacing.fast, .realtime])
     func unread(_ pacing: Configuration.Pacing) async throws {
         let place = try TemporaryDirectory()

@@ -22,6 +22,39 @@ enum UTCTime {
         return start + rest
     }
 
+    /// `2010-02-19T14:54:23.031+08:00` (ISO 8601, as playlists write it); without a zone it is UTC.
+    static func parseISO(_ text: Substring) -> MediaTime? {
+        let text = text.trimmed
+        let bytes = Array(text.utf8.prefix(64))
+        guard bytes.count >= 16, bytes[4] == UInt8(ascii: "-"), bytes[7] == UInt8(ascii: "-"),
+            bytes[10] | 0x20 == UInt8(ascii: "t") || bytes[10] == 0x20, bytes[13] == UInt8(ascii: ":")
+        else { return nil }
+        func number(_ range: Range<Int>) -> Int64? {
+            range.upperBound <= bytes.count ? String(decoding: bytes[range], as: UTF8.self).decimal : nil
+        }
+        guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10), let hour = number(11..<13),
+            let minute = number(14..<16),
+            var time = time(year: year, month: month, day: day, hour: hour, minute: minute)
+        else { return nil }
+        var rest = bytes[16...]
+        if rest.first == UInt8(ascii: ":") {
+            let digits = rest.dropFirst().prefix { $0.isDigit || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: ",") }
+            guard let seconds = MediaTime(decimalSeconds: Substring(decoding: digits, as: UTF8.self)),
+                seconds < .seconds(61)
+            else { return nil }
+            time = time + seconds
+            rest = rest[digits.endIndex...]
+        }
+        guard let sign = rest.first, sign | 0x20 != UInt8(ascii: "z") else { return time }
+        guard sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") else { return nil }
+        let zone = rest.dropFirst().filter(\.isDigit)
+        guard zone.count == 2 || zone.count == 4, let value = String(decoding: zone, as: UTF8.self).decimal else {
+            return nil
+        }
+        let minutes = zone.count == 2 ? value * 60 : value / 100 * 60 + value % 100
+        return sign == UInt8(ascii: "+") ? time - .seconds(minutes * 60) : time + .seconds(minutes * 60)
+    }
+
     /// `Fri, 02 Apr 2021 14:55:49 GMT` (RFC 9110 section 5.6.7), and `Sat, Jun 27 2015 15:16:41 GMT`, as a widespread
     /// server library writes it.
     static func parseHTTPDate(_ text: Substring) -> MediaTime? {
