@@ -161,7 +161,8 @@ final class Pacer {
     ) {
         let writer = OutputWriter(id: id, limits: limits)
         let gate = writer.gate
-        writer.begin({ () throws(OutputError) in try open(gate) }) { [buffer] in
+        let opened: @Sendable () throws(OutputError) -> any PacketOutput = { () throws(OutputError) in try open(gate) }
+        writer.begin(opened) { [buffer] in
             buffer.written($0)
         } changed: { [buffer, joins] hasEnded in
             joins.outputChanged()
