@@ -8,7 +8,7 @@ internal import ThroughlineTransport
 final class EndJudge {
     enum Verdict {
         case ended
-        /// It has ended before its time.
+        /// The origin's media ends before the presentation does.
         case short(ChangeEvent)
         /// All was received that the origin knows of, and another one says that it has more.
         case goesOn(ChangeEvent, at: OriginID)
@@ -38,7 +38,7 @@ final class EndJudge {
         flowEnds = stated
         let url = stream.record.url(ingest.origin)
         let accounts = stream.buffer.accounts
-        // What is known of all flows together says little of some, or where captions may be the last to end.
+        // The end of all flows together is no end of a part of them, and captions may end after the pictures.
         let isPart = intake.flows.contains { $0.isSparse || !intake.isSelected($0) }
         let verdict = media.judge(
             ingest.origin,
@@ -84,7 +84,7 @@ final class EndJudge {
         guard !intake.isBackward, intake.line != nil else { return nil }
         let now = Instant.now
         let others = stream.machine.withLock { machine in
-            // Whoever has ended before its time says nothing of the end.
+            // An origin whose media ended too early cannot say where the presentation ends.
             machine.handoff.alternates(at: now)?.filter { machine.handoff.roster[$0.origin].lastCause != .endedShort }
         }
         let askable = (others ?? []).filter { $0.notBefore == nil && !stream.origins.isReadOnce($0.origin) }

@@ -102,7 +102,7 @@ final class Handoffs {
         return watcher.handoff(.stayEnded)
     }
 
-    /// Nobody can be asked before a moment.
+    /// Waits for the moment before which the machine wants no origin to be asked.
     ///
     /// - Returns: nil when the stream is over.
     func wait(until moment: Instant) -> HandoffController.Order? {
@@ -133,7 +133,7 @@ final class Handoffs {
         return (.close, nil)
     }
 
-    /// Who may be asked for the bytes beside an origin.
+    /// The order in which origins are asked for the same bytes, beginning with one.
     func hedging(_ pick: OriginID) -> HedgedOpening {
         standbys.dropHot(pick)
         let now = Instant.now
@@ -174,7 +174,7 @@ final class Handoffs {
         var trial = joiner.begin(origin, line, isPlayedOn: group.leaving != nil)
         if playsOn {
             playOn(until: trial)
-            // Its own patience stays what it was: whoever waits here calls it off without blame.
+            // The patience of the opening is not shortened under way: an origin that is called off here is not to blame.
             let isThere = !isAllDone && isAwaited(trial, on: origin)
             watcher.decide(.playsOn(false))
             if !isThere {
@@ -237,7 +237,7 @@ final class Handoffs {
         guard let (move, record) = watcher.decide(.joined(ingest.origin, .ingest(cost)), watcher.sight).made else {
             preconditionFailure("a join that was not ordered")
         }
-        // One that has more than the one before tells where the presentation ends.
+        // Where an origin ended early, the one that goes on tells how long the presentation is.
         if move.event.cause == .endedShort, let longer = ingest.duration { stream.record.lasts(atLeast: longer) }
         log.made(
             move, to: ingest.origin,
@@ -291,7 +291,7 @@ final class Handoffs {
     /// All that is played has reached the end that was asked for.
     var isAllDone: Bool { intake.isAllDone(isRealtime: group.read?.isRealtime ?? false) }
 
-    /// Nobody needs a runner any more that was to be left, or has ended.
+    /// Stops the runner that the group holds, and forgets what was held back of its packets.
     func dismiss() {
         group.dismiss()?.stop()
         changes.forget()

@@ -74,7 +74,7 @@ final class Navigator {
         go(runner, from: place, at: rate)
     }
 
-    /// It cannot be played backwards: it goes on forwards from where the viewer is.
+    /// Goes on forwards from where the viewer is, since the ingest cannot be played backwards.
     func goForwards(_ runner: Runner, because reason: String) {
         go(
             runner, from: viewerPlace,
@@ -169,7 +169,7 @@ final class Navigator {
     /// - Returns: false when the stream is over.
     func failedBackwards(_ event: ChangeEvent, _ runner: Runner, isPlanned: Bool) -> Bool {
         if isBeginningReceived {
-            // Nobody is needed to go on backwards.
+            // All that lies before was received: no other origin is needed.
             guard let isShown = playsOut() else { return false }
             if isShown, isPlanned, runner.halt() {
                 standAtBeginning(runner)

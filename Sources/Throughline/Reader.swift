@@ -33,7 +33,7 @@ final class Reader: Handoffs.Reading {
     private var order: HandoffController.Order?
     /// What is to be done once its bytes have ended, which broke, and went on nowhere.
     private var pendingOrder: HandoffController.Order?
-    /// It delivers still, and is played on where nobody else can be had.
+    /// The ingest delivers still, and is played on where no other can be had.
     private var mayStay = true
     /// What the next packet, or bytes before it, have announced.
     private var news: (notices: [ChangeWatch.Notice], findings: [ChangeWatch.Finding])?
@@ -65,7 +65,7 @@ final class Reader: Handoffs.Reading {
         (handoffs.isLeft, handoffs.stayIsOver) = (false, false)
         (follows, order, pendingOrder, mayStay, news) = (false, nil, nil, true, nil)
         refilling.begins()
-        // Nobody read while others were asked.
+        // While other origins were asked, this ingest was not read: no wait of it counts.
         watcher.nothingIsAwaited()
         if runner.isWaiting { watcher.mediaIsAwaited() }
         watcher.begins(runner)
@@ -185,7 +185,7 @@ final class Reader: Handoffs.Reading {
             if changes.isPlanned || news != nil {
                 let step = next(after: changes.take(packet, of: runner, news: news.take()), of: runner)
                 if case .goesOn = step { continue }
-                // It is read on where nobody else can be had.
+                // Packets behind the step are given again should the ingest be read on.
                 runner.giveBack(&packets)
                 if case .over = step, viewerGoesOn() { return .goesOn }
                 return step
@@ -216,7 +216,7 @@ final class Reader: Handoffs.Reading {
     private func handle(_ fact: RunnerFact, of runner: Runner) {
         switch fact {
         case .awaits:
-            // That may wait for room in the buffer: only from here on is it the origin that is waited for.
+            // A flush may wait for room in the buffer: only behind it is the origin waited for.
             intake.flush()
             watcher.mediaIsAwaited()
         case .arrived(_, let isInBuffer, let bytes):
@@ -368,7 +368,7 @@ final class Reader: Handoffs.Reading {
         if stream.abort.isAborted { return nil }
         if runner.still.hasFailed {
             playOut(runner)
-            // Whoever fails says why, and is replaced; where that did not happen it is no end of the stream all the same.
+            // An ingest that fails says why, and is replaced; where it did not, its end is no end of the stream.
             return .giveUp(reason: "\(stream.record.url(runner.origin)): reading it failed")
         }
         let order: HandoffController.Order
@@ -419,7 +419,7 @@ final class Reader: Handoffs.Reading {
         ChangeEvent(cause: .contentBroken, detail: "\(url): \(error)")
     }
 
-    /// Nobody goes on: what was received and is still in the demuxer is played all the same.
+    /// Plays what the demuxer still holds, since no other origin goes on.
     func playOut(_ runner: Runner) {
         if intake.isBackward { return }
         while let packet = runner.still.resumable?.rest() {
@@ -517,7 +517,7 @@ final class Reader: Handoffs.Reading {
     // MARK: - Reading on
 
     func readOn(_ runner: Runner, least: Duration, while isWanted: () -> Bool) {
-        // It is watched as it was, so that nobody waits for one that has fallen silent.
+        // The ingest is watched as before, so that nobody waits for one that has fallen silent.
         handoffs.group.readsOn(runner)
         watcher.reads(runner)
         stream.viewer.waits(at: runner.waker)

@@ -89,7 +89,7 @@ final class Session: @unchecked Sendable {
     private func carryOut(_ order: HandoffController.Order) -> HandoffController.Order? {
         switch order {
         case .open(let origin): return open(origin)
-        // Bytes go on under an ingest that is read: here none is.
+        // Bytes cannot be resumed where no ingest is read: another one is opened.
         case .replace(let origin), .resume(let origin): return handoffs.replace(on: origin)
         case .wait(let moment): return handoffs.wait(until: moment)
         case .stay(let moment): return stay(until: moment)
@@ -124,7 +124,7 @@ final class Session: @unchecked Sendable {
     /// Ends the stream from any thread; what was presented so far stays whole.
     func stop() { end(StreamError(code: .stopped, message: "stopped")) }
 
-    /// The same for a reason; from any thread.
+    /// Ends the stream for a reason, the first of which counts; from any thread.
     private func end(_ error: StreamError) {
         stream.record.failed(error)
         // Before anything wakes the loop: what ends from here on is not whole.

@@ -6,7 +6,7 @@ internal import ThroughlineTransport
 /// What all parts of a session work on. From any thread.
 final class StreamContext: Sendable {
     let configuration: Configuration
-    /// Those of the configuration, and those that were named and allowed since.
+    /// The origins of the configuration, and those that were named and allowed since.
     let origins: OriginList
     /// Ends everything.
     let abort = AbortSwitch()
@@ -33,7 +33,7 @@ final class StreamContext: Sendable {
 
     var isPaced: Bool { configuration.pacing == .realtime }
     var currentOrigin: OriginID? { machine.withLock { $0.handoff.current } }
-    /// Who is played, in words.
+    /// The URL of the origin that is played, for people.
     var currentURL: String? { currentOrigin.map { record.url($0) } }
 
     /// Media in the buffer; nil where nothing is due at any time.

@@ -9,7 +9,7 @@ final class ViewerDesk: Sendable {
         case pause, resume
         case seek(NPT)
         case setRate(Rate)
-        /// The same where one of the rates, the present and the next, is negative.
+        /// Change the rate where the present one or the next is negative.
         case turn(Rate)
         case limitBandwidth(Int64?)
         /// Leave the origin for another, or for whichever is the best; at a place, or at once.
@@ -23,7 +23,7 @@ final class ViewerDesk: Sendable {
             }
         }
 
-        /// It needs nothing of the ingest.
+        /// A migration, which needs nothing of the ingest.
         fileprivate var isMigration: Bool { if case .migrate = self { true } else { false } }
     }
 
@@ -67,7 +67,7 @@ final class ViewerDesk: Sendable {
         var control = control
         if case .setRate(let rate) = control, rate.isNegative || state.withLock({ $0.rate.isNegative }) {
             control = .turn(rate)
-            // It is not disturbed for what cannot be.
+            // The play is not disturbed for a rate that its origin is known not to play at.
             if rate.isNegative, state.withLock({ $0.hasNoWayBack }), let origin = origin() {
                 return record.warn(
                     "\(origin) does not play backwards, and its server cannot be asked to; it goes on as it is")
@@ -160,7 +160,7 @@ final class ViewerDesk: Sendable {
         }
     }
 
-    /// The same where none of it needs the ingest.
+    /// What is to be done, where none of it needs the ingest; otherwise nothing is taken.
     func takeMigrations() -> [Control] {
         guard hasControls else { return [] }
         return state.withLock { state in
@@ -178,7 +178,7 @@ final class ViewerDesk: Sendable {
     /// Nothing is received any more.
     func readOut() { state.withLock { $0.isReadOut = true } }
 
-    /// It cannot be played backwards; the viewer may want something else by now.
+    /// The stream goes on forwards, since it cannot be played backwards. The viewer may want something else by now.
     ///
     /// - Returns: the rate from here on.
     func playsForwards(at rate: Rate) -> Rate {

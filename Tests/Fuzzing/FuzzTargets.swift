@@ -9,6 +9,7 @@ private let targets: [String: Target] = [
     "framer": fuzzFramer, "headers": fuzzHeaders, "sdp": fuzzDescription, "positions": fuzzPositions,
     "authentication": fuzzAuthentication, "rtp": fuzzRTP, "rtcp": fuzzRTCP, "userdata": fuzzUserData,
     "id3": fuzzID3, "audio": fuzzPackedAudio, "splice": fuzzSplice, "transport": fuzzTransport,
+    "playlist": fuzzPlaylist,
 ]
 
 private let target: Target = {

@@ -28,7 +28,7 @@ protocol Ingest: AnyObject {
     /// What the origin announces of changes, as it is found; nil where nobody looks for it.
     var watch: ChangeWatch? { get }
 
-    /// It is played from here on: a failure is one of the stream, and no longer one of its opening.
+    /// Begins to be played: from here on a failure is one of the stream, and no longer one of the opening.
     func opened()
     /// Only these flows are wanted.
     func select(_ isWanted: (FlowFormat) -> Bool)
@@ -44,9 +44,9 @@ protocol Ingest: AnyObject {
     /// Ends a `read` that waits with `.interrupted`, now or the next time; may be kept, and called from any thread.
     var interrupter: (@Sendable () -> Void)? { get }
 
-    /// Its bytes can go on elsewhere; nil where it has none.
+    /// How the bytes of the ingest go on elsewhere; nil where it is made of none.
     var resumable: (any ByteResumable)? { get }
-    /// Its origin delivers as it is asked to; nil where bytes are read as fast as they are wanted.
+    /// How the origin is asked to deliver; nil where bytes are read as fast as they are wanted.
     var controls: (any RealtimeControls)? { get }
     /// What is known of its packets as they came over the wire; nil where that is not RTP.
     var accounts: (any WireAccounts)? { get }

@@ -90,7 +90,7 @@ final class OutputWriter: Sendable {
 
     // MARK: - The pacer
 
-    /// It has failed, or has written all and was to end.
+    /// The output has failed, or has written all that it was given before its end.
     var hasEnded: Bool { state.withLock { $0.hasEnded } }
 
     /// Takes a batch, however full it is.
@@ -107,7 +107,7 @@ final class OutputWriter: Sendable {
     /// Nothing more comes: it ends once it has written what it has.
     func end() {
         state.withLockAndWake { $0.isEnding = true }
-        // Whoever joins to leave again before anybody reads it has nothing to wait for.
+        // An output that joined later does not wait for a first reader beyond its end.
         if id != nil { gate.shut() }
     }
 

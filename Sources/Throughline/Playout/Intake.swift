@@ -6,11 +6,11 @@ internal import ThroughlineTransport
 /// What is received on its way to the playout buffer: each packet is put on the line, and goes to the buffer in batches.
 /// Knows where every flow stands. On the session's loop.
 final class Intake {
-    /// Who is told of every batch.
+    /// Is told of every batch that goes to the buffer.
     protocol Owner: AnyObject {
         /// New media is about to go to the buffer.
         func delivers()
-        /// It is there.
+        /// The batch is in the buffer.
         ///
         /// - Parameter flows: of which there were packets, a bit for each.
         func delivered(bytes: Int, flows: UInt64)

@@ -13,11 +13,11 @@ final class Pacer {
     static let batchLimit = 256
 
     private let buffer: PlayoutBuffer
-    /// Those of the start, until they are written.
+    /// The outputs of the start, until `run` gives each to a writer.
     private var outputs: [any PacketOutput]
     private let limits: LaneLimits
     private var writers: [OutputWriter] = []
-    /// Those that write what they have still, and get nothing more.
+    /// Writers of outputs that have left: they write what they have, and get nothing more.
     private var leaving: [OutputWriter] = []
     private let joins: OutputLanes
     private let open: @Sendable (Output, NPT, ReaderGate) throws(OutputError) -> any PacketOutput
@@ -127,7 +127,7 @@ final class Pacer {
             if isWanted { publish(PacketStore(wanted, flows: laneFlows, leader: leader)) }
             try letGoOfEnded()
             while writers.contains(where: \.isFull) {
-                // One that has joined is not waited for before it has a reader.
+                // The clock does not wait for an output that joined later and has no reader yet.
                 for writer in writers where writer.id != nil && writer.isFull { writer.gate.shut() }
                 joins.waitForNews()
                 joinAndLeave()

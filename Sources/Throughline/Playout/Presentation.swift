@@ -52,7 +52,7 @@ final class Presentation {
             },
             outputFailed: { error, hadJoined in
                 if error.isAborted { return }
-                // Whoever joins later has an end of its own.
+                // An output that joined later ends without ending the stream.
                 if !hadJoined { stream.record.failed(error.streamError) }
                 stream.record.warn(hadJoined ? error.message : "\(error.message); the other outputs go on")
             })

@@ -7,9 +7,9 @@ final class Refilling {
     /// What has come of asking.
     enum Outcome {
         case done
-        /// It could not be joined again.
+        /// The ingest could not be joined again.
         case failed(SpliceSearch.Failure)
-        /// It answered, and something else came: it is to be joined again as it plays by itself.
+        /// The origin answered, and something else came: its ingest is to be joined again as it plays by itself.
         case rejoin
     }
 
@@ -128,9 +128,9 @@ final class Refilling {
                 refill.refused()
                 ingest.controls?.deliver(at: .normal)
                 switch error {
-                // It plays on, and as fast as it likes: what comes of it has other times, and is not believed.
+                // The origin plays on as fast as it likes: its packets have other times, which are not believed.
                 case .otherPace: return .rejoin
-                // It answered, and plays something else. In a session of its own a request means what it says.
+                // The origin answered, and plays something else. In a new session a request means what it says.
                 case .unproven:
                     ingest.controls?.distrustsAnswers()
                     return .rejoin

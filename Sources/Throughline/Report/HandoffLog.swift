@@ -36,7 +36,7 @@ struct HandoffLog {
         (self.npt, self.level, self.standings) = (npt, level, standings)
     }
 
-    /// The same event is answered anew, since the origin was played on meanwhile.
+    /// An event is answered anew, since its origin was played on meanwhile.
     mutating func resumed(at npt: NPT, level: MediaTime) { (self.npt, self.level) = (npt, level) }
 
     mutating func made(_ move: HandoffController.Move, to origin: OriginID, _ join: Join, _ decision: DeadlineRecord?) {

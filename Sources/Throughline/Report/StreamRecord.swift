@@ -161,7 +161,7 @@ final class StreamRecord: Sendable {
                 gaps: buffer.gaps, gapCount: buffer.gapCount, gapTotal: buffer.gapTotal, playingTime: final.playingTime,
                 seeks: state.seeks, presentation: state.presentation, duplicate: final.duplicate,
                 standby: final.standby, warnings: state.warnings,
-                // One more may have been named since.
+                // An origin may have been added after the roster was copied.
                 origins: zip(final.roster.ids, origins.all).map { id, origin in
                     let health = final.roster[id]
                     return Summary.OriginRecord(

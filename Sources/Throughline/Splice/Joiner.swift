@@ -22,7 +22,7 @@ final class Joiner {
         case failed(HandoffController.AttemptFailure)
         /// So much was received during the search that it is to be made once more.
         case again(Trial<JoiningIngest, JoiningIngest.Failure>)
-        /// Nobody needs it any more.
+        /// The attempt was broken off.
         case aborted
     }
 
@@ -131,7 +131,7 @@ final class Joiner {
     func joinAgain(_ runner: Runner, provesPace: Bool = false) throws(SpliceSearch.Failure) -> SpliceGrade? {
         guard let line = intake.line, intake.flush() else { return nil }
         let ingest = runner.still
-        // It comes again.
+        // Packets that were held back come again.
         changes.forget()
         var joined = UniqueDeque<Packet>()
         var terms = terms(on: ingest.origin)

@@ -13,7 +13,7 @@
 package struct FlowGroup<Ingest: AnyObject> {
     package enum Held {
         case nothing
-        /// - Parameter failed: it has failed since.
+        /// - Parameter failed: how the ingest has failed since.
         case leaving(Ingest, failed: ChangeEvent?)
         case ended(Ingest)
         case standing(Ingest)
@@ -29,13 +29,13 @@ package struct FlowGroup<Ingest: AnyObject> {
 
     /// The one that is read.
     package private(set) var read: Ingest?
-    /// It is to be left, and is read while the next one is made ready.
+    /// The ingest that is read is to be left, and the next one is being made ready.
     package private(set) var isReadOn = false
     package private(set) var held = Held.nothing
 
     package init() {}
 
-    /// It is to be left, or its end stands: what is played on, should nobody else be had.
+    /// The ingest that is played on should no other be had: one that is to be left, or whose end stands.
     package var leaving: Ingest? {
         switch held {
         case .leaving(let ingest, _), .standing(let ingest): ingest
@@ -68,11 +68,11 @@ package struct FlowGroup<Ingest: AnyObject> {
 
     // MARK: - What is held
 
-    /// It delivers still, and is to be left.
+    /// An ingest that delivers is to be left.
     package mutating func leaves(_ ingest: Ingest) { hold(.leaving(ingest, failed: nil)) }
-    /// It has ended before its time.
+    /// An ingest has ended before the presentation does.
     package mutating func ended(_ ingest: Ingest) { hold(.ended(ingest)) }
-    /// It has ended, and somebody says that there is more.
+    /// An ingest has ended, and another origin says that it has more.
     package mutating func stands(_ ingest: Ingest) { hold(.standing(ingest)) }
     private mutating func hold(_ new: Held) { if !hasNext { held = new } }
     /// The one that is to be left has failed.
@@ -96,7 +96,7 @@ package struct FlowGroup<Ingest: AnyObject> {
         return ingest
     }
 
-    /// Nobody else could be had: what was to be left is read on.
+    /// The ingest that was to be left, to be read on since no other could be had.
     package mutating func takeLeaving() -> Ingest? {
         guard let leaving else { return nil }
         held = .nothing

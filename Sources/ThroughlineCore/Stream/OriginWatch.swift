@@ -9,7 +9,7 @@ package struct OriginWatch: Sendable {
     /// Why the origin is to be left that is played.
     private struct Departure: Sendable {
         let event: ChangeEvent
-        /// Who has a better prospect.
+        /// The origin that has a better prospect.
         let target: OriginID?
         /// Nothing comes at all; one flow may be silent while others are not.
         let isSilence: Bool
@@ -24,14 +24,14 @@ package struct OriginWatch: Sendable {
     private static let shortReserve: Duration = .milliseconds(100)
     /// While media is awaited, who could be asked is looked at so often at the least.
     private static let longestLook: Duration = .milliseconds(500)
-    /// And no more often, so that no wait becomes a busy loop.
+    /// Looks come no faster than this, so that no wait becomes a busy loop.
     private static let shortestLook: Duration = .milliseconds(2)
     /// How often who could be asked is looked at while media comes.
     private static let lookInterval: Duration = .seconds(1)
 
     private var delivery: DeliveryWatch
     private var departure: Departure?
-    /// Who is to be asked first, once the departure was taken.
+    /// The origin to be asked first, once the departure was taken.
     private var target: OriginID?
     /// The origin that is being made ready, and what came of it where that is told.
     private var preparing: OriginID?
@@ -151,7 +151,7 @@ package struct OriginWatch: Sendable {
         return departure.event
     }
 
-    /// Who is to be asked first, since the origin was left for what it delivers.
+    /// The origin to be asked first, where the one before was left for what it delivers. Once.
     mutating func takeTarget() -> OriginID? { target.take() }
 
     /// The origin is left for something else.
@@ -221,7 +221,7 @@ package struct OriginWatch: Sendable {
                 // Read from already, it has no burst left to send large pieces with.
                 wait: alternate == ready.beside ? ready.piece ?? .zero : .zero)
         }
-        // It is asked before the others.
+        // What delivers already is asked before the others.
         if let index = alternates.firstIndex(where: \.isHot) { alternates.insert(alternates.remove(at: index), at: 0) }
         delivery.alternatesAre(alternates, at: scene.now)
     }
@@ -347,9 +347,9 @@ extension OriginWatch {
 package struct HandoffCost: Hashable, Sendable {
     /// Until the origin was set up; nil where that was done ahead.
     package var opening: Duration?
-    /// Then, until its media came; nil where that was not waited for.
+    /// From when the origin was set up until its media came; nil where that was not waited for.
     package var media: Duration?
-    /// All of it, where the origin delivered already.
+    /// The whole handoff, where the origin delivered already.
     package var hot: Duration?
 
     package init(opening: Duration? = nil, media: Duration? = nil, hot: Duration? = nil) {

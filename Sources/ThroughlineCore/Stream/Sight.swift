@@ -13,13 +13,13 @@ package struct Sight: Sendable {
 
 /// Who stands ready beside the origin that is played.
 package struct Readiness: Hashable, Sendable {
-    /// A session is set up there.
+    /// The origin with which a session is set up.
     package var session: OriginID?
-    /// A connection is kept, over which its bytes can go on.
+    /// The origin with which a connection is kept, over which bytes can go on.
     package var bytes: OriginID?
-    /// It delivers the same media already, in step.
+    /// The origin that delivers the same media already, in step.
     package var hot: OriginID?
-    /// It is read beside, whether it is in step or not.
+    /// The origin that is read beside, whether it is in step or not.
     package var beside: OriginID?
     /// The one that is read beside has no more to give for now than comes as it is played, and sends pieces as long as this.
     package var piece: Duration?
@@ -30,7 +30,7 @@ package struct Readiness: Hashable, Sendable {
 /// What came of making another origin ready.
 package enum Preparation: Hashable, Sendable {
     case ready
-    /// It holds other bytes: it can still be opened, and joined.
+    /// The origin holds other bytes: it can still be opened, and joined.
     case differs
     case undelivered(ChangeEvent)
 }

@@ -17,9 +17,9 @@ package struct StreamMachine: Sendable {
         package var priority: Int
         package var weight: Int
         package var endpoint: FailureDomains.Endpoint?
-        /// It is made ready by a session that is set up there, and not by bytes that are proven at one place.
+        /// Made ready by a session that is set up with the origin, and not by bytes that are proven at one place.
         package var preparesSession: Bool
-        /// It gives its bytes once, as a pipe does: nobody asks it only to see.
+        /// Gives its bytes once, as a pipe does, so that the origin is not asked only to see.
         package var isReadOnce: Bool
 
         package init(
@@ -59,7 +59,7 @@ package struct StreamMachine: Sendable {
         package var canResume = false
         package var isPlanned = false
         package var isTargetOnly = false
-        /// Who is to be asked first; nil for whom the event names.
+        /// The origin to be asked first; nil for the one that the event names.
         package var target: OriginID?
         /// Whom its URL means, where that is an origin.
         package var named: OriginID?
@@ -90,7 +90,7 @@ package struct StreamMachine: Sendable {
         case joined(OriginID, Join)
         /// What is to be left is played while the next ingest is opened, so that nothing presses.
         case playsOn(Bool)
-        /// Nobody else could be had: the origin that was to be left is played on for good.
+        /// The origin that was to be left is played on for good, since no other could be had.
         case staysForGood
 
         // The ingest that is played
@@ -103,7 +103,7 @@ package struct StreamMachine: Sendable {
         case arrived(isInBuffer: Bool, Delivery?)
         case awaitsNothing
         case looked
-        /// It was to be left, and media came.
+        /// Media came of an origin that was to be left for its silence.
         case stays(since: Instant)
         /// - Parameter flows: a bit for each of which something came.
         case delivered(Delivery, flows: UInt64)
@@ -126,7 +126,7 @@ package struct StreamMachine: Sendable {
     }
 
     package enum Order: Sendable {
-        /// One at a time, each answered by exactly one fact.
+        /// An order of the handoff controller: one at a time, each answered by exactly one fact.
         case handoff(HandoffController.Order)
         /// A handoff is made.
         case made(HandoffController.Move, DeadlineRecord?)
@@ -136,7 +136,7 @@ package struct StreamMachine: Sendable {
         case notAsked(url: String)
         /// Have the bytes of this origin proven at the place of the one that is played.
         case prepare(OriginID)
-        /// They are not needed any more.
+        /// Bytes that were prepared are not needed any more.
         case letGo
         /// A session with the next origin is wanted, or no more.
         case wantsSession(Bool)
@@ -188,7 +188,7 @@ package struct StreamMachine: Sendable {
         return handoff.add(at: origin.endpoint)
     }
 
-    /// It was found that an origin gives its bytes once.
+    /// An origin was found to give its bytes once.
     package mutating func isReadOnce(_ origin: OriginID) { origins[origin.index].isReadOnce = true }
 
     /// - Parameter sight: what is seen at that moment; what of it a fact does not concern may be left out.
@@ -314,7 +314,7 @@ package struct StreamMachine: Sendable {
         return patience(with: origin, level)
     }
 
-    /// The same where nothing is received meanwhile.
+    /// How long an origin may take to answer where nothing is received meanwhile.
     package func patience(with origin: OriginID, _ level: Duration?) -> Duration {
         let hidden = max(settings.silenceBound, level ?? .zero, .milliseconds(250))
         let failures = handoff.roster[origin].failuresInARow

@@ -61,14 +61,19 @@ struct HLSAttributes {
         return (Int(width), Int(height))
     }
 
-    /// `0x0A1B`, at most 64 bytes.
-    func bytes(_ name: String) -> [UInt8]? {
+    /// `0x0A1B`; nil where there are more than `most` bytes.
+    ///
+    /// - Parameter isNumber: the first digit may be missing, as a zero of a number.
+    func bytes(_ name: String, most: Int, isNumber: Bool = false) -> [UInt8]? {
         guard let text = self[name], text.startsIgnoringCase(with: "0x") else { return nil }
         let digits = text.utf8.dropFirst(2)
-        guard digits.count <= 128, !digits.isEmpty else { return nil }
+        guard digits.count <= most * 2, !digits.isEmpty else { return nil }
         var values = digits.compactMap(\.hexValue)
         guard values.count == digits.count else { return nil }
-        if values.count % 2 == 1 { values.insert(0, at: 0) }
+        if values.count % 2 == 1 {
+            guard isNumber else { return nil }
+            values.insert(0, at: 0)
+        }
         return stride(from: 0, to: values.count, by: 2).map { values[$0] << 4 | values[$0 + 1] }
     }
 

@@ -26,6 +26,11 @@ package enum HLSLimits {
     package static let variants = 2000
     package static let dateRanges = 20_000
     package static let variables = 1000
+    package static let sessionKeys = 1000
+    /// Of SCTE-35, in bytes.
+    package static let section = 4096
+    /// Bytes of all text in which variables were replaced.
+    package static let replaced = 32 << 20
 }
 
 /// Why a playlist cannot be played.
@@ -59,6 +64,8 @@ struct HLSPlaylistReader {
     private var date: MediaTime?
     private var isGap = false
     private var variant: HLSMultivariantPlaylist.Variant?
+    /// Bytes of text in which variables were replaced so far.
+    private var replacedBytes = 0
     /// Where the last range of each resource ended.
     private var rangeEnds: [String: Int64] = [:]
 
@@ -139,7 +146,9 @@ struct HLSPlaylistReader {
             try takeRendition(HLSAttributes(value))
         case "EXT-X-SESSION-KEY":
             isMultivariant = true
-            if let key = try key(HLSAttributes(value)) { multivariant.sessionKeys.append(key) }
+            guard let key = try key(HLSAttributes(value)) else { return }
+            try room(multivariant.sessionKeys.count, HLSLimits.sessionKeys, "session keys")
+            multivariant.sessionKeys.append(key)
         case "EXT-X-CONTENT-STEERING":
             isMultivariant = true
             let attributes = HLSAttributes(value)
@@ -264,7 +273,7 @@ struct HLSPlaylistReader {
     }
 
     /// - Returns: nil where nothing is encrypted.
-    private func key(_ attributes: HLSAttributes) throws(HLSPlaylistError) -> HLSMediaPlaylist.Key? {
+    private mutating func key(_ attributes: HLSAttributes) throws(HLSPlaylistError) -> HLSMediaPlaylist.Key? {
         let method: HLSMediaPlaylist.Key.Method
         switch attributes["METHOD"] {
         case "NONE": return nil
@@ -273,11 +282,11 @@ struct HLSPlaylistReader {
         case "SAMPLE-AES", "SAMPLE-AES-CTR": method = .sampleAES
         case let other?: method = .other(String(other.prefix(60)))
         }
-        let uri = try attributes["URI"].map { (uri) throws(HLSPlaylistError) in try replaced(uri) }
+        let uri = try attributes["URI"].map { (uri) throws(HLSPlaylistError) in try self.replaced(uri) }
         if method == .aes128, uri == nil { throw error("a key without a URI") }
-        var vector = attributes.bytes("IV")
+        var vector = attributes.bytes("IV", most: 16, isNumber: true)
         if attributes["IV"] != nil {
-            guard let bytes = vector, bytes.count <= 16 else { throw error("an initialization vector that is none") }
+            guard let bytes = vector else { throw error("an initialization vector that is none") }
             vector = Array(repeating: 0, count: 16 - bytes.count) + bytes
         }
         return HLSMediaPlaylist.Key(
@@ -325,7 +334,7 @@ struct HLSPlaylistReader {
             HLSMultivariantPlaylist.Rendition(
                 kind: kind, group: attributes["GROUP-ID"].map(String.init) ?? "",
                 name: try replaced(attributes["NAME"] ?? ""), language: attributes["LANGUAGE"].map(String.init),
-                uri: try attributes["URI"].map { (uri) throws(HLSPlaylistError) in try replaced(uri) },
+                uri: try attributes["URI"].map { (uri) throws(HLSPlaylistError) in try self.replaced(uri) },
                 isDefault: isDefault, isAutoselect: isDefault || attributes.isYes("AUTOSELECT"),
                 isForced: attributes.isYes("FORCED"), channels: attributes["CHANNELS"].map(String.init),
                 characteristics: attributes.list("CHARACTERISTICS"),
@@ -336,24 +345,16 @@ struct HLSPlaylistReader {
     private mutating func takeDateRange(_ attributes: HLSAttributes) throws(HLSPlaylistError) {
         guard let id = attributes["ID"] else { return }
         try room(media.dateRanges.count, HLSLimits.dateRanges, "date ranges")
-        func section(_ name: String) -> [UInt8]? {
-            attributes[name].flatMap { text in
-                guard text.startsIgnoringCase(with: "0x") else { return nil }
-                let digits = Array(text.utf8.dropFirst(2).compactMap(\.hexValue))
-                guard digits.count == text.utf8.count - 2, digits.count % 2 == 0, digits.count <= 8192 else {
-                    return nil
-                }
-                return stride(from: 0, to: digits.count, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
-            }
-        }
         media.dateRanges.append(
             HLSMediaPlaylist.DateRange(
                 id: try replaced(id), classID: attributes["CLASS"].map(String.init),
                 start: attributes["START-DATE"].flatMap { UTCTime.parseISO($0) },
                 end: attributes["END-DATE"].flatMap { UTCTime.parseISO($0) },
                 duration: attributes.seconds("DURATION"), plannedDuration: attributes.seconds("PLANNED-DURATION"),
-                endsOnNext: attributes.isYes("END-ON-NEXT"), spliceCommand: section("SCTE35-CMD"),
-                spliceOut: section("SCTE35-OUT"), spliceIn: section("SCTE35-IN")))
+                endsOnNext: attributes.isYes("END-ON-NEXT"),
+                spliceCommand: attributes.bytes("SCTE35-CMD", most: HLSLimits.section),
+                spliceOut: attributes.bytes("SCTE35-OUT", most: HLSLimits.section),
+                spliceIn: attributes.bytes("SCTE35-IN", most: HLSLimits.section)))
     }
 
     // MARK: - Variables
@@ -382,7 +383,7 @@ struct HLSPlaylistReader {
     }
 
     /// With variables in place of `{$name}` (section 4.2 of the draft).
-    private func replaced(_ text: Substring) throws(HLSPlaylistError) -> String {
+    private mutating func replaced(_ text: Substring) throws(HLSPlaylistError) -> String {
         guard text.utf8.contains(UInt8(ascii: "{")) else { return String(text) }
         var result: [UInt8] = []
         let bytes = text.utf8
@@ -403,6 +404,11 @@ struct HLSPlaylistReader {
             }
             result.append(bytes[index])
             index = next
+        }
+        // A short line may stand for a long one, many times over.
+        replacedBytes += result.count
+        guard replacedBytes <= HLSLimits.replaced else {
+            throw error("variables stand for more than the \(HLSLimits.replaced) bytes allowed")
         }
         return String(decoding: result, as: UTF8.self)
     }

@@ -134,6 +134,14 @@ internal import ThroughlineCore
         #expect(throws: HLSPlaylistError.self) { try HLSPlaylist(Array(lines.joined(separator: "\n").utf8)) }
     }
 
+    @Test("Variables make no playlist larger than a playlist may be")
+    func variablesDoNotMultiply() {
+        let long = String(repeating: "x", count: 60_000)
+        var lines = ["#EXTM3U", "#EXT-X-DEFINE:NAME=\"a\",VALUE=\"\(long)\""]
+        for _ in 0..<1000 { lines += ["#EXTINF:1,", "{$a}"] }
+        #expect(throws: HLSPlaylistError.self) { try HLSPlaylist(Array(lines.joined(separator: "\n").utf8)) }
+    }
+
     // MARK: - What is not as it should be
 
     @Test func whatIsUnusualIsBorne() throws {

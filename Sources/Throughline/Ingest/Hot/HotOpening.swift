@@ -62,7 +62,7 @@ final class HotOpening: @unchecked Sendable {
         let ingest = try kind.open(asked, supervisor: supervisor, abort: request.abort)
         if !kind.beginsWhereOpened {
             guard ingest.isSeekable, ingest.timeline.agrees else {
-                // That says nothing against it.
+                // An origin that cannot be read from the middle may still be played.
                 throw IngestOpenError(.differentObject("\(url): it cannot be read from where the stream is"))
             }
             // The stream has gone on meanwhile. One so young is read from its start.

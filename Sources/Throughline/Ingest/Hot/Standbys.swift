@@ -46,13 +46,13 @@ final class Standbys {
         hot?.changed()
     }
 
-    /// A session is wanted, or no more.
+    /// A session with the next origin is wanted soon, or no more.
     func wantsSession(_ isWanted: Bool) {
         if isWanted { keepSession() }
         session?.changed()
     }
 
-    /// What delivers beside is to begin anew.
+    /// Begins a hot standby anew: the stream has gone elsewhere.
     func restart() { hot?.restart() }
 
     func stop() {
@@ -66,17 +66,17 @@ final class Standbys {
     /// delivers is not what is wanted, though its thread may not have noticed yet.
     private var takesHot: Bool { !intake.isBackward && intake.askedRate == .normal }
 
-    /// The one that delivers, to be joined.
+    /// Takes a hot standby, to be joined.
     func takeHot(_ origin: OriginID) -> HotIngest? { takesHot ? hot?.take(origin) : nil }
 
     /// A standby at an origin that is to go on otherwise is given up: the server may grant one rate to all connections of a
     /// client.
     func dropHot(_ origin: OriginID) { _ = hot?.take(origin) }
 
-    /// The session that is set up.
+    /// Takes a session that was set up ahead, to be played.
     func takeSession(_ origin: OriginID) -> RTSPOpening.Opened? { session?.take(origin) }
 
-    /// Who stands ready.
+    /// The origins that stand ready.
     var ready: Readiness {
         var ready = Readiness()
         if let hot {
@@ -91,7 +91,7 @@ final class Standbys {
         return ready
     }
 
-    /// What all of it has cost.
+    /// What keeping origins ready has cost so far.
     var cost: StandbyCost {
         let none = StandbyCost(
             standby: stream.configuration.standby, preparations: 0, failures: 0, held: .zero, packets: 0, bytes: 0)
@@ -106,13 +106,23 @@ final class Standbys {
         }
     }
 
+    /// The origins that could be made ready, in the order in which a handoff would ask them; nil while one is under way.
+    /// From any thread.
+    private static func candidates(
+        _ stream: StreamContext, _ canBePrepared: (OriginID) -> Bool
+    ) -> [StandbyKeeper.Candidate]? {
+        stream.machine.withLock { $0.handoff.alternates(at: .now) }?.map { origin, notBefore in
+            StandbyKeeper.Candidate(origin: origin, canBePrepared: canBePrepared(origin), notBefore: notBefore)
+        }
+    }
+
     // MARK: - A session
 
     private func keepSession() {
         guard session == nil, stream.origins.all.count > 1 else { return }
         guard stream.origins.all.contains(where: { $0.kind.preparation == .session }) else { return }
         let stream = stream
-        // It is stopped, and its thread joined, before the session ends.
+        // `stop` joins the standby's thread before the stream ends.
         session = RTSPStandby(
             transport: stream.configuration.rtspTransport, abort: stream.abort,
             RTSPStandby.Surroundings(
@@ -120,11 +130,7 @@ final class Standbys {
                     guard Self.keepsSession(stream) || stream.machine.withLock({ $0.watch.wantsSession }) else {
                         return []
                     }
-                    return stream.machine.withLock { $0.handoff.alternates(at: .now) }?.map { origin, notBefore in
-                        StandbyKeeper.Candidate(
-                            origin: origin, canBePrepared: stream.origins[origin].kind.preparation == .session,
-                            notBefore: notBefore)
-                    }
+                    return Self.candidates(stream) { stream.origins[$0].kind.preparation == .session }
                 },
                 opening: { origin, abort in
                     RTSPOpening(
@@ -162,7 +168,11 @@ final class Standbys {
         let now = Instant.now
         lastLook = now
         let ingest = runner.still.resumable
-        let candidates = candidates(runner, at: now)
+        let watch = stream.machine.withLock { $0.watch }
+        let candidates = Self.candidates(stream) { origin in
+            runner.mayPrepareBytes && stream.origins[origin].kind.carriesBytes && watch.mayHoldBytes(origin)
+                && !stream.origins.isReadOnce(origin)
+        }
         do throws(ByteTrial.Failure) {
             switch (try ingest?.warmth(), bytes.ready) {
             // A handoff has used it, or the ingest that had it is gone.
@@ -182,7 +192,7 @@ final class Standbys {
             bytes.failed(at: now, jitter: Chance.fraction)
             if let origin { lost(origin, error, at: now) }
         }
-        switch bytes.review(candidates, at: now) {
+        switch bytes.review(candidates ?? [], at: now) {
         case .prepare(let origin):
             bytesBegan = now
             ingest?.keepWarm(origin)
@@ -192,23 +202,12 @@ final class Standbys {
     }
 
     private func lost(_ origin: OriginID, _ failure: ByteTrial.Failure, at now: Instant) {
-        // It can still be opened anew, and joined.
+        // An origin with other bytes can still be opened anew, and joined.
         if case .different = failure {
             _ = stream.machine.withLock { $0.handle(.holdsOtherBytes(origin), at: now) }
         }
         let reason = HandoffController.AttemptFailure(failure).text
         stream.record.send(.standbyLost(origin: origin, url: stream.record.url(origin), reason: reason))
-    }
-
-    private func candidates(_ runner: Runner, at now: Instant) -> [StandbyKeeper.Candidate] {
-        let (alternates, watch) = stream.machine.withLock { ($0.handoff.alternates(at: now), $0.watch) }
-        return (alternates ?? []).map { origin, notBefore in
-            StandbyKeeper.Candidate(
-                origin: origin,
-                canBePrepared: runner.mayPrepareBytes && stream.origins[origin].kind.carriesBytes
-                    && watch.mayHoldBytes(origin) && !stream.origins.isReadOnce(origin),
-                notBefore: notBefore)
-        }
     }
 
     // MARK: - An origin that delivers
@@ -227,16 +226,13 @@ final class Standbys {
         guard hot == nil, stream.origins.all.count > 1 else { return }
         let opening = HotOpening(stream, played: intake.selected, forms, supervisor)
         let stream = stream
-        // It is stopped, and its threads joined, before the session ends.
+        // `stop` joins the standby's threads before the stream ends.
         hot = HotStandby(
             abort: stream.abort,
             HotStandby.Surroundings(
                 candidates: {
                     if stream.viewer.isPaused || stream.viewer.rate != .normal { return [] }
-                    return stream.machine.withLock { $0.handoff.alternates(at: .now) }?.map { origin, notBefore in
-                        StandbyKeeper.Candidate(
-                            origin: origin, canBePrepared: !stream.origins.isReadOnce(origin), notBefore: notBefore)
-                    }
+                    return Self.candidates(stream) { !stream.origins.isReadOnce($0) }
                 },
                 outlook: { opening.outlook },
                 open: { request throws(IngestOpenError) in try opening.open(request) },

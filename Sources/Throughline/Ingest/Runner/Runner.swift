@@ -94,7 +94,7 @@ final class Runner: @unchecked Sendable {
     }
     /// Whether an origin that carries bytes could be made ready to go on under the ingest.
     var mayPrepareBytes: Bool { isStill ? ingest.resumable?.canPrepare ?? false : lastStatus.canPrepare }
-    // These never change, whatever becomes of the ingest.
+    // Traits of the ingest that never change: asked while the thread reads.
     let isRealtime: Bool
     let container: String
     let makesDecodeTimes: Bool
